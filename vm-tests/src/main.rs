@@ -1,0 +1,2 @@
+//! QEMU runner.
+fn main() {}
