@@ -1,1 +1,17 @@
-//! Placeholder until the first commit.
+//! The pure core of pilotlight: text in, plans out.
+//!
+//! Nothing in this crate performs I/O or knows an operating-system crate. The way through it:
+//!
+//! ```text
+//! bytes → json → spec::v3 (wire types) → merge → model (parsed types) ─┐
+//! the observed machine ────────────────────────────────────────→ facts ┴→ plan → op
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod diag;
+pub mod facts;
+pub mod json;
+pub mod model;
+pub mod op;
+pub mod plan;
+pub mod spec;

@@ -1,1 +1,41 @@
-//! Placeholder until the first commit.
+//! URLs to verified byte streams.
+//!
+//! A [`Client`] fetches `http`, `https` and `data` URLs into a [`Sink`] in constant memory: bytes are
+//! inflated, bounded, hashed and written as they arrive, and an interrupted transfer is resumed or begun
+//! again. It retries what may heal for as long as its caller allows, and tells a [`Progress`] what it
+//! waits for, so that a boot that cannot go on says why.
+//!
+//! Errors and progress never show a secret: no password and no query value of a URL, no header's value.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod backoff;
+mod body;
+mod client;
+mod data_url;
+mod error;
+mod hop;
+mod progress;
+mod proxy;
+mod redact;
+mod request;
+mod sink;
+mod tls;
+mod transfer;
+
+pub use client::{Client, ClientConfig, blocking};
+pub use error::{Cause, FetchError};
+pub use progress::{Progress, Silent};
+pub use proxy::Proxy;
+pub use redact::redact;
+pub use request::{Compression, Digest, DigestError, Fetched, Request};
+pub use sink::Sink;
+
+/// `User-Agent` of every request: servers that tell configs apart look for the product `Ignition/`.
+pub const USER_AGENT: &str = concat!("Ignition/2.26.0 pilotlight/", env!("CARGO_PKG_VERSION"));
+
+/// `Accept` of a request for a config, as the reference sends it; for [`Request::accept`].
+pub const ACCEPT_CONFIG: &str = "application/vnd.coreos.ignition+json;version=3.6.0, */*;q=0.1";
+
+/// A bound for configs and other documents held in memory: 64 MiB.
+pub const CONFIG_LIMIT: u64 = 64 << 20;

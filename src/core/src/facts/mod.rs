@@ -1,0 +1,25 @@
+//! The observed machine as data.
+//!
+//! `sys` observes; operations predict. A dry run plans the next stage on predicted facts, the real
+//! run on observed ones, and the tests compare the two.
+
+pub mod accounts;
+pub mod disks;
+pub mod tree;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// All that planning may know about a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Disks, partitions, file systems.
+    pub disks: disks::Disks,
+    /// What stands at the paths that the config names.
+    pub tree: tree::Tree,
+    /// Groups and users of the sysroot.
+    pub accounts: accounts::Accounts,
+    /// Operations that the journal of an earlier, interrupted run has as done: [`crate::plan::Step`] ids.
+    pub done: BTreeSet<String>,
+}

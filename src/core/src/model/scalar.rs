@@ -1,0 +1,446 @@
+//! Small values with rules: paths, modes, GUIDs, digests, unit names.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a scalar was refused, in words that follow "… is not …: ".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ScalarError(pub String);
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, ScalarError> {
+    Err(ScalarError(why.into()))
+}
+
+/// An absolute, clean path: no `.`, `..`, double or final slash, no NUL. Meant below a root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SysPath(String);
+
+/// PATH_MAX of Linux, which counts the final NUL.
+const PATH_MAX: usize = 4096;
+/// NAME_MAX of Linux.
+const NAME_MAX: usize = 255;
+
+impl SysPath {
+    /// The root itself.
+    pub fn root() -> Self {
+        Self("/".into())
+    }
+
+    /// Parses a path.
+    pub fn parse(text: &str) -> Result<Self, ScalarError> {
+        if text.is_empty() {
+            return refuse("the path is empty");
+        }
+        let Some(rest) = text.strip_prefix('/') else {
+            return refuse("the path is not absolute");
+        };
+        if text.len() >= PATH_MAX {
+            return refuse(format!("the path is longer than {} bytes", PATH_MAX - 1));
+        }
+        if text.contains('\0') {
+            return refuse("the path holds a NUL character");
+        }
+        if rest.is_empty() {
+            return Ok(Self::root());
+        }
+        for part in rest.split('/') {
+            match part {
+                "" => return refuse("the path has an empty component (a double or final slash)"),
+                "." | ".." => return refuse(format!("the path has the component {part:?}")),
+                _ if part.len() > NAME_MAX => {
+                    return refuse(format!(
+                        "a component of the path is longer than {NAME_MAX} bytes"
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path below the root, without the first slash; empty for the root.
+    pub fn relative(&self) -> &str {
+        &self.0[1..]
+    }
+
+    /// Number of components.
+    pub fn depth(&self) -> usize {
+        self.components().count()
+    }
+
+    /// The components.
+    pub fn components(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|part| !part.is_empty())
+    }
+
+    /// The directory that holds it; `None` for the root.
+    pub fn parent(&self) -> Option<SysPath> {
+        let (parent, name) = self.0.rsplit_once('/')?;
+        match (parent, name) {
+            (_, "") => None,
+            ("", _) => Some(Self::root()),
+            (parent, _) => Some(Self(parent.into())),
+        }
+    }
+
+    /// The last component; empty for the root.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// All directories above, outermost first, without the root.
+    pub fn ancestors(&self) -> Vec<SysPath> {
+        let mut list: Vec<SysPath> = std::iter::successors(self.parent(), SysPath::parent)
+            .filter(|path| path.0 != "/")
+            .collect();
+        list.reverse();
+        list
+    }
+
+    /// The path with a further relative part, which must be clean itself.
+    pub fn join(&self, part: &str) -> Result<SysPath, ScalarError> {
+        let base = if self.0 == "/" { "" } else { &self.0 };
+        Self::parse(&format!("{base}/{part}"))
+    }
+
+    /// Whether the path is `other` or lies below it.
+    pub fn is_below(&self, other: &SysPath) -> bool {
+        other.0 == "/"
+            || self
+                .0
+                .strip_prefix(&other.0)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl fmt::Display for SysPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for SysPath {
+    type Error = ScalarError;
+    fn try_from(text: String) -> Result<Self, ScalarError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<SysPath> for String {
+    fn from(path: SysPath) -> String {
+        path.0
+    }
+}
+
+/// Permission bits, 0 to 0o7777.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Mode(u32);
+
+impl Mode {
+    /// Default of new files.
+    pub const FILE: Mode = Mode(0o644);
+    /// Default of new directories.
+    pub const DIRECTORY: Mode = Mode(0o755);
+
+    /// Checks the range.
+    pub fn new(bits: i64) -> Result<Self, ScalarError> {
+        match u32::try_from(bits) {
+            Ok(bits) if bits <= 0o7777 => Ok(Self(bits)),
+            _ => refuse("file modes go from 0 to 4095 (octal 7777)"),
+        }
+    }
+
+    /// The bits.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+/// A user number. 4294967295 means "unchanged" to the kernel and is no user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Uid(pub u32);
+
+/// A group number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Gid(pub u32);
+
+/// Checks the range of user and group numbers.
+pub fn account_number(number: i64) -> Result<u32, ScalarError> {
+    match u32::try_from(number) {
+        Ok(number) if number != u32::MAX => Ok(number),
+        _ => refuse("user and group numbers go from 0 to 4294967294"),
+    }
+}
+
+/// A GUID in the order in which it is read (RFC 9562), not in that of GPT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Guid(pub [u8; 16]);
+
+impl Guid {
+    /// The GUID of unused entries.
+    pub const ZERO: Guid = Guid([0; 16]);
+
+    /// Parses `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`.
+    pub fn parse(text: &str) -> Result<Self, ScalarError> {
+        const WRONG: &str =
+            "a GUID is written as xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx in hexadecimal digits";
+        let bytes = text.as_bytes();
+        if bytes.len() != 36 {
+            return refuse(WRONG);
+        }
+        let mut out = [0; 16];
+        let mut nibbles = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            if matches!(at, 8 | 13 | 18 | 23) {
+                if *byte != b'-' {
+                    return refuse(WRONG);
+                }
+                continue;
+            }
+            let Some(digit) = char::from(*byte).to_digit(16) else {
+                return refuse(WRONG);
+            };
+            // A hexadecimal digit fits in four bits.
+            out[nibbles / 2] = out[nibbles / 2] << 4 | u8::try_from(digit).unwrap_or(0);
+            nibbles += 1;
+        }
+        Ok(Self(out))
+    }
+}
+
+impl fmt::Display for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, byte) in self.0.iter().enumerate() {
+            if matches!(at, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<String> for Guid {
+    type Error = ScalarError;
+    fn try_from(text: String) -> Result<Self, ScalarError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Guid> for String {
+    fn from(guid: Guid) -> String {
+        guid.to_string()
+    }
+}
+
+/// What contents must hash to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Digest {
+    /// SHA-256
+    Sha256([u8; 32]),
+    /// SHA-512
+    Sha512([u8; 64]),
+}
+
+impl Digest {
+    /// Parses `sha256-<hex>` or `sha512-<hex>`; digits may be of either case.
+    pub fn parse(text: &str) -> Result<Self, ScalarError> {
+        let Some((function, hex)) = text.split_once('-') else {
+            return refuse("a hash is written as sha512-<hex> or sha256-<hex>");
+        };
+        match function {
+            "sha256" => unhex(hex).map(Digest::Sha256),
+            "sha512" => unhex(hex).map(Digest::Sha512),
+            _ => refuse(format!(
+                "unknown hash function {function:?}: sha512 and sha256 are known"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, bytes): (_, &[u8]) = match self {
+            Digest::Sha256(bytes) => ("sha256", bytes),
+            Digest::Sha512(bytes) => ("sha512", bytes),
+        };
+        write!(f, "{name}-")?;
+        bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+fn unhex<const N: usize>(hex: &str) -> Result<[u8; N], ScalarError> {
+    if hex.len() != 2 * N || !hex.is_ascii() {
+        return refuse(format!(
+            "the hash needs {} hexadecimal digits, it has {}",
+            2 * N,
+            hex.len()
+        ));
+    }
+    let mut out = [0; N];
+    for (byte, pair) in out.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        let digit = |c: u8| {
+            char::from(c)
+                .to_digit(16)
+                .and_then(|d| u8::try_from(d).ok())
+        };
+        let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
+            return refuse("the hash has a character that is no hexadecimal digit");
+        };
+        *byte = high << 4 | low;
+    }
+    Ok(out)
+}
+
+/// Name of a systemd unit (systemd.unit(5)): one path component with a known suffix.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UnitName(String);
+
+/// Suffixes of unit files.
+const SUFFIXES: &[&str] = &[
+    "service",
+    "socket",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "target",
+    "path",
+    "timer",
+    "snapshot",
+    "slice",
+    "scope",
+];
+
+impl UnitName {
+    /// Parses a name.
+    pub fn parse(text: &str) -> Result<Self, ScalarError> {
+        let known = text
+            .rsplit_once('.')
+            .is_some_and(|(stem, suffix)| !stem.is_empty() && SUFFIXES.contains(&suffix));
+        if !known {
+            return refuse(format!(
+                "a unit name ends in one of .{}",
+                SUFFIXES.join(", .")
+            ));
+        }
+        if text.len() > NAME_MAX {
+            return refuse(format!("the unit name is longer than {NAME_MAX} bytes"));
+        }
+        // systemd's own alphabet (VALID_CHARS in unit-name.c) excludes '/' and all that could escape.
+        let odd = text
+            .chars()
+            .find(|c| !(c.is_ascii_alphanumeric() || ":-_.\\@".contains(*c)));
+        if let Some(c) = odd {
+            return refuse(format!("the unit name holds the character {c:?}"));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// For `name@instance.suffix` the template `name@.suffix` and the instance.
+    pub fn instance(&self) -> Option<(String, &str)> {
+        let (stem, suffix) = self.0.rsplit_once('.')?;
+        let (name, instance) = stem.split_once('@')?;
+        (!instance.is_empty()).then(|| (format!("{name}@.{suffix}"), instance))
+    }
+}
+
+impl fmt::Display for UnitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_absolute_and_clean() {
+        for good in ["/", "/a", "/a/b.c", "/a/..b", "/é"] {
+            assert_eq!(SysPath::parse(good).map(|p| p.to_string()), Ok(good.into()));
+        }
+        for bad in [
+            "",
+            "a",
+            "/a/",
+            "//a",
+            "/a/../b",
+            "/./a",
+            "/..",
+            "/a\0b",
+            &"/a".repeat(2048),
+        ] {
+            assert!(SysPath::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn paths_know_their_family() {
+        let path = SysPath::parse("/a/b/c").unwrap();
+        let ancestors: Vec<String> = path.ancestors().iter().map(ToString::to_string).collect();
+        assert_eq!(ancestors, ["/a", "/a/b"]);
+        assert!(path.is_below(&SysPath::parse("/a/b").unwrap()));
+        assert!(
+            !SysPath::parse("/ab")
+                .unwrap()
+                .is_below(&SysPath::parse("/a").unwrap())
+        );
+        assert_eq!(
+            SysPath::parse("/a").unwrap().parent(),
+            Some(SysPath::root())
+        );
+        assert_eq!(SysPath::root().parent(), None);
+    }
+
+    #[test]
+    fn digests_and_guids_round_trip() {
+        let guid = "0fc63daf-8483-4772-8e79-3d69d8477de4";
+        assert_eq!(Guid::parse(guid).unwrap().to_string(), guid);
+        assert_eq!(Guid::parse(&guid.to_uppercase()), Guid::parse(guid));
+        assert!(Guid::parse("0fc63daf84834772-8e79-3d69d8477de4----").is_err());
+        let digest = format!("sha256-{}", "0a".repeat(32));
+        assert_eq!(Digest::parse(&digest).unwrap().to_string(), digest);
+        assert!(Digest::parse("sha256-00").is_err());
+        assert!(Digest::parse("md5-00").is_err());
+        assert!(Digest::parse(&format!("sha256-{}", "é".repeat(32))).is_err());
+    }
+
+    #[test]
+    fn unit_names_cannot_escape() {
+        assert!(UnitName::parse("a@b.service").is_ok());
+        for bad in [
+            "a",
+            ".service",
+            "../a.service",
+            "a/b.service",
+            "a b.service",
+            "a\n.service",
+        ] {
+            assert!(UnitName::parse(bad).is_err(), "{bad:?}");
+        }
+        let name = UnitName::parse("e@a.service").unwrap();
+        assert_eq!(name.instance(), Some(("e@.service".into(), "a")));
+        assert_eq!(UnitName::parse("e@.service").unwrap().instance(), None);
+    }
+}

@@ -1,0 +1,80 @@
+//! Contents that an operation writes: named by digest, shown without secrets.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+/// Where contents come from when the operation is performed.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ContentSource {
+    /// They are known: the text of a unit, a `data:` URL.
+    Inline(Vec<u8>),
+    /// They were or will be fetched; the key finds them in the blob store.
+    Fetched {
+        /// [`crate::model::Resource`]'s key in the blob store.
+        key: String,
+    },
+}
+
+/// Contents to be written. Printing and serializing show origin, length and digest, never the bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Content {
+    /// How the origin is shown: a URL without secrets, "unit text".
+    pub shown: String,
+    /// Where the bytes come from.
+    pub source: ContentSource,
+    /// SHA-256 of the bytes in hexadecimal digits, where known before they are written.
+    pub sha256: Option<String>,
+    /// Length in bytes, where known.
+    pub len: Option<u64>,
+}
+
+impl Content {
+    /// Known contents.
+    pub fn inline(shown: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        Self {
+            shown: shown.into(),
+            sha256: Some(hex(&Sha256::digest(&bytes))),
+            len: Some(bytes.len() as u64),
+            source: ContentSource::Inline(bytes),
+        }
+    }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)?;
+        match self.len {
+            Some(len) => write!(f, " ({len} bytes)"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content")
+            .field("shown", &self.shown)
+            .field("sha256", &self.sha256)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut out = serializer.serialize_struct("Content", 3)?;
+        out.serialize_field("from", &self.shown)?;
+        out.serialize_field("sha256", &self.sha256)?;
+        out.serialize_field("bytes", &self.len)?;
+        out.end()
+    }
+}

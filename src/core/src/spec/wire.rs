@@ -1,0 +1,439 @@
+//! What every wire type can do: be decoded from a spanned tree, be encoded again, be merged.
+
+use serde_json::{Map, Value as Json};
+
+use crate::diag::{Report, Span, nearest};
+use crate::json::{Member, Node, Value};
+
+/// A scalar and the place where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands; `None` for values that pilotlight made itself.
+    pub span: Option<Span>,
+}
+
+impl<T> At<T> {
+    /// A value that no source wrote.
+    pub fn new(value: T) -> Self {
+        Self { value, span: None }
+    }
+}
+
+/// What decoding needs to know and reports to.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    /// Minor version of the spec that the text claims to be.
+    pub minor: u8,
+    /// Findings.
+    pub report: &'a mut Report,
+}
+
+/// An encoded value and the places of the values in it, by JSON pointer (RFC 6901).
+#[derive(Debug, Default)]
+pub struct Encoded {
+    /// Pointer → place.
+    pub places: Vec<(String, Span)>,
+}
+
+/// A type of a config language.
+pub trait Wire: Sized {
+    /// Reads a value; on a wrong type reports it and answers `None`.
+    fn decode(node: &Node, cx: &mut Decoder<'_>) -> Option<Self>;
+    /// Writes the value, or `None` where there is nothing to write. Notes places under `pointer`.
+    fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json>;
+    /// Ignition's merge: the child's word counts where it says something.
+    fn merge(parent: Self, child: Self) -> Self;
+    /// What identifies the value in a keyed list; `None` in lists that are concatenated.
+    fn key(&self) -> Option<String> {
+        None
+    }
+    /// Whether merging the value in means removing the parent's (HTTP headers without a value).
+    fn removes(&self) -> bool {
+        false
+    }
+}
+
+/// Scalars: what may stand as a single JSON value.
+pub trait Scalar: Sized + Clone {
+    /// How the type is called in messages.
+    const NAME: &'static str;
+    /// Reads the value.
+    fn read(value: &Value) -> Option<Self>;
+    /// Writes the value.
+    fn write(&self) -> Json;
+    /// The value as a key of a list.
+    fn as_key(&self) -> String;
+}
+
+impl Scalar for String {
+    const NAME: &'static str = "a string";
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+    fn write(&self) -> Json {
+        Json::String(self.clone())
+    }
+    fn as_key(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Scalar for bool {
+    const NAME: &'static str = "true or false";
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::Bool(b) => Some(*b),
+            _ => None,
+        }
+    }
+    fn write(&self) -> Json {
+        Json::Bool(*self)
+    }
+    fn as_key(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Scalar for i64 {
+    const NAME: &'static str = "a whole number";
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::Number(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+    fn write(&self) -> Json {
+        Json::from(*self)
+    }
+    fn as_key(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl<T: Scalar> Wire for At<T> {
+    fn decode(node: &Node, cx: &mut Decoder<'_>) -> Option<Self> {
+        let value = T::read(&node.value);
+        if value.is_none() {
+            cx.report.error(
+                node.span,
+                format!("expected {}, found {}", T::NAME, node.value.kind()),
+            );
+        }
+        Some(Self {
+            value: value?,
+            span: Some(node.span),
+        })
+    }
+    fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json> {
+        if let Some(span) = self.span {
+            out.places.push((pointer.to_string(), span));
+        }
+        Some(self.value.write())
+    }
+    fn merge(_parent: Self, child: Self) -> Self {
+        child
+    }
+    fn key(&self) -> Option<String> {
+        Some(self.value.as_key())
+    }
+}
+
+/// `null` is absent, as in Go's decoder.
+impl<T: Wire> Wire for Option<T> {
+    fn decode(node: &Node, cx: &mut Decoder<'_>) -> Option<Self> {
+        match node.value {
+            Value::Null => Some(None),
+            _ => T::decode(node, cx).map(Some),
+        }
+    }
+    fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json> {
+        self.as_ref()?.encode(pointer, out)
+    }
+    fn merge(parent: Self, child: Self) -> Self {
+        match (parent, child) {
+            (Some(parent), Some(child)) => Some(T::merge(parent, child)),
+            (parent, child) => child.or(parent),
+        }
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn decode(node: &Node, cx: &mut Decoder<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Null => Some(Vec::new()),
+            // Every item is looked at, so that one report names all that is wrong.
+            Value::Array(items) => {
+                let decoded: Vec<Option<T>> =
+                    items.iter().map(|item| T::decode(item, cx)).collect();
+                decoded.into_iter().collect()
+            }
+            other => {
+                cx.report.error(
+                    node.span,
+                    format!("expected an array, found {}", other.kind()),
+                );
+                None
+            }
+        }
+    }
+    fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json> {
+        if self.is_empty() {
+            return None;
+        }
+        let items = self
+            .iter()
+            .enumerate()
+            .filter_map(|(i, item)| item.encode(&format!("{pointer}/{i}"), out))
+            .collect();
+        Some(Json::Array(items))
+    }
+    /// Keyed lists merge entries of equal key in the parent's position and append the rest; lists
+    /// without keys are concatenated (ignition config/merge).
+    fn merge(parent: Self, child: Self) -> Self {
+        let mut merged: Vec<Option<T>> = parent.into_iter().map(Some).collect();
+        let keys: Vec<Option<String>> = merged
+            .iter()
+            .map(|item| item.as_ref().and_then(Wire::key))
+            .collect();
+        let mut added = Vec::new();
+        for item in child {
+            let key = item.key();
+            let twin = key
+                .as_ref()
+                .and_then(|_| keys.iter().position(|other| *other == key));
+            match twin {
+                Some(at) if item.removes() => merged[at] = None,
+                Some(at) => {
+                    merged[at] = match merged[at].take() {
+                        Some(old) => Some(T::merge(old, item)),
+                        None => Some(item),
+                    }
+                }
+                None if item.removes() => {}
+                None => added.push(item),
+            }
+        }
+        merged.into_iter().flatten().chain(added).collect()
+    }
+}
+
+/// A list whose entries are concatenated on merge and may repeat, whatever their keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concat<T>(pub Vec<T>);
+
+impl<T> Default for Concat<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Wire> Wire for Concat<T> {
+    fn decode(node: &Node, cx: &mut Decoder<'_>) -> Option<Self> {
+        Vec::decode(node, cx).map(Self)
+    }
+    fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json> {
+        self.0.encode(pointer, out)
+    }
+    fn merge(parent: Self, child: Self) -> Self {
+        Self(parent.0.into_iter().chain(child.0).collect())
+    }
+}
+
+/// A field of a struct in its declaration.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) json: &'static str,
+    pub(super) since: u8,
+}
+
+/// Finds the members of an object that belong to each field, and reports those that belong to none.
+///
+/// Keys in the wrong case and duplicates are accepted as Go's decoder accepts them, with a warning.
+pub(super) fn members<'n>(
+    node: &'n Node,
+    what: &str,
+    fields: &[Field],
+    cx: &mut Decoder<'_>,
+) -> Option<Vec<Option<std::borrow::Cow<'n, Node>>>> {
+    let Value::Object(list) = &node.value else {
+        if node.value != Value::Null {
+            cx.report.error(
+                node.span,
+                format!("expected an object ({what}), found {}", node.value.kind()),
+            );
+            return None;
+        }
+        return Some(fields.iter().map(|_| None).collect());
+    };
+    let mut found: Vec<Option<std::borrow::Cow<'n, Node>>> = fields.iter().map(|_| None).collect();
+    for member in list {
+        let Some(at) = field_of(member, what, fields, cx) else {
+            continue;
+        };
+        found[at] = Some(match found[at].take() {
+            None => std::borrow::Cow::Borrowed(&member.value),
+            Some(earlier) => {
+                cx.report.push(
+                    crate::diag::Diagnostic::warning(
+                        member.key_span,
+                        format!("key {:?} stands here a second time", member.key),
+                    )
+                    .help("keep one of the two: of single values the later one counts"),
+                );
+                std::borrow::Cow::Owned(combine(&earlier, &member.value))
+            }
+        });
+    }
+    Some(found)
+}
+
+fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>) -> Option<usize> {
+    let exact = fields.iter().position(|field| field.json == member.key);
+    let at = exact.or_else(|| {
+        fields
+            .iter()
+            .position(|field| field.json.eq_ignore_ascii_case(&member.key))
+    });
+    let Some(at) = at else {
+        let known: Vec<&str> = fields
+            .iter()
+            .filter(|field| field.since <= cx.minor)
+            .map(|field| field.json)
+            .collect();
+        let help = match nearest(&member.key, &known) {
+            Some(name) => format!("did you mean {name:?}?"),
+            None => format!("{what} knows: {}", known.join(", ")),
+        };
+        cx.report.push(
+            crate::diag::Diagnostic::warning(
+                member.key_span,
+                format!("unknown key {:?} in {what}: it has no effect", member.key),
+            )
+            .help(help),
+        );
+        return None;
+    };
+    if fields[at].since > cx.minor {
+        cx.report.push(
+            crate::diag::Diagnostic::warning(
+                member.key_span,
+                format!(
+                    "key {:?} is not part of version 3.{}.0: it has no effect",
+                    fields[at].json, cx.minor
+                ),
+            )
+            .help(format!(
+                "set ignition.version to \"3.{}.0\"",
+                fields[at].since
+            )),
+        );
+        return None;
+    }
+    if exact.is_none() {
+        cx.report.warning(
+            member.key_span,
+            format!(
+                "key {:?} is spelt {:?} in the specification",
+                member.key, fields[at].json
+            ),
+        );
+    }
+    Some(at)
+}
+
+/// Go's decoder fills the same struct twice: objects combine, everything else is replaced.
+fn combine(earlier: &Node, later: &Node) -> Node {
+    match (&earlier.value, &later.value) {
+        (Value::Object(a), Value::Object(b)) => Node {
+            span: later.span,
+            value: Value::Object(a.iter().chain(b).cloned().collect()),
+        },
+        (_, Value::Null) => earlier.clone(),
+        _ => later.clone(),
+    }
+}
+
+/// Encodes one field into the object under construction.
+pub(super) fn put<T: Wire>(
+    map: &mut Map<String, Json>,
+    key: &str,
+    value: &T,
+    pointer: &str,
+    out: &mut Encoded,
+) {
+    if let Some(json) = value.encode(&format!("{pointer}/{key}"), out) {
+        map.insert(key.to_string(), json);
+    }
+}
+
+/// Declares a wire struct.
+///
+/// `struct Name "what it is called" key(self => expr) { "jsonName" since N field: Type, … }`
+macro_rules! wire {
+    ($(
+        $(#[$meta:meta])*
+        struct $name:ident $what:literal $(key($this:ident => $key:expr))? $(removes($that:ident => $removes:expr))? {
+            $( $json:literal since $since:literal $field:ident : $ty:ty ),* $(,)?
+        }
+    )*) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct $name {
+            /// Where the object stands.
+            pub at: Option<$crate::diag::Span>,
+            $(
+                #[doc = concat!("`", $json, "`, since version 3.", stringify!($since), ".0.")]
+                pub $field: $ty,
+            )*
+        }
+
+        impl $crate::spec::wire::Wire for $name {
+            fn decode(
+                node: &$crate::json::Node,
+                cx: &mut $crate::spec::wire::Decoder<'_>,
+            ) -> Option<Self> {
+                const FIELDS: &[$crate::spec::wire::Field] = &[
+                    $( $crate::spec::wire::Field { json: $json, since: $since } ),*
+                ];
+                let mut found = $crate::spec::wire::members(node, $what, FIELDS, cx)?.into_iter();
+                let mut whole = true;
+                let mut value = Self { at: Some(node.span), ..Self::default() };
+                $(
+                    if let Some(Some(member)) = found.next() {
+                        match $crate::spec::wire::Wire::decode(&member, cx) {
+                            Some(decoded) => value.$field = decoded,
+                            None => whole = false,
+                        }
+                    }
+                )*
+                whole.then_some(value)
+            }
+            fn encode(
+                &self,
+                pointer: &str,
+                out: &mut $crate::spec::wire::Encoded,
+            ) -> Option<serde_json::Value> {
+                let mut map = serde_json::Map::new();
+                $( $crate::spec::wire::put(&mut map, $json, &self.$field, pointer, out); )*
+                if let Some(span) = self.at.filter(|_| !map.is_empty()) {
+                    out.places.push((pointer.to_string(), span));
+                }
+                (!map.is_empty()).then_some(serde_json::Value::Object(map))
+            }
+            fn merge(parent: Self, child: Self) -> Self {
+                Self {
+                    at: child.at.or(parent.at),
+                    $( $field: $crate::spec::wire::Wire::merge(parent.$field, child.$field), )*
+                }
+            }
+            $( fn key(&self) -> Option<String> { let $this = self; $key } )?
+            $( fn removes(&self) -> bool { let $that = self; $removes } )?
+        }
+    )*};
+}
+pub(super) use wire;
