@@ -201,19 +201,22 @@ fn strip_special_bits(config: &mut Config, report: &mut Report) {
         .iter_mut()
         .map(|dir| &mut dir.mode);
     for mode in files.chain(directories).flatten() {
-        if (0o1000..=0o7777).contains(&mode.value) {
-            let plain = mode.value & 0o777;
-            report.push(
-                Diagnostic::warning(
-                    mode.span,
-                    format!(
-                        "the special bits of mode {:04o} have no effect before version 3.6.0: {plain:04o} is used",
-                        mode.value
-                    ),
-                )
-                .help("set ignition.version to \"3.6.0\" to use setuid, setgid and sticky bits"),
-            );
-            mode.value = plain;
+        if !(0o1000..=0o7777).contains(&mode.value) {
+            continue;
         }
+        let plain = mode.value & 0o777;
+        let message = format!(
+            "the special bits of mode {:04o} have no effect before version 3.6.0: {plain:04o} is used",
+            mode.value
+        );
+        let help = match validate::octal_slip(mode.value) {
+            Some(meant) => format!(
+                "JSON numbers are decimal: for the octal mode {:04} write {meant}",
+                mode.value
+            ),
+            None => "set ignition.version to \"3.6.0\" to use setuid, setgid and sticky bits".into(),
+        };
+        report.push(Diagnostic::warning(mode.span, message).help(help));
+        mode.value = plain;
     }
 }

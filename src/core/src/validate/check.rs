@@ -83,12 +83,7 @@ impl Check<'_> {
             found.span,
             &format!("mode {}", found.value),
         );
-        // 644 and 755 in decimal are the classic slip: JSON has no octal numbers.
-        if matches!(
-            found.value,
-            400 | 440 | 444 | 600 | 640 | 644 | 700 | 750 | 755 | 777
-        ) {
-            let meant = i64::from_str_radix(&found.value.to_string(), 8).unwrap_or(found.value);
+        if let Some(meant) = octal_slip(found.value) {
             self.report.push(
                 Diagnostic::warning(
                     found.span,
@@ -167,4 +162,13 @@ pub(super) fn text(value: &Text) -> Option<String> {
         .as_ref()
         .map(|at| at.value.clone())
         .filter(|text| !text.is_empty())
+}
+
+/// What was probably meant by a mode that reads as octal: 644 and 755 in decimal are the classic slip,
+/// because JSON has no octal numbers.
+pub(crate) fn octal_slip(mode: i64) -> Option<i64> {
+    let usual = [400, 440, 444, 600, 640, 644, 700, 750, 755, 775, 777];
+    usual
+        .contains(&mode)
+        .then(|| i64::from_str_radix(&mode.to_string(), 8).ok())?
 }

@@ -13,6 +13,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use check::octal_slip;
 use check::{Check, Seen};
 
 use crate::diag::{Report, Span};

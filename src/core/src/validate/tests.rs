@@ -122,7 +122,7 @@ fn contents_of_files() {
         "needs 128",
     );
     only(file("\"mode\": 9999"), "2:46", "from 0 to 4095");
-    only(file("\"mode\": 644"), "2:46", "mode 644 is decimal");
+    only(file("\"mode\": 444"), "2:46", "mode 444 is decimal");
     only(file("\"mode\": 2541"), "2:48", "special bits of mode 4755");
     only(
         file("\"user\": {\"id\": 1, \"name\": \"x\"}"),
