@@ -1,7 +1,257 @@
-//! Disks, partitions and file systems.
+//! Disks, partitions, file systems and mounts, as observed or predicted.
+//!
+//! What an operation leaves to chance (a random GUID) or what cannot be known before it ran (what an
+//! old disk holds where a new partition begins) is predicted as unknown and agrees with anything.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Disks, partitions and file systems.
+use crate::model::{Guid, SysPath};
+
+/// The block devices that a config names, and their partitions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Disks {}
+pub struct Disks {
+    /// Device nodes (`/dev/vda1`) and what is on them.
+    pub blocks: BTreeMap<String, Block>,
+    /// Paths of the config (`/dev/disk/by-label/x`) → nodes.
+    pub links: BTreeMap<String, String>,
+    /// Paths of the config whose device is missing → what was there instead, for the message.
+    pub missing: BTreeMap<String, String>,
+    /// Mounts below the sysroot, mount point → node.
+    pub mounts: BTreeMap<SysPath, String>,
+}
+
+/// A block device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Size in bytes.
+    pub size: u64,
+    /// Logical sector size in bytes.
+    pub sector: u64,
+    /// Its partition table.
+    pub table: TableState,
+    /// What else is recognized at its beginning or end.
+    pub signature: Signature,
+    /// By whom it is used: "mounted at /var", "a swap device", "part of dm-0".
+    pub used: Option<String>,
+}
+
+/// The partition table of a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TableState {
+    /// There is none.
+    None,
+    /// A GUID partition table.
+    Gpt(Table),
+    /// Another kind, or one that is beyond repair; the text says which.
+    Other(String),
+}
+
+/// What a probe recognizes on a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signature {
+    /// Nothing.
+    Blank,
+    /// A file system or another format.
+    Found(Superblock),
+    /// Not known before it is looked at: the place of a partition that is yet to be made.
+    Unknown,
+}
+
+/// What a superblock says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Superblock {
+    /// Format by the name that blkid uses: "ext4", "xfs", "crypto_LUKS".
+    pub kind: String,
+    /// Label; empty for none.
+    pub label: String,
+    /// UUID in lower case as blkid writes it; `None` in a prediction is a random one.
+    pub uuid: Option<String>,
+}
+
+/// A GUID partition table (UEFI 2.10, chapter 5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// GUID of the disk; `None` in a prediction is a random one.
+    pub guid: Option<Guid>,
+    /// First sector that partitions may use.
+    pub first_usable: u64,
+    /// Last sector that partitions may use on a disk of this size.
+    pub last_usable: u64,
+    /// Partitions by slot number.
+    pub partitions: BTreeMap<u32, Entry>,
+    /// What has to be repaired before anything else: a damaged copy, a backup in the wrong place.
+    pub repair: Option<String>,
+}
+
+/// An entry of a partition table. Sectors are counted in the disk's logical size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// First sector.
+    pub start: u64,
+    /// Last sector, inclusive.
+    pub end: u64,
+    /// Type.
+    pub type_guid: Guid,
+    /// The partition's own GUID; `None` in a prediction is a random one.
+    pub guid: Option<Guid>,
+    /// Label.
+    pub label: String,
+    /// Attribute bits.
+    pub attributes: u64,
+}
+
+impl Entry {
+    /// Number of sectors.
+    pub fn sectors(&self) -> u64 {
+        self.end.saturating_sub(self.start).saturating_add(1)
+    }
+}
+
+impl Block {
+    /// Sectors in a mebibyte.
+    pub fn sectors_per_mib(&self) -> u64 {
+        ((1 << 20) / self.sector.max(1)).max(1)
+    }
+}
+
+/// Node of a partition: a `p` comes between when the disk's name ends in a digit (Linux, `disk_name()`).
+pub fn partition_node(disk: &str, number: u32) -> String {
+    let separator = if disk.ends_with(|c: char| c.is_ascii_digit()) {
+        "p"
+    } else {
+        ""
+    };
+    format!("{disk}{separator}{number}")
+}
+
+impl Disks {
+    /// The node that a path of the config stands for, by observed links or by what is predicted.
+    pub fn resolve(&self, path: &str) -> Option<String> {
+        if self.blocks.contains_key(path) {
+            return Some(path.to_string());
+        }
+        if let Some(node) = self.links.get(path).filter(|node| self.blocks.contains_key(*node)) {
+            return Some(node.clone());
+        }
+        let (kind, name) = path.strip_prefix("/dev/disk/by-")?.split_once('/')?;
+        match kind {
+            "partlabel" => self.partition(|entry| entry.label == unescape(name)),
+            "partuuid" => self.partition(|entry| entry.guid.is_some_and(|guid| guid.to_string() == name)),
+            "label" => self.filesystem(|found| found.label == unescape(name)),
+            "uuid" => self.filesystem(|found| found.uuid.as_deref() == Some(name)),
+            _ => None,
+        }
+    }
+
+    fn partition(&self, wanted: impl Fn(&Entry) -> bool) -> Option<String> {
+        self.blocks.iter().find_map(|(disk, block)| match &block.table {
+            TableState::Gpt(table) => table
+                .partitions
+                .iter()
+                .find(|(_, entry)| wanted(entry))
+                .map(|(number, _)| partition_node(disk, *number)),
+            _ => None,
+        })
+    }
+
+    fn filesystem(&self, wanted: impl Fn(&Superblock) -> bool) -> Option<String> {
+        self.blocks.iter().find_map(|(node, block)| match &block.signature {
+            Signature::Found(found) if wanted(found) => Some(node.clone()),
+            _ => None,
+        })
+    }
+
+    /// Whether what was observed is what was predicted, with unknowns agreeing with anything.
+    pub fn agrees_with(&self, predicted: &Disks) -> bool {
+        self.blocks.len() == predicted.blocks.len()
+            && self
+                .blocks
+                .iter()
+                .zip(&predicted.blocks)
+                .all(|((a, seen), (b, expected))| a == b && seen.agrees_with(expected))
+    }
+}
+
+impl Block {
+    fn agrees_with(&self, predicted: &Block) -> bool {
+        let tables = match (&self.table, &predicted.table) {
+            (TableState::Gpt(seen), TableState::Gpt(expected)) => seen.agrees_with(expected),
+            (seen, expected) => seen == expected,
+        };
+        let signatures = match (&self.signature, &predicted.signature) {
+            (_, Signature::Unknown) => true,
+            (Signature::Found(seen), Signature::Found(expected)) => {
+                seen.kind == expected.kind
+                    && seen.label == expected.label
+                    && (expected.uuid.is_none() || seen.uuid == expected.uuid)
+            }
+            (seen, expected) => seen == expected,
+        };
+        self.size == predicted.size && self.sector == predicted.sector && tables && signatures
+    }
+}
+
+impl Table {
+    fn agrees_with(&self, predicted: &Table) -> bool {
+        let guids = |seen: &Option<Guid>, expected: &Option<Guid>| expected.is_none() || seen == expected;
+        guids(&self.guid, &predicted.guid)
+            && (self.first_usable, self.last_usable) == (predicted.first_usable, predicted.last_usable)
+            && self.repair == predicted.repair
+            && self.partitions.len() == predicted.partitions.len()
+            && self.partitions.iter().zip(&predicted.partitions).all(|((n, seen), (m, expected))| {
+                n == m
+                    && guids(&seen.guid, &expected.guid)
+                    && Entry {
+                        guid: None,
+                        ..seen.clone()
+                    } == Entry {
+                        guid: None,
+                        ..expected.clone()
+                    }
+            })
+    }
+}
+
+/// Undoes udev's escaping of link names (`\x20` for a space).
+fn unescape(name: &str) -> String {
+    let mut out = Vec::new();
+    let mut rest = name.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let code = (*first == b'\\' && tail.first() == Some(&b'x'))
+            .then(|| tail.get(1..3))
+            .flatten()
+            .and_then(|hex| std::str::from_utf8(hex).ok())
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match code {
+            Some(code) => {
+                out.push(code);
+                rest = &tail[3..];
+            }
+            None => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partition_nodes_are_named_as_the_kernel_names_them() {
+        assert_eq!(partition_node("/dev/sda", 1), "/dev/sda1");
+        assert_eq!(partition_node("/dev/nvme0n1", 12), "/dev/nvme0n1p12");
+        assert_eq!(partition_node("/dev/loop0", 3), "/dev/loop0p3");
+    }
+
+    #[test]
+    fn link_names_are_unescaped() {
+        assert_eq!(unescape("my\\x20disk"), "my disk");
+        assert_eq!(unescape("a\\xzz\\"), "a\\xzz\\");
+    }
+}

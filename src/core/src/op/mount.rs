@@ -1,29 +1,64 @@
-//! Operations on mounts below the sysroot.
+//! Mounts below the sysroot while it is being provisioned.
 
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::facts::Facts;
+use crate::model::{Format, SysPath};
 
 /// A change of what is mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "op", rename_all = "kebab-case")]
-pub enum MountOp {}
+pub enum MountOp {
+    /// Mount a file system; missing directories of the mount point are made with mode 0755.
+    Mount {
+        /// Node.
+        device: String,
+        /// Mount point below the sysroot.
+        path: SysPath,
+        /// File system.
+        format: Format,
+        /// Mount options.
+        options: Vec<String>,
+    },
+    /// Unmount it.
+    Unmount {
+        /// Mount point below the sysroot.
+        path: SysPath,
+    },
+}
 
 impl MountOp {
-    /// Whether data that is there now is gone afterwards.
-    pub fn is_destructive(&self) -> bool {
-        match *self {}
-    }
     /// Turns the facts into what they will be after the operation.
-    pub fn predict(&self, _facts: &mut Facts) {
-        match *self {}
+    pub fn predict(&self, facts: &mut Facts) {
+        match self {
+            MountOp::Mount { device, path, .. } => {
+                facts.disks.mounts.insert(path.clone(), device.clone());
+            }
+            MountOp::Unmount { path } => {
+                facts.disks.mounts.remove(path);
+            }
+        }
     }
 }
 
 impl fmt::Display for MountOp {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MountOp::Mount {
+                device,
+                path,
+                format,
+                options,
+            } => {
+                write!(f, "mount {device} ({}) at {path}", format.name())?;
+                if !options.is_empty() {
+                    write!(f, " with {}", options.join(","))?;
+                }
+                Ok(())
+            }
+            MountOp::Unmount { path } => write!(f, "unmount {path}"),
+        }
     }
 }

@@ -123,18 +123,18 @@ fn contents_of_files() {
     );
     only(file("\"mode\": 9999"), "2:46", "from 0 to 4095");
     only(file("\"mode\": 444"), "2:46", "mode 444 is decimal");
-    only(file("\"mode\": 2541"), "2:48", "special bits of mode 4755");
+    only(file("\"mode\": 2541"), "2:46", "special bits of mode 4755");
     only(
         file("\"user\": {\"id\": 1, \"name\": \"x\"}"),
-        "2:66",
+        "2:64",
         "an id or a name",
     );
     only(
         file("\"user\": {\"id\": -1}"),
-        "2:55",
+        "2:53",
         "from 0 to 4294967294",
     );
-    only(file("\"contnets\": {}"), "2:40", "unknown key \"contnets\"");
+    only(file("\"contnets\": {}"), "2:38", "unknown key \"contnets\"");
     assert!(
         said(
             "3.6.0",
