@@ -1,1 +1,111 @@
-//! Placeholder
+//! What the tests in this package share: how to call the program under each of its names.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The program that `cargo build` made in the same profile as the calling test.
+///
+/// `PILOTLIGHT_BIN` names another one. A missing program is a failure, never a skipped test.
+pub fn program() -> PathBuf {
+    if let Some(path) = std::env::var_os("PILOTLIGHT_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(Path::parent).unwrap().join("pilotlight");
+    assert!(
+        path.exists(),
+        "{} does not exist: run \"cargo build -p pilotlight\" first",
+        path.display()
+    );
+    path
+}
+
+/// What a call of the program answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl From<Output> for Answer {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Calls `pilotlight` with arguments.
+pub fn pilotlight<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Answer {
+    Command::new(program()).args(arguments).output().unwrap().into()
+}
+
+/// The stages of one first boot: `ignition -platform file` with all its places in one directory.
+#[derive(Debug)]
+pub struct FirstBoot {
+    directory: PathBuf,
+    /// The new root.
+    pub root: PathBuf,
+}
+
+impl FirstBoot {
+    /// Prepares a boot with a config; `root` may exist already.
+    pub fn new(directory: &Path, root: &Path, config: &[u8]) -> Self {
+        std::fs::create_dir_all(directory.join("run")).unwrap();
+        std::fs::create_dir_all(root).unwrap();
+        std::fs::write(directory.join("config.ign"), config).unwrap();
+        let name = directory.join("ignition");
+        if !name.exists() {
+            std::os::unix::fs::symlink(program(), name).unwrap();
+        }
+        Self {
+            directory: directory.into(),
+            root: root.into(),
+        }
+    }
+
+    /// Runs one stage.
+    pub fn stage(&self, stage: &str) -> Answer {
+        let at = |name: &str| self.directory.join(name);
+        let empty = at("empty");
+        Command::new(at("ignition"))
+            .args(["-platform", "file", "-log-to-stdout", "-stage", stage])
+            .arg("-root")
+            .arg(&self.root)
+            .arg("-config-cache")
+            .arg(at("run/ignition.json"))
+            .arg("-neednet")
+            .arg(at("run/neednet"))
+            .arg("-state-file")
+            .arg(at("run/state"))
+            .env("IGNITION_CONFIG_FILE", at("config.ign"))
+            .env("IGNITION_SYSTEM_RUNTIME_CONFIG_DIR", &empty)
+            .env("IGNITION_SYSTEM_LOCAL_CONFIG_DIR", &empty)
+            .env("IGNITION_SYSTEM_CONFIG_DIR", &empty)
+            .env("IGNITION_KERNEL_CMDLINE_PATH", at("cmdline"))
+            .output()
+            .unwrap()
+            .into()
+    }
+
+    /// Runs stages in order until one fails; answers the last one's answer.
+    pub fn stages(&self, stages: &[&str]) -> Answer {
+        let mut last = None;
+        for stage in stages {
+            let answer = self.stage(stage);
+            let failed = answer.code != Some(0);
+            last = Some(answer);
+            if failed {
+                break;
+            }
+        }
+        last.unwrap()
+    }
+}

@@ -1,2 +1,96 @@
-//! QEMU runner.
-fn main() {}
+//! QEMU runner: boots a small Debian root with our initramfs, once per scenario, and asks the node.
+
+mod artefacts;
+mod cache;
+mod command;
+mod demo;
+mod http;
+mod progress;
+mod qemu;
+mod run;
+mod scenario;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, Subcommand};
+
+/// Real boots of pilotlight in QEMU.
+#[derive(Parser)]
+struct Arguments {
+    /// The program that provisions; Debian's `ignition` works too, for comparison
+    #[arg(long, global = true, value_name = "PATH")]
+    agent: Option<PathBuf>,
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build what is missing of root image, kernel and initramfs
+    Prepare,
+    /// Run the named scenarios, or all of them
+    Test {
+        /// Directories below vm-tests/scenarios
+        names: Vec<String>,
+    },
+    /// Show one first boot live, then what the running node answers
+    Demo {
+        /// Boot this config in place of the demo's own
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Leave a login shell on the node's console
+        #[arg(long)]
+        console: bool,
+    },
+    /// Connect stdin and stdout to a local port (QEMU starts this, one per connection)
+    #[command(hide = true)]
+    Relay {
+        /// TCP port on the loopback address
+        port: u16,
+    },
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("the crate lies in no repository")?;
+    let agent = || agent(arguments.agent.clone(), repository);
+    let good = match arguments.task {
+        Task::Relay { port } => {
+            http::relay(port)?;
+            true
+        }
+        Task::Prepare => {
+            artefacts::prepare(repository, &agent()?, &mut progress::Steps::new(4))?;
+            true
+        }
+        Task::Test { names } => run::test(repository, &agent()?, &names)?,
+        Task::Demo { config, console } => {
+            demo::demo(repository, &agent()?, config.as_deref(), console)?
+        }
+    };
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The program under test: the one named, else the release build beside this runner's own build.
+fn agent(named: Option<PathBuf>, repository: &Path) -> Result<PathBuf> {
+    let path = match named {
+        Some(path) => path,
+        None => std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| repository.join("target"), PathBuf::from)
+            .join("release/pilotlight"),
+    };
+    ensure!(
+        path.is_file(),
+        "no agent at {}: build it with cargo build --release -p pilotlight, or name one with --agent",
+        path.display()
+    );
+    Ok(path.canonicalize()?)
+}

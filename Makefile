@@ -1,0 +1,63 @@
+# Everything from a bare Debian 12 with Rust, as root or through sudo.
+
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+CARGO ?= cargo
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+AGENT := $(TARGET)/release/pilotlight
+RUNNER := $(TARGET)/debug/pilotlight-vm-tests
+# The binary lives in an initramfs: bytes, stripped.
+SIZE_LIMIT := 4194304
+
+# gcc and libc for Rust's linker; the programs of tests and initramfs; Ignition to compare with; the VM's tools.
+PACKAGES := gcc libc6-dev \
+	e2fsprogs xfsprogs btrfs-progs dosfstools gdisk fdisk mdadm cryptsetup-bin \
+	passwd util-linux mount udev systemd kmod dmsetup iproute2 ca-certificates \
+	ignition \
+	mmdebstrap dracut-core cpio mtools qemu-system-x86
+
+.NOTPARALLEL:
+.PHONY: build deps demo test lint unit size vm-test clean
+
+build:
+	$(CARGO) build --release -p pilotlight
+
+# dpkg -s decides, so that a second run asks nothing of the network.
+deps:
+	@missing=; for package in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q '^install ok installed' || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing$$missing"; \
+		$(SUDO) apt-get update -q && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+
+# CONFIG=mine.ign boots another config, CONSOLE=1 leaves a login shell on the node's console.
+demo: deps build
+	$(CARGO) build -p pilotlight-vm-tests
+	$(SUDO) $(RUNNER) --agent $(AGENT) demo $(if $(CONFIG),--config $(CONFIG)) $(if $(CONSOLE),--console)
+
+test: deps lint unit size vm-test
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+unit:
+	$(CARGO) test --workspace
+
+size: build
+	@bytes=$$(stat -c %s $(AGENT)); \
+	echo "$(AGENT): $$bytes bytes stripped, limit $(SIZE_LIMIT)"; \
+	test $$bytes -lt $(SIZE_LIMIT)
+	@foreign=$$(ldd $(AGENT) | grep -Ev 'linux-vdso|/ld-linux|libc\.so|libgcc_s\.so' || true); \
+	if [ -n "$$foreign" ]; then echo "links more than libc and libgcc:"; echo "$$foreign"; exit 1; fi
+
+# SCENARIOS="files disks" runs only these.
+vm-test: deps build
+	$(CARGO) build -p pilotlight-vm-tests
+	$(SUDO) $(RUNNER) --agent $(AGENT) test $(SCENARIOS)
+
+clean:
+	$(CARGO) clean
+	$(SUDO) rm -rf .cache

@@ -1,0 +1,100 @@
+#!/bin/bash
+# dracut module: provisioning on the first boot by pilotlight, under Ignition's unit names.
+#
+# The program is taken from /usr/bin/pilotlight, or from this directory when an image build put it here.
+
+check() {
+    [[ -x "$moddir/pilotlight" ]] || require_binaries pilotlight || return 1
+    # Only images that ask for it (--add pilotlight, add_dracutmodules) provision themselves.
+    return 255
+}
+
+depends() {
+    echo systemd systemd-initrd udev-rules
+}
+
+installkernel() {
+    # Built-in ones are skipped in silence. Network and disk drivers of real hardware are the
+    # image's own choice; the virtual ones cost little and make the module work by itself.
+    hostonly='' instmods -s \
+        qemu_fw_cfg virtio_pci virtio_mmio virtio_blk virtio_scsi virtio_net virtio_console virtio_rng \
+        ext4 xfs btrfs vfat isofs udf nls_ascii nls_cp437 nls_iso8859-1 nls_utf8 \
+        loop sr_mod
+}
+
+install_units() {
+    local target="$1" unit
+    shift
+    mkdir -p "$initdir$systemdsystemunitdir/$target.requires"
+    for unit in "$@"; do
+        inst_simple "$moddir/$unit" "$systemdsystemunitdir/$unit"
+        ln_r "$systemdsystemunitdir/$unit" "$systemdsystemunitdir/$target.requires/$unit"
+    done
+}
+
+install() {
+    local program=/usr/bin/pilotlight target account
+
+    [[ -x "$moddir/pilotlight" ]] && program="$moddir/pilotlight"
+    inst_binary "$program" /usr/bin/pilotlight
+    ln_r /usr/bin/pilotlight /usr/bin/ignition
+
+    inst_multiple cat mkdir mount readlink rm rmdir sed sync umount \
+        blkid udevadm journalctl systemctl systemd-detect-virt
+    # A feature whose program is missing fails by name when a config asks for it.
+    inst_multiple -o \
+        mkfs.ext4 mkfs.xfs mkfs.btrfs mkfs.vfat mkfs.fat mkswap wipefs /etc/mke2fs.conf \
+        useradd usermod userdel groupadd groupmod groupdel \
+        mdadm cryptsetup setfiles \
+        clevis clevis-encrypt-sss clevis-encrypt-tang clevis-encrypt-tpm2 \
+        clevis-luks-bind clevis-luks-common-functions clevis-luks-unlock \
+        ip
+
+    # Started only when the config needs it, so nothing here is enabled. resolved is optional.
+    inst_multiple -o \
+        "$systemdutildir/systemd-networkd" \
+        "$systemdutildir/systemd-networkd-wait-online" \
+        "$systemdutildir/systemd-network-generator" \
+        "$systemdutildir/systemd-resolved" \
+        "$systemdsystemunitdir/systemd-networkd.service" \
+        "$systemdsystemunitdir/systemd-networkd.socket" \
+        "$systemdsystemunitdir/systemd-network-generator.service" \
+        "$systemdsystemunitdir/systemd-resolved.service" \
+        "$systemdnetwork/99-default.link"
+    for account in systemd-network systemd-resolve; do
+        grep "^$account:" "${dracutsysrootdir-}/etc/passwd" >> "$initdir/etc/passwd" || :
+        grep "^$account:" "${dracutsysrootdir-}/etc/group" >> "$initdir/etc/group" || :
+    done
+    inst_simple "$moddir/zz-pilotlight.network" "$systemdnetwork/zz-pilotlight.network"
+    # net_id, the drivers' aliases and CD-ROM labels (config drives) come from these.
+    inst_rules 60-cdrom_id.rules 75-net-description.rules 80-drivers.rules 80-net-setup-link.rules
+
+    inst_script "$moddir/pilotlight-generator" "$systemdutildir/system-generators/pilotlight-generator"
+    inst_script "$moddir/first-boot-marker.sh" /usr/lib/pilotlight/first-boot-marker
+    inst_script "$moddir/network.sh" /usr/lib/pilotlight/network
+    inst_script "$moddir/oem.sh" /usr/lib/pilotlight/oem
+    inst_script "$moddir/emergency-report.sh" /usr/lib/pilotlight/emergency-report
+    # The systemd module brings the target without its service, and isolating it would fail unseen:
+    # the boot would go on with a machine that is not provisioned. dracut-systemd brings its own.
+    if ! dracut_module_included dracut-systemd; then
+        inst_multiple sulogin "$systemdutildir/systemd-sulogin-shell" "$systemdsystemunitdir/emergency.service"
+    fi
+    inst_simple "$moddir/emergency-report.conf" \
+        "$systemdsystemunitdir/emergency.service.d/10-pilotlight.conf"
+
+    for target in complete subsequent diskful diskful-subsequent; do
+        inst_simple "$moddir/ignition-$target.target" "$systemdsystemunitdir/ignition-$target.target"
+    done
+    install_units ignition-complete.target \
+        pilotlight-oem.service \
+        ignition-fetch-offline.service \
+        pilotlight-network.service \
+        ignition-fetch.service \
+        ignition-kargs.service \
+        ignition-disks.service \
+        ignition-mount.service \
+        ignition-files.service
+    install_units ignition-diskful.target ignition-remount-sysroot.service
+    # Wanted by the generator, and only when the boot loader found the marker.
+    inst_simple "$moddir/ignition-quench.service" "$systemdsystemunitdir/ignition-quench.service"
+}

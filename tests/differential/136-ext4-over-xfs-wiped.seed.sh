@@ -1,0 +1,1 @@
+mkfs.xfs -q -L then "$2"

@@ -1,0 +1,1 @@
+ln -s ../home "$1/usr/home"

@@ -1,0 +1,1 @@
+echo "[Service]" >"$1/etc/systemd/system/other.service"

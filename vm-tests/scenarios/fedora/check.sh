@@ -1,0 +1,1 @@
+same "file" coreos cat /etc/from-fw-cfg

@@ -1,0 +1,1 @@
+same "file" fetched cat /etc/from-url

@@ -1,0 +1,134 @@
+//! What one scenario boots and what it expects: `scenario.toml` in its directory.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+/// A scenario, read from its directory.
+pub struct Scenario {
+    /// The directory's name.
+    pub name: String,
+    /// Paths in the scenario are relative to it.
+    pub directory: PathBuf,
+    /// The declaration.
+    pub spec: Spec,
+}
+
+/// The declaration of a scenario.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Spec {
+    /// One sentence: what is proven.
+    pub about: String,
+    /// Name of the fw_cfg item that carries config.ign.
+    #[serde(default = "flatcar_fw_cfg")]
+    pub fw_cfg: String,
+    /// Disks beside the boot disk.
+    #[serde(default)]
+    pub disks: Vec<Disk>,
+    /// URL path → file served at http://10.0.2.100; naming one also gives the machine a network card.
+    #[serde(default)]
+    pub http: BTreeMap<String, PathBuf>,
+    /// Boots of the same machine, one after the other.
+    pub boot: Vec<Boot>,
+}
+
+/// A disk beside the boot disk, blank or holding one file system.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Disk {
+    /// /dev/disk/by-id/virtio-SERIAL in the guest.
+    pub serial: String,
+    /// Size in MiB.
+    pub size_mib: u64,
+    /// Makes the whole disk an ext4 file system of this label, …
+    pub label: Option<String>,
+    /// … filled from this directory.
+    pub files: Option<PathBuf>,
+}
+
+/// One boot and its expectations.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Boot {
+    /// Added to the kernel command line.
+    #[serde(default)]
+    pub kernel: Vec<String>,
+    /// The user config for fw_cfg, none when absent.
+    pub config: Option<PathBuf>,
+    /// Where the boot ends.
+    pub ends: End,
+    /// Script run by the guest when it gets there.
+    pub check: Option<PathBuf>,
+    /// Texts that the console must show.
+    #[serde(default)]
+    pub console: Vec<String>,
+    /// Texts that the console must not show.
+    #[serde(default)]
+    pub not_console: Vec<String>,
+}
+
+/// Where a boot ends.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// In the initramfs, after the last stage; the quickest.
+    Initramfs,
+    /// On the running node.
+    Running,
+    /// In the emergency target.
+    Emergency,
+}
+
+impl End {
+    /// The word by which guest and runner name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Initramfs => "initramfs",
+            Self::Running => "running",
+            Self::Emergency => "emergency",
+        }
+    }
+}
+
+fn flatcar_fw_cfg() -> String {
+    "opt/org.flatcar-linux/config".to_owned()
+}
+
+impl Scenario {
+    /// Reads the scenario in a directory.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let file = directory.join("scenario.toml");
+        let text = fs::read_to_string(&file)
+            .with_context(|| format!("while reading {}", file.display()))?;
+        let spec = toml::from_str(&text)
+            .with_context(|| format!("while understanding {}", file.display()))?;
+        Ok(Self {
+            name: directory
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            directory: directory.to_owned(),
+            spec,
+        })
+    }
+
+    /// Reads the named scenarios below a directory, or all of them in the order of their names.
+    pub fn read_all(below: &Path, names: &[String]) -> Result<Vec<Self>> {
+        let mut names = names.to_vec();
+        if names.is_empty() {
+            for entry in fs::read_dir(below)? {
+                names.push(entry?.file_name().to_string_lossy().into_owned());
+            }
+            names.sort();
+        }
+        names
+            .iter()
+            .map(|name| Self::read(&below.join(name)))
+            .collect()
+    }
+}
