@@ -13,8 +13,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use account::AccountOp;
-pub use content::{Content, ContentSource};
+pub use account::{AccountKind, AccountName, AccountOp, AddUser, Field, PasswordHash, UserFields};
+pub use content::{Content, ContentSource, hex};
 pub use disk::DiskOp;
 pub use mount::MountOp;
 pub use tree::{OwnerRef, TreeOp};
