@@ -69,7 +69,8 @@ impl<'s> Body<'s> {
         }
         for slice in chunk.chunks(SLICE) {
             inflater.write_all(slice).map_err(not_gzip)?;
-            self.output.emit(inflater.get_ref(), self.sink, self.limit)?;
+            self.output
+                .emit(inflater.get_ref(), self.sink, self.limit)?;
             inflater.get_mut().clear();
         }
         Ok(())
@@ -78,8 +79,12 @@ impl<'s> Body<'s> {
     /// Checks that the resource is whole; gives the bytes written and their SHA-256.
     pub(crate) fn finish(&mut self) -> Result<(u64, [u8; 32]), Cause> {
         if let Some(inflater) = &mut self.inflater {
-            inflater.try_finish().map_err(not_gzip)?;
-            self.output.emit(inflater.get_ref(), self.sink, self.limit)?;
+            // The inflater says the same of a missing end as of a wrong checksum there.
+            inflater.try_finish().map_err(|_| {
+                Cause::Decompress("they end early, or their checksum is wrong".to_owned())
+            })?;
+            self.output
+                .emit(inflater.get_ref(), self.sink, self.limit)?;
         }
         let output = std::mem::replace(&mut self.output, Output::new(None));
         let sha256: [u8; 32] = output.sha256.finalize().into();
@@ -88,7 +93,10 @@ impl<'s> Body<'s> {
             None => Digest::Sha256(sha256),
         };
         match self.verify {
-            Some(expected) if expected != got => Err(Cause::Digest { expected, got }),
+            Some(expected) if expected != got => Err(Cause::Digest {
+                expected: Box::new(expected),
+                got: Box::new(got),
+            }),
             _ => Ok((output.written, sha256)),
         }
     }
@@ -102,10 +110,7 @@ fn inflater(compression: Compression) -> Option<MultiGzDecoder<Vec<u8>>> {
 }
 
 fn not_gzip(error: io::Error) -> Cause {
-    Cause::Decompress(match error.kind() {
-        io::ErrorKind::UnexpectedEof => "they end in the middle".to_owned(),
-        _ => error.to_string(),
-    })
+    Cause::Decompress(error.to_string())
 }
 
 /// What was written so far, as numbers.

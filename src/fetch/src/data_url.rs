@@ -102,7 +102,9 @@ fn unescape(data: &str, offset: usize) -> Result<Vec<u8>, String> {
         } else if byte.is_ascii_graphic() && !br##"<>#"{}|\^[]`"##.contains(&byte) {
             out.push(byte);
         } else {
-            return Err(format!("the character at byte {at} must be percent-encoded"));
+            return Err(format!(
+                "the character at byte {at} must be percent-encoded"
+            ));
         }
     }
     Ok(out)
@@ -168,6 +170,10 @@ mod tests {
     fn errors_tell_where_but_not_what() {
         let error = decode("data:,s3cret s3cret").unwrap_err();
         assert_eq!(error, "the character at byte 12 must be percent-encoded");
-        assert!(!decode("data:;base64,s3cret!").unwrap_err().contains("s3cret"));
+        assert!(
+            !decode("data:;base64,s3cret!")
+                .unwrap_err()
+                .contains("s3cret")
+        );
     }
 }

@@ -80,9 +80,9 @@ pub enum Cause {
     #[error("the contents have the wrong hash: expected {expected}, got {got}")]
     Digest {
         /// The request's digest.
-        expected: Digest,
+        expected: Box<Digest>,
         /// The digest of what came.
-        got: Digest,
+        got: Box<Digest>,
     },
     /// More bytes than the request allows.
     #[error("the contents are larger than the allowed {limit} bytes")]
@@ -147,28 +147,23 @@ impl Cause {
 
 /// An error and its causes, outermost first.
 fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| {
+    std::iter::successors(Some(error), |&error| {
         // An io::Error skips the error that it wraps when it is asked for its source.
-        let wrapped = error.downcast_ref().and_then(io::Error::get_ref);
-        wrapped
-            .map(|wrapped| wrapped as &(dyn Error + 'static))
-            .or_else(|| error.source())
+        match error.downcast_ref().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        }
     })
 }
 
-/// The causes below reqwest's own error, which would repeat the URL with its secrets.
+/// The innermost cause in words. Those above it say little more than that a request failed, and reqwest's
+/// own would repeat the URL with its secrets.
 pub(crate) fn describe(error: &reqwest::Error) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    for text in chain(error).skip(1).map(ToString::to_string) {
-        // Many errors print their cause as well; say it once.
-        if !texts.iter().any(|said| said.contains(&text)) {
-            texts.push(text);
-        }
+    match chain(error).skip(1).last() {
+        Some(cause) if error.is_connect() => format!("cannot connect: {cause}"),
+        Some(cause) => cause.to_string(),
+        None => "the request failed".to_owned(),
     }
-    if texts.is_empty() {
-        return "the request failed".to_owned();
-    }
-    texts.join(": ")
 }
 
 fn status_text(code: u16) -> String {

@@ -138,7 +138,8 @@ impl Exception {
                 address == Some(*wanted) && port_fits(wanted_port)
             }
             Self::Domain(domain, itself, wanted_port) => {
-                let fits = host.ends_with(domain) || *itself && domain.strip_prefix('.') == Some(host);
+                let fits =
+                    host.ends_with(domain) || *itself && domain.strip_prefix('.') == Some(host);
                 fits && port_fits(wanted_port)
             }
         }
@@ -147,7 +148,9 @@ impl Exception {
 
 /// An address, in brackets or not; an IPv4 address inside an IPv6 one is itself.
 fn read_address(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
     let address: IpAddr = bare.unwrap_or(text).parse().ok()?;
     Some(address.to_canonical())
 }
@@ -192,7 +195,12 @@ mod tests {
 
     #[test]
     fn bad_proxies_are_errors_without_their_password() {
-        for url in ["socks5://a:1", "http://", "http://me:s3cret@:x", "http://me:s3cret@a:99999"] {
+        for url in [
+            "socks5://a:1",
+            "http://",
+            "http://me:s3cret@:x",
+            "http://me:s3cret@a:99999",
+        ] {
             let proxy = Proxy {
                 http: Some(url.to_owned()),
                 ..Proxy::default()

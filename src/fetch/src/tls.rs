@@ -33,9 +33,14 @@ pub(crate) fn client_config(extra_pem: &[Vec<u8>]) -> Result<ClientConfig, Cause
     let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     };
-    if let Some(bundle) = SYSTEM_BUNDLES.iter().find_map(|path| std::fs::read(path).ok()) {
+    if let Some(bundle) = SYSTEM_BUNDLES
+        .iter()
+        .find_map(|path| std::fs::read(path).ok())
+    {
         // A certificate of the bundle that cannot be read serves nobody; the others still do.
-        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&bundle).filter_map(Result::ok));
+        roots.add_parsable_certificates(
+            CertificateDer::pem_slice_iter(&bundle).filter_map(Result::ok),
+        );
     }
     let mut pinned = Vec::new();
     for (index, pem) in extra_pem.iter().enumerate() {
@@ -76,7 +81,10 @@ fn read_bundle(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 fn invalid(index: usize, reason: &str) -> Cause {
-    Cause::InvalidSetting(format!("certificate authority number {} {reason}", index + 1))
+    Cause::InvalidSetting(format!(
+        "certificate authority number {} {reason}",
+        index + 1
+    ))
 }
 
 #[derive(Debug)]
@@ -94,9 +102,13 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict =
-            self.inner
-                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let verdict = self.inner.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
         match verdict {
             // Both are said only of a certificate whose dates are good: those are looked at first, and the
             // tests hold rustls to it. `Other` stands for a CA certificate in a server's place.

@@ -1,1 +1,9 @@
-//! Placeholder until the first commit.
+//! The only crate that changes the machine.
+//!
+//! Every path below the sysroot goes through [`root`]; every change through one of the `apply`
+//! functions, each of which performs exactly one operation of the plan.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod runtime_dir;
+
+pub use runtime_dir::{free_space, private_directory, replace_file};

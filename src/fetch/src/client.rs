@@ -1,0 +1,201 @@
+//! The client: settings, one pool of connections, and the choice by scheme.
+
+use std::io;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use crate::body::Body;
+use crate::error::{Cause, FetchError};
+use crate::hop::{Asker, Headers};
+use crate::progress::Progress;
+use crate::proxy::{Proxy, Rules};
+use crate::redact::redact;
+use crate::request::{Fetched, Request};
+use crate::sink::Sink;
+use crate::transfer::Transfer;
+use crate::{USER_AGENT, data_url, tls};
+
+/// Settings of a [`Client`]. It has no `Debug`: proxies may hold passwords.
+#[derive(Clone)]
+pub struct ClientConfig {
+    /// Longest time from the request to the headers of its answer, the connection included.
+    pub response_header_timeout: Duration,
+    /// Longest silence within a body before the transfer is broken off and resumed.
+    pub body_idle_timeout: Duration,
+    /// Longest time of one fetch with all its attempts; `None` is for ever.
+    pub total_timeout: Option<Duration>,
+    /// First pause between attempts; each one is twice as long as the one before.
+    pub first_pause: Duration,
+    /// Longest pause between attempts.
+    pub longest_pause: Duration,
+    /// Proxies; the environment's are ignored.
+    pub proxy: Proxy,
+    /// PEM texts of authorities to trust besides the public ones, each with one certificate or more.
+    pub extra_ca_pem: Vec<Vec<u8>>,
+    /// Value of `User-Agent`.
+    pub user_agent: String,
+    /// Redirects that one attempt follows.
+    pub max_redirects: u8,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            response_header_timeout: Duration::from_secs(10),
+            body_idle_timeout: Duration::from_secs(30),
+            total_timeout: None,
+            first_pause: Duration::from_millis(200),
+            longest_pause: Duration::from_secs(5),
+            proxy: Proxy::default(),
+            extra_ca_pem: Vec::new(),
+            user_agent: USER_AGENT.to_owned(),
+            max_redirects: 10,
+        }
+    }
+}
+
+/// Fetches URLs with one set of settings; connections are kept and used again.
+pub struct Client {
+    config: ClientConfig,
+    network: OnceLock<Network>,
+}
+
+/// What only network schemes need.
+struct Network {
+    http: reqwest::Client,
+    rules: Rules,
+}
+
+impl Client {
+    /// A client with these settings, which are first looked at when a network is needed.
+    pub fn new(config: ClientConfig) -> Self {
+        Self {
+            config,
+            network: OnceLock::new(),
+        }
+    }
+
+    /// Fetches `request` into `sink`, retrying what may heal; must run in a tokio runtime with I/O and time.
+    ///
+    /// When it fails, the sink may hold a part of the contents; unverified contents are to be thrown away.
+    pub async fn fetch(
+        &self,
+        request: &Request,
+        sink: &mut dyn Sink,
+        progress: &dyn Progress,
+    ) -> Result<Fetched, FetchError> {
+        let mut shown = redact(&request.url);
+        self.fetch_any(request, sink, progress, &mut shown)
+            .await
+            .map_err(|cause| FetchError { url: shown, cause })
+    }
+
+    /// Fetches `request` into memory, at most `limit` bytes.
+    pub async fn fetch_to_vec(
+        &self,
+        request: &Request,
+        limit: u64,
+        progress: &dyn Progress,
+    ) -> Result<(Vec<u8>, Fetched), FetchError> {
+        let limit = request.max_bytes.map_or(limit, |bound| bound.min(limit));
+        let request = Request {
+            max_bytes: Some(limit),
+            ..request.clone()
+        };
+        let mut contents = Vec::new();
+        let fetched = self.fetch(&request, &mut contents, progress).await?;
+        Ok((contents, fetched))
+    }
+
+    async fn fetch_any(
+        &self,
+        request: &Request,
+        sink: &mut dyn Sink,
+        progress: &dyn Progress,
+        shown: &mut String,
+    ) -> Result<Fetched, Cause> {
+        let mut body = Body::new(request, sink);
+        let local = if request.url.is_empty() {
+            Some(Vec::new())
+        } else if data_url::is_data_url(&request.url) {
+            Some(data_url::decode(&request.url).map_err(Cause::InvalidUrl)?)
+        } else {
+            None
+        };
+        if let Some(contents) = local {
+            // No source is no contents, whatever its compression.
+            if !request.url.is_empty() {
+                body.feed(&contents)?;
+            }
+            let (bytes, sha256) = body.finish()?;
+            return Ok(Fetched {
+                bytes,
+                sha256,
+                status: None,
+            });
+        }
+        let url = Url::parse(&request.url).map_err(|error| Cause::InvalidUrl(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Cause::UnsupportedScheme(url.scheme().to_owned()));
+        }
+        let network = self.network()?;
+        let headers = Headers::new(request, &self.config.user_agent)?;
+        let asker = Asker {
+            http: &network.http,
+            rules: &network.rules,
+            headers: &headers,
+            header_timeout: self.config.response_header_timeout,
+            max_redirects: self.config.max_redirects,
+        };
+        Transfer::new(&self.config, request, asker, body, progress)
+            .run(&url, shown)
+            .await
+    }
+
+    fn network(&self) -> Result<&Network, Cause> {
+        if let Some(network) = self.network.get() {
+            return Ok(network);
+        }
+        let network = Network::new(&self.config)?;
+        Ok(self.network.get_or_init(|| network))
+    }
+}
+
+impl Network {
+    fn new(config: &ClientConfig) -> Result<Self, Cause> {
+        let rules = Rules::new(&config.proxy)?;
+        let chosen = rules.clone();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::client_config(&config.extra_ca_pem)?)
+            .proxy(reqwest::Proxy::custom(move |url| {
+                chosen.proxy_for(url).cloned()
+            }))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            // Divided among the addresses of a name, so that a dead one does not use up all the time.
+            .connect_timeout(config.response_header_timeout)
+            .build()
+            .map_err(|error| {
+                Cause::InvalidSetting(format!(
+                    "while setting up HTTP: {}",
+                    crate::error::describe(&error)
+                ))
+            })?;
+        Ok(Self { http, rules })
+    }
+}
+
+/// Runs `future` to its end on a runtime of its own, for callers that have none.
+///
+/// Connections do not outlive the call. The error is the system's refusal of a runtime.
+pub fn blocking<F: Future>(future: F) -> io::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let output = runtime.block_on(future);
+    // A name lookup that nobody waits for any more must not hold up the caller.
+    runtime.shutdown_background();
+    Ok(output)
+}

@@ -1,0 +1,164 @@
+//! From a URL to the headers of an answer, over redirects.
+
+use std::time::Duration;
+
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    USER_AGENT,
+};
+use reqwest::{Response, StatusCode, Url};
+
+use crate::error::Cause;
+use crate::proxy::Rules;
+use crate::redact::redact_url;
+use crate::request::Request;
+
+/// The headers of a request, read once.
+pub(crate) struct Headers {
+    /// Sent with every request.
+    default: HeaderMap,
+    /// Sent to the first URL's origin: the defaults as the user's headers change them.
+    user: HeaderMap,
+}
+
+impl Headers {
+    pub(crate) fn new(request: &Request, user_agent: &str) -> Result<Self, Cause> {
+        let value = |name: &HeaderName, value: &str| {
+            HeaderValue::from_str(value).map_err(|_| Cause::InvalidHeader(name.to_string()))
+        };
+        let mut default = HeaderMap::new();
+        default.insert(USER_AGENT, value(&USER_AGENT, user_agent)?);
+        // A server that compresses on its own would change the bytes that are verified.
+        default.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(accept) = &request.accept {
+            default.insert(ACCEPT, value(&ACCEPT, accept)?);
+        }
+        let mut user = HeaderMap::new();
+        for (name, text) in &request.headers {
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| Cause::InvalidHeader(name.clone()))?;
+            let mut text = value(&name, text)?;
+            text.set_sensitive(true);
+            user.append(name, text);
+        }
+        let mut merged = default.clone();
+        for name in user.keys() {
+            merged.remove(name);
+        }
+        merged.extend(user);
+        Ok(Self {
+            default,
+            user: merged,
+        })
+    }
+}
+
+/// An answer and where it came from.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    /// The proxy that passed it on, for errors.
+    pub(crate) proxy: Option<String>,
+}
+
+/// Asks for URLs; one per client and request.
+pub(crate) struct Asker<'a> {
+    pub(crate) http: &'a reqwest::Client,
+    pub(crate) rules: &'a Rules,
+    pub(crate) headers: &'a Headers,
+    pub(crate) header_timeout: Duration,
+    pub(crate) max_redirects: u8,
+}
+
+impl Asker<'_> {
+    /// Follows redirects from `first` to an answer that is none. `extra` goes to every hop; `shown` is kept
+    /// to what an error should name.
+    pub(crate) async fn ask(
+        &self,
+        first: &Url,
+        extra: &HeaderMap,
+        shown: &mut String,
+    ) -> Result<Answer, Cause> {
+        let mut url = first.clone();
+        let mut visited = vec![first.clone()];
+        *shown = redact_url(first);
+        loop {
+            let answer = self.hop(&url, first, visited.len() > 1, extra).await?;
+            let Some(next) = redirect_target(&url, &answer.response)? else {
+                return Ok(answer);
+            };
+            *shown = format!(
+                "{} (redirected to {})",
+                redact_url(first),
+                redact_url(&next)
+            );
+            if !matches!(next.scheme(), "http" | "https") {
+                return Err(Cause::UnsupportedScheme(next.scheme().to_owned()));
+            }
+            if visited.contains(&next) {
+                return Err(Cause::RedirectLoop);
+            }
+            if visited.len() > usize::from(self.max_redirects) {
+                return Err(Cause::TooManyRedirects(self.max_redirects));
+            }
+            visited.push(next.clone());
+            url = next;
+        }
+    }
+
+    async fn hop(
+        &self,
+        url: &Url,
+        first: &Url,
+        redirected: bool,
+        extra: &HeaderMap,
+    ) -> Result<Answer, Cause> {
+        let mut headers = if url.origin() == first.origin() {
+            self.headers.user.clone()
+        } else {
+            self.headers.default.clone()
+        };
+        if redirected {
+            headers.remove(AUTHORIZATION);
+        }
+        headers.extend(extra.clone());
+        let proxy = self.rules.proxy_for(url).map(host_and_port);
+        let sent = self.http.get(url.clone()).headers(headers).send();
+        match tokio::time::timeout(self.header_timeout, sent).await {
+            Ok(Ok(response)) => Ok(Answer { response, proxy }),
+            Ok(Err(error)) if error.is_builder() => {
+                Err(Cause::InvalidUrl(crate::error::describe(&error)))
+            }
+            Ok(Err(error)) => Err(Cause::of_connection(&error, proxy.as_deref())),
+            Err(_) => Err(Cause::NoAnswer(self.header_timeout)),
+        }
+    }
+}
+
+/// Where a redirect leads; `None` when the answer is none.
+fn redirect_target(url: &Url, response: &Response) -> Result<Option<Url>, Cause> {
+    let is_redirect = matches!(
+        response.status(),
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    );
+    let Some(location) = response.headers().get(LOCATION).filter(|_| is_redirect) else {
+        return Ok(None);
+    };
+    let target = location.to_str().ok().and_then(|text| url.join(text).ok());
+    let mut target = target.ok_or_else(|| {
+        Cause::InvalidUrl("the server redirects to something that is no URL".to_owned())
+    })?;
+    target.set_fragment(None);
+    Ok(Some(target))
+}
+
+fn host_and_port(proxy: &Url) -> String {
+    let host = proxy.host_str().unwrap_or_default();
+    match proxy.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
