@@ -47,7 +47,7 @@ pub enum AccountOp {
         #[serde(flatten)]
         fields: UserFields,
     },
-    /// Removes a user with home directory and mail spool.
+    /// Removes a user with mail spool and home directory; one that it does not own stays.
     DeleteUser {
         /// The user.
         name: AccountName,
@@ -409,7 +409,7 @@ impl fmt::Display for AccountOp {
                 list(f, &fields.words())
             }
             AccountOp::DeleteUser { name, home } => {
-                write!(f, "delete user {name} with its home directory {home:?}")
+                write!(f, "delete user {name}, and {home:?} if it owns it")
             }
             AccountOp::SetPassword { of, name, hash } => {
                 let kind = match of {

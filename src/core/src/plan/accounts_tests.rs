@@ -211,7 +211,7 @@ fn removal_comes_first_where_it_can_and_last_where_it_must() {
         remove_user("old"),
     ];
     assert_snapshot!(shown(&groups, &users), @r#"
-    ! delete user "old" with its home directory "/home/old"
+    ! delete user "old", and "/home/old" if it owns it
           because it should not exist
     ! delete group "sudo"
           because it should not exist
