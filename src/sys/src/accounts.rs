@@ -12,6 +12,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::io::Errno;
+
 use pilotlight_core::op::{AccountKind, AccountName, AccountOp, AddUser, Field, UserFields};
 
 /// Why an account could not be changed.
@@ -24,6 +27,23 @@ pub enum AccountError {
         root: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// There is no room for a home directory that is to be moved.
+    #[error("while making room for the home directory {home:?}: {source}")]
+    Home {
+        /// The home directory as passwd will have it.
+        home: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// usermod(8) moves no home directory onto another.
+    #[error(
+        "while making room for the home directory {home:?}: it exists already, and what \
+         the user's present home directory holds is not mixed into it"
+    )]
+    HomeExists {
+        /// The home directory as passwd would have it.
+        home: String,
     },
     /// The tool could not do it.
     #[error("while trying to {op}: {source}")]
@@ -72,6 +92,11 @@ pub fn apply(op: &AccountOp, root: &Path) -> Result<(), AccountError> {
         root: root.into(),
         source,
     })?;
+    if let AccountOp::ModifyUser { fields, .. } = op
+        && let Some(home) = &fields.home_dir
+    {
+        make_room(home.as_str(), &root)?;
+    }
     let failed = |source| AccountError::Tool {
         op: op.to_string(),
         source,
@@ -95,6 +120,41 @@ pub fn apply(op: &AccountOp, root: &Path) -> Result<(), AccountError> {
         }) if status.code() == Some(12) && stderr.contains("not owned by") => Ok(()),
         done => done.map_err(failed),
     }
+}
+
+/// Makes the directories that a home directory is moved into.
+///
+/// usermod writes passwd first and moves then: where the move fails, the account is changed all the
+/// same and nobody would ever move the rest. So what it stumbles over is looked at before.
+fn make_room(home: &str, root: &Path) -> Result<(), AccountError> {
+    let failed = |source: Errno| AccountError::Home {
+        home: home.into(),
+        source: source.into(),
+    };
+    let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+    let root = openat(CWD, root, flags, Mode::empty()).map_err(failed)?;
+    let open =
+        |path: &str, flags| openat2(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT);
+    let mut parent = open(".", flags).map_err(failed)?;
+    let parts: Vec<&str> = home.split('/').filter(|part| !part.is_empty()).collect();
+    for (index, part) in parts.iter().enumerate() {
+        let path = parts[..=index].join("/");
+        if index + 1 == parts.len() {
+            return match open(&path, OFlags::PATH | OFlags::CLOEXEC) {
+                Ok(_) => Err(AccountError::HomeExists { home: home.into() }),
+                Err(Errno::NOENT) => Ok(()),
+                Err(error) => Err(failed(error)),
+            };
+        }
+        parent = match open(&path, flags) {
+            Err(Errno::NOENT) => {
+                mkdirat(&parent, *part, Mode::from_raw_mode(0o755)).map_err(failed)?;
+                open(&path, flags).map_err(failed)?
+            }
+            opened => opened.map_err(failed)?,
+        };
+    }
+    Ok(())
 }
 
 /// What is called for an operation.

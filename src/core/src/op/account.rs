@@ -97,7 +97,7 @@ pub struct UserFields {
     /// All further groups; none given leaves them as they are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<AccountName>,
-    /// Home directory; an existing one is moved.
+    /// Home directory; an existing user's is moved there, the directories above are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home_dir: Option<Field>,
     /// Login shell.
