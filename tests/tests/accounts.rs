@@ -424,6 +424,27 @@ fn a_failure_names_the_operation_and_never_the_hash() {
 }
 
 #[test]
+fn locks_of_an_earlier_boot_do_not_hold_and_those_of_this_one_do() {
+    let root = Root::new(ALL);
+    // Process 1 always lives: to the tools its locks are never stale.
+    for lock in ["etc/passwd.lock", "etc/gshadow.lock"] {
+        root.write(lock, "1");
+        let file = fs::File::options().write(true).open(root.path(lock));
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        file.unwrap().set_modified(long_ago).unwrap();
+    }
+    assert_eq!(root.reach(&[], &[user("a")]), Ok(1));
+
+    root.write("etc/group.lock", "1");
+    let name = AccountName::parse("g").unwrap();
+    let (gid, system) = (None, false);
+    let op = AccountOp::AddGroup { name, gid, system };
+    let error = pilotlight_sys::accounts::apply(&op, root.dir.path()).unwrap_err();
+    assert!(error.to_string().contains("/etc/group"), "{error}");
+    assert!(root.path("etc/group.lock").exists());
+}
+
+#[test]
 fn keys_go_where_useradd_put_the_home() {
     let root = Root::new(ALL);
     root.write("etc/default/useradd", "HOME=/var/home\n");

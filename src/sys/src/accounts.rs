@@ -7,13 +7,12 @@
 //! Password hashes go to chpasswd(8) and chgpasswd(8) by standard input: the arguments of a process
 //! can be read by every user of the machine, and an image build runs on a machine with users.
 
+mod before;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
-use rustix::io::Errno;
 
 use pilotlight_core::op::{AccountKind, AccountName, AccountOp, AddUser, Field, UserFields};
 
@@ -25,6 +24,14 @@ pub enum AccountError {
     Root {
         /// The root as it was given.
         root: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A lock that an interrupted run left behind could not be removed.
+    #[error("while removing the lock /etc/{lock} that an earlier boot left behind: {source}")]
+    Lock {
+        /// Its name in /etc.
+        lock: String,
         /// What the system said.
         source: io::Error,
     },
@@ -92,10 +99,11 @@ pub fn apply(op: &AccountOp, root: &Path) -> Result<(), AccountError> {
         root: root.into(),
         source,
     })?;
+    before::drop_stale_locks(&root)?;
     if let AccountOp::ModifyUser { fields, .. } = op
         && let Some(home) = &fields.home_dir
     {
-        make_room(home.as_str(), &root)?;
+        before::make_room(home.as_str(), &root)?;
     }
     let failed = |source| AccountError::Tool {
         op: op.to_string(),
@@ -120,41 +128,6 @@ pub fn apply(op: &AccountOp, root: &Path) -> Result<(), AccountError> {
         }) if status.code() == Some(12) && stderr.contains("not owned by") => Ok(()),
         done => done.map_err(failed),
     }
-}
-
-/// Makes the directories that a home directory is moved into.
-///
-/// usermod writes passwd first and moves then: where the move fails, the account is changed all the
-/// same and nobody would ever move the rest. So what it stumbles over is looked at before.
-fn make_room(home: &str, root: &Path) -> Result<(), AccountError> {
-    let failed = |source: Errno| AccountError::Home {
-        home: home.into(),
-        source: source.into(),
-    };
-    let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
-    let root = openat(CWD, root, flags, Mode::empty()).map_err(failed)?;
-    let open =
-        |path: &str, flags| openat2(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT);
-    let mut parent = open(".", flags).map_err(failed)?;
-    let parts: Vec<&str> = home.split('/').filter(|part| !part.is_empty()).collect();
-    for (index, part) in parts.iter().enumerate() {
-        let path = parts[..=index].join("/");
-        if index + 1 == parts.len() {
-            return match open(&path, OFlags::PATH | OFlags::CLOEXEC) {
-                Ok(_) => Err(AccountError::HomeExists { home: home.into() }),
-                Err(Errno::NOENT) => Ok(()),
-                Err(error) => Err(failed(error)),
-            };
-        }
-        parent = match open(&path, flags) {
-            Err(Errno::NOENT) => {
-                mkdirat(&parent, *part, Mode::from_raw_mode(0o755)).map_err(failed)?;
-                open(&path, flags).map_err(failed)?
-            }
-            opened => opened.map_err(failed)?,
-        };
-    }
-    Ok(())
 }
 
 /// What is called for an operation.

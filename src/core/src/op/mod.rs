@@ -4,6 +4,7 @@
 //! Each operation can say whether it destroys data and what the machine looks like afterwards.
 
 mod account;
+mod account_fields;
 mod content;
 mod disk;
 mod mount;
@@ -13,7 +14,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use account::{AccountKind, AccountName, AccountOp, AddUser, Field, PasswordHash, UserFields};
+pub use account::{AccountKind, AccountOp, AddUser, UserFields};
+pub use account_fields::{AccountName, Field, PasswordHash};
 pub use content::{Content, ContentSource, hex};
 pub use disk::DiskOp;
 pub use mount::MountOp;
