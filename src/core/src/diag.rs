@@ -170,6 +170,8 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// What to do.
     pub help: Option<String>,
+    /// Another place that belongs to the finding, and what is there: "first stated here".
+    pub other: Option<(Span, &'static str)>,
 }
 
 impl Diagnostic {
@@ -180,6 +182,7 @@ impl Diagnostic {
             message: message.into(),
             span: span.into(),
             help: None,
+            other: None,
         }
     }
 
@@ -195,6 +198,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Adds another place that belongs to the finding.
+    #[must_use]
+    pub fn other(mut self, span: Option<Span>, what: &'static str) -> Self {
+        self.other = span.map(|span| (span, what));
         self
     }
 }
@@ -270,13 +280,33 @@ impl Diagnostic {
             ),
             None => writeln!(out, "{}: {}", self.severity.word(), self.message),
         };
-        if let Some(at) = place.filter(|at| !at.text.trim().is_empty()) {
+        if let Some(at) = place.filter(|at| !at.text.trim().is_empty() && !holds_secret(&at.text)) {
             excerpt(&at, out);
+        }
+        if let Some((span, what)) = self.other {
+            let at = sources.place(span);
+            let _ = writeln!(out, "  {what}: {}:{}:{}", at.file, at.line, at.column);
         }
         if let Some(help) = &self.help {
             let _ = writeln!(out, "  help: {help}");
         }
     }
+}
+
+/// Lines with these words may hold passwords, keys or private contents: their place is named, but they
+/// are not shown, because reports end on consoles and in log collectors.
+const SECRET_WORDS: &[&str] = &[
+    "passwordhash",
+    "data:",
+    "keyfile",
+    "authorization",
+    "httpheaders",
+    "token",
+];
+
+fn holds_secret(line: &str) -> bool {
+    let line = line.to_lowercase();
+    SECRET_WORDS.iter().any(|word| line.contains(word))
 }
 
 /// Shows a window of the line around the column: minified configs are one line of many kilobytes.

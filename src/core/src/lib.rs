@@ -8,10 +8,17 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod cache;
+pub mod config;
+pub mod dataurl;
 pub mod diag;
 pub mod facts;
 pub mod json;
+pub mod merge;
 pub mod model;
 pub mod op;
 pub mod plan;
 pub mod spec;
+pub mod validate;
+
+pub use validate::needs_network;

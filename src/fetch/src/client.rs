@@ -15,7 +15,9 @@ use crate::redact::redact;
 use crate::request::{Fetched, Request};
 use crate::sink::Sink;
 use crate::transfer::Transfer;
-use crate::{USER_AGENT, data_url, tls};
+use pilotlight_core::dataurl;
+
+use crate::{USER_AGENT, tls};
 
 /// Settings of a [`Client`]. It has no `Debug`: proxies may hold passwords.
 #[derive(Clone)]
@@ -119,8 +121,8 @@ impl Client {
         let mut body = Body::new(request, sink);
         let local = if request.url.is_empty() {
             Some(Vec::new())
-        } else if data_url::is_data_url(&request.url) {
-            Some(data_url::decode(&request.url).map_err(Cause::InvalidUrl)?)
+        } else if dataurl::is_data_url(&request.url) {
+            Some(dataurl::decode(&request.url).map_err(Cause::InvalidUrl)?)
         } else {
             None
         };

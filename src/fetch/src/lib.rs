@@ -12,7 +12,6 @@
 mod backoff;
 mod body;
 mod client;
-mod data_url;
 mod error;
 mod hop;
 mod progress;

@@ -5,7 +5,7 @@ use reqwest::Url;
 /// `url` without its secrets: no password, no query values (signed URLs keep their signature there), no
 /// fragment; a `data:` URL is shown by its length, and what is no URL by its scheme and length.
 pub fn redact(url: &str) -> String {
-    if crate::data_url::is_data_url(url) {
+    if pilotlight_core::dataurl::is_data_url(url) {
         return format!("data:,… ({} bytes)", url.len());
     }
     match Url::parse(url) {

@@ -226,9 +226,9 @@ fn gzip_is_inflated_before_it_is_verified() {
         let url = match status {
             "http" => server.url("/"),
             _ => {
-                use base64::Engine;
-                let data = base64::engine::general_purpose::STANDARD.encode(gzip(&text));
-                format!("data:;base64,{data}")
+                
+                
+                pilotlight_core::dataurl::encode(&gzip(&text))
             }
         };
         let request = Request {

@@ -14,13 +14,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-pub(crate) fn is_data_url(url: &str) -> bool {
+/// Whether a text begins as a `data:` URL does.
+pub fn is_data_url(url: &str) -> bool {
     url.get(..5)
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
 /// The data of a `data:` URL; the error says what is wrong, never what the data is.
-pub(crate) fn decode(url: &str) -> Result<Vec<u8>, String> {
+pub fn decode(url: &str) -> Result<Vec<u8>, String> {
     let rest = url
         .get(5..)
         .filter(|_| is_data_url(url))
@@ -35,6 +36,11 @@ pub(crate) fn decode(url: &str) -> Result<Vec<u8>, String> {
     } else {
         Ok(data)
     }
+}
+
+/// A `data:` URL that decodes to these bytes.
+pub fn encode(bytes: &[u8]) -> String {
+    format!("data:;base64,{}", BASE64.encode(bytes))
 }
 
 /// Parts of the text before the comma (split at each semicolon), and what follows it; a quoted parameter
@@ -135,6 +141,13 @@ mod tests {
             ("data:;base64,/+8=", b"\xff\xef"),
         ] {
             assert_eq!(decode(url).as_deref(), Ok(data), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_decodes() {
+        for bytes in [&b""[..], b"a", b"\x00\xff\n{}"] {
+            assert_eq!(decode(&encode(bytes)).as_deref(), Ok(bytes));
         }
     }
 

@@ -1,0 +1,170 @@
+//! Checks of single values that all sections share.
+
+use std::collections::HashMap;
+
+use super::Stage;
+use crate::diag::{Diagnostic, Report, Span};
+use crate::model::{Mode, ScalarError, SysPath};
+use crate::spec::At;
+
+/// A validation under way.
+pub(super) struct Check<'a> {
+    pub(super) report: &'a mut Report,
+    pub(super) stage: Stage,
+}
+
+/// Keys that were seen, and where.
+#[derive(Default)]
+pub(super) struct Seen(HashMap<String, Option<Span>>);
+
+pub(super) type Text = Option<At<String>>;
+
+impl Check<'_> {
+    /// A value that must be there.
+    pub(super) fn required(
+        &mut self,
+        value: &Text,
+        at: Option<Span>,
+        what: &str,
+    ) -> Option<At<String>> {
+        match value {
+            Some(found) if !found.value.is_empty() => Some(found.clone()),
+            Some(found) => {
+                self.report.error(found.span, format!("{what} is empty"));
+                None
+            }
+            None => {
+                self.report.error(at, format!("{what} is missing"));
+                None
+            }
+        }
+    }
+
+    /// Takes a parsed scalar or reports why it is none.
+    pub(super) fn scalar<T>(
+        &mut self,
+        parsed: Result<T, ScalarError>,
+        span: Option<Span>,
+        shown: &str,
+    ) -> Option<T> {
+        match parsed {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.report.error(span, format!("{shown}: {why}"));
+                None
+            }
+        }
+    }
+
+    /// A path that must be there.
+    pub(super) fn path(&mut self, value: &Text, at: Option<Span>, what: &str) -> Option<SysPath> {
+        let found = self.required(value, at, what)?;
+        self.scalar(
+            SysPath::parse(&found.value),
+            found.span,
+            &format!("{:?}", found.value),
+        )
+    }
+
+    /// A path that may be absent; an empty one counts as absent.
+    pub(super) fn optional_path(&mut self, value: &Text) -> Option<SysPath> {
+        let found = value.as_ref().filter(|at| !at.value.is_empty())?;
+        self.scalar(
+            SysPath::parse(&found.value),
+            found.span,
+            &format!("{:?}", found.value),
+        )
+    }
+
+    pub(super) fn mode(&mut self, value: &Option<At<i64>>) -> Option<Mode> {
+        let found = value.as_ref()?;
+        let parsed = self.scalar(
+            Mode::new(found.value),
+            found.span,
+            &format!("mode {}", found.value),
+        );
+        // 644 and 755 in decimal are the classic slip: JSON has no octal numbers.
+        if matches!(
+            found.value,
+            400 | 440 | 444 | 600 | 640 | 644 | 700 | 750 | 755 | 777
+        ) {
+            let meant = i64::from_str_radix(&found.value.to_string(), 8).unwrap_or(found.value);
+            self.report.push(
+                Diagnostic::warning(
+                    found.span,
+                    format!(
+                        "mode {} is decimal: it means {:04o} in octal",
+                        found.value, found.value
+                    ),
+                )
+                .help(format!("for the mode {:04} write {meant}", found.value)),
+            );
+        }
+        parsed
+    }
+
+    pub(super) fn natural(&mut self, value: &Option<At<i64>>, what: &str) -> Option<u64> {
+        let found = value.as_ref()?;
+        match u64::try_from(found.value) {
+            Ok(number) => Some(number),
+            Err(_) => {
+                self.report.error(
+                    found.span,
+                    format!("{what} may not be negative, this is {}", found.value),
+                );
+                None
+            }
+        }
+    }
+
+    /// A list of strings none of which may be empty.
+    pub(super) fn strings(&mut self, list: &[At<String>], what: &str) -> Vec<String> {
+        for item in list.iter().filter(|item| item.value.is_empty()) {
+            self.report
+                .error(item.span, format!("an entry of {what} is empty"));
+        }
+        list.iter().map(|item| item.value.clone()).collect()
+    }
+
+    /// Reports a key that was seen before, with both places. Merged lists are unique by merging.
+    pub(super) fn unique(&mut self, seen: &mut Seen, key: &str, span: Option<Span>, what: &str) {
+        use std::collections::hash_map::Entry;
+        match seen.0.entry(key.to_string()) {
+            Entry::Vacant(entry) => {
+                entry.insert(span);
+            }
+            Entry::Occupied(first) if self.stage == Stage::Single => {
+                self.report.push(
+                    Diagnostic::error(span, format!("{what} {key:?} is stated twice"))
+                        .other(*first.get(), "first stated at")
+                        .help(
+                            "keep one of the two, or put the second into a config that is merged",
+                        ),
+                );
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+
+    /// A list of strings that may not repeat.
+    pub(super) fn unique_strings(&mut self, list: &[At<String>], what: &str) -> Vec<String> {
+        let mut seen = Seen::default();
+        for item in list {
+            self.unique(&mut seen, &item.value, item.span, what);
+        }
+        self.strings(list, what)
+    }
+}
+
+/// Whether a flag is set; `null` is its default.
+pub(super) fn flag(value: &Option<At<bool>>, default: bool) -> bool {
+    value.as_ref().map_or(default, |at| at.value)
+}
+
+/// The text of an optional string; an empty one counts as absent.
+pub(super) fn text(value: &Text) -> Option<String> {
+    value
+        .as_ref()
+        .map(|at| at.value.clone())
+        .filter(|text| !text.is_empty())
+}

@@ -1,0 +1,141 @@
+//! Wire types → parsed types. Whatever is wrong is found here, all of it in one go, each finding at
+//! the value that is to blame (ignition config/v3_x/types and config/validate).
+
+mod check;
+mod disks;
+mod files;
+mod passwd;
+mod resource;
+mod storage;
+mod unit_text;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use check::{Check, Seen};
+
+use crate::diag::{Report, Span};
+use crate::model::{Config, FetchOptions, KernelArguments, Scheme};
+use crate::spec::v3;
+
+/// What is being validated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// One config as it was written: entries may not repeat.
+    Single,
+    /// The result of merging, in which lists without keys may repeat values.
+    Merged,
+}
+
+/// Makes the parsed config; reports everything that is wrong with it.
+pub fn lower(wire: &v3::Config, stage: Stage, report: &mut Report) -> Option<Config> {
+    let before = report.items.len();
+    let mut check = Check { report, stage };
+    let config = check.config(wire);
+    let wrong = report.items[before..]
+        .iter()
+        .any(|item| item.severity == crate::diag::Severity::Error);
+    (!wrong).then_some(config)
+}
+
+impl Check<'_> {
+    fn config(&mut self, wire: &v3::Config) -> Config {
+        let mut config = Config {
+            merge: self.resources(&wire.ignition.config.merge, "ignition.config.merge"),
+            replace: wire
+                .ignition
+                .config
+                .replace
+                .as_ref()
+                .and_then(|replace| self.required_resource(replace, "ignition.config.replace")),
+            fetch: self.fetch_options(&wire.ignition),
+            kernel_arguments: self.kernel_arguments(&wire.kernel_arguments),
+            groups: self.groups(&wire.passwd.groups),
+            users: self.users(&wire.passwd.users),
+            disks: self.disks(&wire.storage.disks),
+            raid: self.raid(&wire.storage.raid),
+            luks: self.luks(&wire.storage.luks),
+            filesystems: self.filesystems(&wire.storage.filesystems),
+            directories: self.directories(&wire.storage.directories),
+            files: self.files(&wire.storage.files),
+            links: self.links(&wire.storage.links),
+            units: Vec::new(),
+        };
+        config.units = self.units(&wire.systemd.units);
+        self.tree_conflicts(&config);
+        config
+    }
+
+    fn fetch_options(&mut self, wire: &v3::Ignition) -> FetchOptions {
+        FetchOptions {
+            response_header_timeout: self
+                .natural(&wire.timeouts.http_response_headers, "a time in seconds"),
+            total_timeout: self.natural(&wire.timeouts.http_total, "a time in seconds"),
+            http_proxy: self.proxy(&wire.proxy.http_proxy),
+            https_proxy: self.proxy(&wire.proxy.https_proxy),
+            no_proxy: self.strings(&wire.proxy.no_proxy, "noProxy"),
+            certificate_authorities: self.resources(
+                &wire.security.tls.certificate_authorities,
+                "ignition.security.tls.certificateAuthorities",
+            ),
+        }
+    }
+
+    fn kernel_arguments(&mut self, wire: &v3::KernelArguments) -> KernelArguments {
+        let should_exist = self.strings(&wire.should_exist, "kernelArguments.shouldExist");
+        let should_not_exist =
+            self.strings(&wire.should_not_exist, "kernelArguments.shouldNotExist");
+        let mut seen = Seen::default();
+        for argument in wire.should_exist.iter().chain(&wire.should_not_exist) {
+            self.unique(
+                &mut seen,
+                &argument.value,
+                argument.span,
+                "the kernel argument",
+            );
+        }
+        KernelArguments {
+            at: wire.at,
+            should_exist,
+            should_not_exist,
+        }
+    }
+}
+
+/// Everything that makes a config need the network: where it stands and what it is.
+pub fn needs_network(config: &Config) -> Vec<(Option<Span>, String)> {
+    let files = config
+        .files
+        .iter()
+        .flat_map(|file| file.contents.iter().chain(&file.append));
+    let keys = config.luks.iter().filter_map(|luks| luks.key_file.as_ref());
+    let mut list: Vec<(Option<Span>, String)> = files
+        .chain(keys)
+        .chain(&config.merge)
+        .chain(&config.replace)
+        .chain(&config.fetch.certificate_authorities)
+        .filter(|resource| resource.scheme.needs_network())
+        .map(|resource| (resource.at, resource.shown()))
+        .collect();
+    for luks in &config.luks {
+        let Some(clevis) = &luks.clevis else { continue };
+        let remote = clevis
+            .tang
+            .iter()
+            .filter(|(_, _, advertisement)| advertisement.is_none());
+        list.extend(remote.map(|(url, _, _)| (luks.at, format!("the tang server {url}"))));
+        if let Some((pin, _, true)) = &clevis.custom {
+            list.push((luks.at, format!("the clevis pin {pin}")));
+        }
+    }
+    list
+}
+
+/// Whether a scheme can be fetched by this version.
+pub fn is_supported(scheme: Scheme) -> bool {
+    matches!(
+        scheme,
+        Scheme::Empty | Scheme::Data | Scheme::Http | Scheme::Https
+    )
+}
