@@ -4,6 +4,7 @@
 //! functions, each of which performs exactly one operation of the plan.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod accounts;
 mod runtime_dir;
 
 pub use runtime_dir::{free_space, private_directory, replace_file};

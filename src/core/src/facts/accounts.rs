@@ -1,7 +1,429 @@
-//! Groups and users of the sysroot.
+//! Groups and users of the sysroot, as its own files have them.
+//!
+//! The formats are those of passwd(5), group(5), shadow(5), gshadow(5), login.defs(5) and useradd(8).
+//! Lines that do not fit are skipped, as the C library skips them: an image with one odd line still
+//! boots. Password hashes never enter the facts, only digests of them.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::op::hex;
+
+/// The files that accounts are read from; `None` where the sysroot has no such file.
+///
+/// They are read whole: the caller bounds their size and fails where a file is longer, because an
+/// account that was cut off would be made a second time.
+#[derive(Clone, Copy, Default)]
+pub struct Texts<'a> {
+    /// `/etc/passwd`
+    pub passwd: Option<&'a [u8]>,
+    /// `/etc/group`
+    pub group: Option<&'a [u8]>,
+    /// `/etc/shadow`
+    pub shadow: Option<&'a [u8]>,
+    /// `/etc/gshadow`
+    pub gshadow: Option<&'a [u8]>,
+    /// `/etc/login.defs`
+    pub login_defs: Option<&'a [u8]>,
+    /// `/etc/default/useradd`
+    pub useradd: Option<&'a [u8]>,
+}
 
 /// Groups and users of the sysroot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Accounts {}
+pub struct Accounts {
+    /// Users by name.
+    pub users: BTreeMap<String, User>,
+    /// Groups by name.
+    pub groups: BTreeMap<String, Group>,
+    /// What useradd does where it is not told.
+    pub defaults: Defaults,
+}
+
+/// A user. `None` is "not known": absent when observed, not chosen yet when predicted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Number.
+    pub uid: Option<u32>,
+    /// Number of the main group.
+    pub gid: Option<u32>,
+    /// Name of the main group where its number is not known yet; observed users have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Full name and the like.
+    pub gecos: String,
+    /// Home directory as it is written.
+    pub home: String,
+    /// Login shell.
+    pub shell: Option<String>,
+    /// SHA-256 of the password field that counts: shadow's where passwd refers to it.
+    pub password: Option<String>,
+}
+
+/// A group. `None` is "not known": absent when observed, not chosen yet when predicted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Number.
+    pub gid: Option<u32>,
+    /// Users that it lists; those whose main group it is need not be among them.
+    pub members: BTreeSet<String>,
+    /// SHA-256 of the password field that counts: gshadow's where there is one.
+    pub password: Option<String>,
+}
+
+/// What useradd does where it is not told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Defaults {
+    /// Directory that home directories are made in: `HOME` of `/etc/default/useradd`.
+    pub home_base: String,
+    /// Login shell: `SHELL` of `/etc/default/useradd`; else the program's own, which differs.
+    pub shell: Option<String>,
+    /// Main group of users without one of their own: `GROUP` of `/etc/default/useradd`, as written.
+    pub group: Option<String>,
+    /// Whether a user gets a group of its name, and loses it: `USERGROUPS_ENAB` of login.defs.
+    pub user_groups: bool,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            home_base: "/home".into(),
+            shell: None,
+            group: None,
+            user_groups: false,
+        }
+    }
+}
+
+/// The digest by which password fields are compared: SHA-256 in hexadecimal digits.
+pub fn password_digest(field: &str) -> String {
+    hex(&Sha256::digest(field.as_bytes()))
+}
+
+/// What passwd and group hold in place of a password that stands in the shadow file.
+const SHADOWED: &str = "x";
+
+impl Accounts {
+    /// Reads the sysroot's files.
+    pub fn parse(texts: &Texts<'_>) -> Self {
+        let shadow = passwords(texts.shadow);
+        let gshadow = passwords(texts.gshadow);
+        let mut accounts = Self {
+            defaults: Defaults::parse(texts),
+            ..Self::default()
+        };
+        for line in lines(texts.passwd) {
+            let mut fields = line.split(':');
+            let mut field = || fields.next();
+            let (Some(name), Some(password), Some(uid), Some(gid)) =
+                (field(), field(), number(field()), number(field()))
+            else {
+                continue;
+            };
+            let mut text = || field().unwrap_or_default().to_string();
+            let user = User {
+                uid: Some(uid),
+                gid: Some(gid),
+                group: None,
+                gecos: text(),
+                home: text(),
+                shell: Some(text()),
+                password: match password {
+                    SHADOWED => shadow.get(name).map(|field| password_digest(field)),
+                    field => Some(password_digest(field)),
+                },
+            };
+            // The first line of a name is the one that getpwnam(3) finds.
+            accounts.users.entry(name.into()).or_insert(user);
+        }
+        for line in lines(texts.group) {
+            let mut fields = line.split(':');
+            let (Some(name), Some(password), Some(gid)) =
+                (fields.next(), fields.next(), number(fields.next()))
+            else {
+                continue;
+            };
+            let members = fields.next().unwrap_or_default();
+            let password = match (password, gshadow.get(name)) {
+                (_, Some(field)) => Some(password_digest(field)),
+                (SHADOWED, None) => None,
+                (field, None) => Some(password_digest(field)),
+            };
+            let group = Group {
+                gid: Some(gid),
+                members: members
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|name| !name.is_empty())
+                    .map(String::from)
+                    .collect(),
+                password,
+            };
+            accounts.groups.entry(name.into()).or_insert(group);
+        }
+        accounts
+    }
+
+    /// The user of a name.
+    pub fn user(&self, name: &str) -> Option<&User> {
+        self.users.get(name)
+    }
+
+    /// The group of a name.
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.get(name)
+    }
+
+    /// The group that useradd and usermod mean: digits are a number and never a name.
+    pub fn group_named_or_numbered(&self, text: &str) -> Option<(&str, &Group)> {
+        let found = match text.parse::<u32>() {
+            Ok(gid) => self.groups.iter().find(|(_, group)| group.gid == Some(gid)),
+            Err(_) => self.groups.get_key_value(text),
+        };
+        found.map(|(name, group)| (name.as_str(), group))
+    }
+
+    /// The user that has a number.
+    pub fn user_by_uid(&self, uid: u32) -> Option<&str> {
+        self.users
+            .iter()
+            .find(|(_, user)| user.uid == Some(uid))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// The group that has a number.
+    pub fn group_by_gid(&self, gid: u32) -> Option<&str> {
+        self.groups
+            .iter()
+            .find(|(_, group)| group.gid == Some(gid))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// The groups that list a user.
+    pub fn groups_of(&self, user: &str) -> BTreeSet<&str> {
+        self.groups
+            .iter()
+            .filter(|(_, group)| group.members.contains(user))
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+
+    /// Whether a group is the main group of a user.
+    pub fn is_main_group(&self, group: &str, user: &str) -> bool {
+        let (Some(group_facts), Some(user)) = (self.group(group), self.user(user)) else {
+            return false;
+        };
+        match user.gid {
+            Some(gid) => group_facts.gid == Some(gid),
+            None => user.group.as_deref() == Some(group),
+        }
+    }
+
+    /// A user whose main group it is.
+    pub fn user_of_main_group(&self, group: &str) -> Option<&str> {
+        self.users
+            .keys()
+            .find(|user| self.is_main_group(group, user))
+            .map(String::as_str)
+    }
+
+    /// Whether this observation is what was predicted; what the prediction left open fits anything.
+    pub fn agrees_with(&self, predicted: &Accounts) -> bool {
+        fn open<T: PartialEq>(seen: &Option<T>, predicted: &Option<T>) -> bool {
+            predicted.is_none() || seen == predicted
+        }
+        let users = |name: &String, user: &User| {
+            self.user(name).is_some_and(|seen| {
+                open(&seen.uid, &user.uid)
+                    && open(&seen.gid, &user.gid)
+                    && seen.gecos == user.gecos
+                    && seen.home == user.home
+                    && open(&seen.shell, &user.shell)
+                    && open(&seen.password, &user.password)
+                    && user
+                        .group
+                        .as_deref()
+                        .is_none_or(|group| user.gid.is_some() || self.is_main_group(group, name))
+            })
+        };
+        let groups = |name: &String, group: &Group| {
+            self.group(name).is_some_and(|seen| {
+                open(&seen.gid, &group.gid)
+                    && seen.members == group.members
+                    && open(&seen.password, &group.password)
+            })
+        };
+        self.users.len() == predicted.users.len()
+            && self.groups.len() == predicted.groups.len()
+            && predicted.users.iter().all(|(name, user)| users(name, user))
+            && predicted
+                .groups
+                .iter()
+                .all(|(name, group)| groups(name, group))
+    }
+}
+
+impl Defaults {
+    fn parse(texts: &Texts<'_>) -> Self {
+        let mut defaults = Self::default();
+        for line in lines(texts.useradd) {
+            match line.split_once('=') {
+                Some(("HOME", value)) => defaults.home_base = value.into(),
+                Some(("SHELL", value)) => defaults.shell = Some(value.into()),
+                Some(("GROUP", value)) => defaults.group = Some(value.into()),
+                _ => {}
+            }
+        }
+        for line in lines(texts.login_defs) {
+            let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
+            if words.next() == Some("USERGROUPS_ENAB") {
+                let value = words.next().unwrap_or_default().trim_matches('"');
+                defaults.user_groups = value.eq_ignore_ascii_case("yes");
+            }
+        }
+        defaults
+    }
+}
+
+/// Name → password field of shadow or gshadow; the first line of a name counts.
+fn passwords(text: Option<&[u8]>) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for line in lines(text) {
+        let mut fields = line.split(':');
+        if let (Some(name), Some(field)) = (fields.next(), fields.next()) {
+            found.entry(name.into()).or_insert_with(|| field.into());
+        }
+    }
+    found
+}
+
+/// Lines that say something; `+` and `-` begin entries that the long gone NIS would fill in.
+fn lines(text: Option<&[u8]>) -> impl Iterator<Item = String> {
+    text.unwrap_or_default()
+        .split(|byte| *byte == b'\n')
+        .map(|line| String::from_utf8_lossy(line).trim_start().to_string())
+        .filter(|line| !line.is_empty() && !line.starts_with(['#', '+', '-', ':']))
+}
+
+fn number(field: Option<&str>) -> Option<u32> {
+    field?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/bash\n\
+        core:x:500:500:CoreOS Admin:/home/core:/bin/bash\n\
+        core:x:501:501:second:/:/bin/false\n\
+        odd line\n# comment:x:1:1:::\n+::::::\nbig:x:99999999999:1:::\nneg:x:-1:1:::\n:x:5:5:::\n\
+        short:*:7:8\nl\xffatin:x:9:9:::\n\
+        ex\0tra:!:10:10:g:h:s:more:and more";
+    const GROUP: &[u8] = b"root:x:0:\nwheel:x:10:core, root,,core\nbad:x::\nplain:!:11:\n";
+
+    fn parse() -> Accounts {
+        Accounts::parse(&Texts {
+            passwd: Some(PASSWD),
+            group: Some(GROUP),
+            shadow: Some(b"root:*:1::::::\ncore:$6$hash:1::::::\ncore:other:\nodd\n"),
+            gshadow: Some(b"wheel:!::core\n"),
+            login_defs: Some(b"# USERGROUPS_ENAB no\nUSERGROUPS_ENAB \t yes\n"),
+            useradd: Some(b"# useradd\nGROUP=100\nHOME=/var/home\nSHELL=/bin/zsh\nSKEL\n"),
+        })
+    }
+
+    #[test]
+    fn odd_lines_are_skipped_and_the_first_of_a_name_counts() {
+        let accounts = parse();
+        let names: Vec<&str> = accounts.users.keys().map(String::as_str).collect();
+        assert_eq!(names, ["core", "ex\0tra", "l\u{fffd}atin", "root", "short"]);
+        let core = accounts.user("core").unwrap();
+        assert_eq!((core.uid, core.gid), (Some(500), Some(500)));
+        assert_eq!(core.gecos, "CoreOS Admin");
+        assert_eq!(core.home, "/home/core");
+        let names: Vec<&str> = accounts.groups.keys().map(String::as_str).collect();
+        assert_eq!(names, ["plain", "root", "wheel"]);
+        assert_eq!(accounts.groups_of("core"), ["wheel"].into());
+        assert_eq!(accounts.groups_of("root"), ["wheel"].into());
+    }
+
+    #[test]
+    fn the_password_field_that_counts_is_kept_as_a_digest() {
+        let accounts = parse();
+        let password = |name: &str| accounts.user(name).unwrap().password.clone();
+        assert_eq!(password("root"), Some(password_digest("*")));
+        assert_eq!(password("core"), Some(password_digest("$6$hash")));
+        assert_eq!(password("short"), Some(password_digest("*")));
+        assert_eq!(password("l\u{fffd}atin"), None);
+        let group = |name: &str| accounts.group(name).unwrap().password.clone();
+        assert_eq!(group("wheel"), Some(password_digest("!")));
+        assert_eq!(group("root"), None);
+        assert_eq!(group("plain"), Some(password_digest("!")));
+        assert!(!format!("{accounts:?}").contains("$6$hash"));
+        assert!(
+            !serde_json::to_string(&accounts)
+                .unwrap()
+                .contains("$6$hash")
+        );
+    }
+
+    #[test]
+    fn the_defaults_of_useradd_are_the_sysroots() {
+        let defaults = parse().defaults;
+        assert_eq!(defaults.home_base, "/var/home");
+        assert_eq!(defaults.shell.as_deref(), Some("/bin/zsh"));
+        assert_eq!(defaults.group.as_deref(), Some("100"));
+        assert!(defaults.user_groups);
+        assert_eq!(Accounts::parse(&Texts::default()), Accounts::default());
+    }
+
+    #[test]
+    fn groups_are_found_by_number_where_digits_stand() {
+        let accounts = parse();
+        let name = |text: &str| accounts.group_named_or_numbered(text).map(|(name, _)| name);
+        assert_eq!(name("10"), Some("wheel"));
+        assert_eq!(name("wheel"), Some("wheel"));
+        assert_eq!(name("12"), None);
+    }
+
+    #[test]
+    fn an_observation_fits_what_a_prediction_leaves_open_and_nothing_else() {
+        let seen = parse();
+        let mut predicted = seen.clone();
+        let core = predicted.users.get_mut("core").unwrap();
+        (core.uid, core.gid, core.shell, core.password) = (None, None, None, None);
+        predicted.groups.get_mut("wheel").unwrap().gid = None;
+        assert!(seen.agrees_with(&predicted));
+        assert!(!predicted.agrees_with(&seen));
+
+        predicted.users.get_mut("core").unwrap().group = Some("wheel".into());
+        assert!(!seen.agrees_with(&predicted), "the main group is another");
+        predicted = seen.clone();
+        predicted.users.get_mut("core").unwrap().home = "/".into();
+        assert!(!seen.agrees_with(&predicted));
+        predicted = seen.clone();
+        predicted.groups.remove("plain");
+        assert!(!seen.agrees_with(&predicted));
+    }
+
+    #[test]
+    fn no_bytes_make_it_fail() {
+        for text in [
+            &b"\xff\xfe:\xff"[..],
+            b":::::::::",
+            &[b':'; 100_000],
+            &[0; 4096],
+        ] {
+            let _ = Accounts::parse(&Texts {
+                passwd: Some(text),
+                group: Some(text),
+                shadow: Some(text),
+                gshadow: Some(text),
+                login_defs: Some(text),
+                useradd: Some(text),
+            });
+        }
+    }
+}

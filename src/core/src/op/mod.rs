@@ -4,6 +4,7 @@
 //! Each operation can say whether it destroys data and what the machine looks like afterwards.
 
 mod account;
+mod account_fields;
 mod content;
 mod disk;
 mod mount;
@@ -13,8 +14,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use account::AccountOp;
-pub use content::{Content, ContentSource};
+pub use account::{AccountKind, AccountOp, AddUser, UserFields};
+pub use account_fields::{AccountName, Field, PasswordHash};
+pub use content::{Content, ContentSource, hex};
 pub use disk::DiskOp;
 pub use mount::MountOp;
 pub use tree::{OwnerRef, TreeOp};

@@ -1,5 +1,8 @@
 //! Planning: pure functions from config and facts to an ordered list of operations with reasons.
 
+pub mod accounts;
+pub mod ssh_keys;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
