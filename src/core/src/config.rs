@@ -214,7 +214,9 @@ fn strip_special_bits(config: &mut Config, report: &mut Report) {
                 "JSON numbers are decimal: for the octal mode {:04} write {meant}",
                 mode.value
             ),
-            None => "set ignition.version to \"3.6.0\" to use setuid, setgid and sticky bits".into(),
+            None => {
+                "set ignition.version to \"3.6.0\" to use setuid, setgid and sticky bits".into()
+            }
         };
         report.push(Diagnostic::warning(mode.span, message).help(help));
         mode.value = plain;

@@ -5,6 +5,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod accounts;
+pub mod blockdev;
+pub mod disks;
+pub mod gpt;
+pub mod probe;
 mod runtime_dir;
+pub mod tool;
 
+pub use disks::DeviceMap;
 pub use runtime_dir::{free_space, private_directory, replace_file};

@@ -132,13 +132,19 @@ impl Disks {
         if self.blocks.contains_key(path) {
             return Some(path.to_string());
         }
-        if let Some(node) = self.links.get(path).filter(|node| self.blocks.contains_key(*node)) {
+        if let Some(node) = self
+            .links
+            .get(path)
+            .filter(|node| self.blocks.contains_key(*node))
+        {
             return Some(node.clone());
         }
         let (kind, name) = path.strip_prefix("/dev/disk/by-")?.split_once('/')?;
         match kind {
             "partlabel" => self.partition(|entry| entry.label == unescape(name)),
-            "partuuid" => self.partition(|entry| entry.guid.is_some_and(|guid| guid.to_string() == name)),
+            "partuuid" => {
+                self.partition(|entry| entry.guid.is_some_and(|guid| guid.to_string() == name))
+            }
             "label" => self.filesystem(|found| found.label == unescape(name)),
             "uuid" => self.filesystem(|found| found.uuid.as_deref() == Some(name)),
             _ => None,
@@ -146,21 +152,25 @@ impl Disks {
     }
 
     fn partition(&self, wanted: impl Fn(&Entry) -> bool) -> Option<String> {
-        self.blocks.iter().find_map(|(disk, block)| match &block.table {
-            TableState::Gpt(table) => table
-                .partitions
-                .iter()
-                .find(|(_, entry)| wanted(entry))
-                .map(|(number, _)| partition_node(disk, *number)),
-            _ => None,
-        })
+        self.blocks
+            .iter()
+            .find_map(|(disk, block)| match &block.table {
+                TableState::Gpt(table) => table
+                    .partitions
+                    .iter()
+                    .find(|(_, entry)| wanted(entry))
+                    .map(|(number, _)| partition_node(disk, *number)),
+                _ => None,
+            })
     }
 
     fn filesystem(&self, wanted: impl Fn(&Superblock) -> bool) -> Option<String> {
-        self.blocks.iter().find_map(|(node, block)| match &block.signature {
-            Signature::Found(found) if wanted(found) => Some(node.clone()),
-            _ => None,
-        })
+        self.blocks
+            .iter()
+            .find_map(|(node, block)| match &block.signature {
+                Signature::Found(found) if wanted(found) => Some(node.clone()),
+                _ => None,
+            })
     }
 
     /// Whether what was observed is what was predicted, with unknowns agreeing with anything.
@@ -195,22 +205,26 @@ impl Block {
 
 impl Table {
     fn agrees_with(&self, predicted: &Table) -> bool {
-        let guids = |seen: &Option<Guid>, expected: &Option<Guid>| expected.is_none() || seen == expected;
+        let guids =
+            |seen: &Option<Guid>, expected: &Option<Guid>| expected.is_none() || seen == expected;
         guids(&self.guid, &predicted.guid)
-            && (self.first_usable, self.last_usable) == (predicted.first_usable, predicted.last_usable)
+            && (self.first_usable, self.last_usable)
+                == (predicted.first_usable, predicted.last_usable)
             && self.repair == predicted.repair
             && self.partitions.len() == predicted.partitions.len()
-            && self.partitions.iter().zip(&predicted.partitions).all(|((n, seen), (m, expected))| {
-                n == m
-                    && guids(&seen.guid, &expected.guid)
-                    && Entry {
-                        guid: None,
-                        ..seen.clone()
-                    } == Entry {
-                        guid: None,
-                        ..expected.clone()
-                    }
-            })
+            && self.partitions.iter().zip(&predicted.partitions).all(
+                |((n, seen), (m, expected))| {
+                    n == m
+                        && guids(&seen.guid, &expected.guid)
+                        && Entry {
+                            guid: None,
+                            ..seen.clone()
+                        } == Entry {
+                            guid: None,
+                            ..expected.clone()
+                        }
+                },
+            )
     }
 }
 

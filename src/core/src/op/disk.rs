@@ -99,7 +99,9 @@ impl DiskOp {
             DiskOp::CreateTable { destroys, .. } => destroys.is_some(),
             DiskOp::DeletePartition { .. } | DiskOp::WipeSignatures { .. } => true,
             DiskOp::ResizePartition { from, to, .. } => to < from,
-            DiskOp::RepairTable { .. } | DiskOp::CreatePartition { .. } | DiskOp::MakeFilesystem { .. } => false,
+            DiskOp::RepairTable { .. }
+            | DiskOp::CreatePartition { .. }
+            | DiskOp::MakeFilesystem { .. } => false,
         }
     }
 
@@ -165,7 +167,8 @@ impl DiskOp {
                 sector,
                 ..
             } => {
-                let entry = table(blocks.get_mut(disk)).and_then(|table| table.partitions.get_mut(number));
+                let entry =
+                    table(blocks.get_mut(disk)).and_then(|table| table.partitions.get_mut(number));
                 if let Some(entry) = entry {
                     entry.end = *to;
                     let size = entry.sectors().saturating_mul(*sector);
@@ -263,13 +266,22 @@ pub fn human(bytes: u64) -> String {
 impl fmt::Display for DiskOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DiskOp::CreateTable { disk, destroys: None } => write!(f, "create an empty partition table on {disk}"),
+            DiskOp::CreateTable {
+                disk,
+                destroys: None,
+            } => write!(f, "create an empty partition table on {disk}"),
             DiskOp::CreateTable {
                 disk,
                 destroys: Some(lost),
             } => write!(f, "replace {lost} on {disk} by an empty partition table"),
-            DiskOp::RepairTable { disk, problem } => write!(f, "repair the partition table on {disk}: {problem}"),
-            DiskOp::DeletePartition { disk, number, label } => {
+            DiskOp::RepairTable { disk, problem } => {
+                write!(f, "repair the partition table on {disk}: {problem}")
+            }
+            DiskOp::DeletePartition {
+                disk,
+                number,
+                label,
+            } => {
                 write!(f, "delete partition {number} {label:?} from {disk}")
             }
             DiskOp::CreatePartition {
@@ -305,7 +317,9 @@ impl fmt::Display for DiskOp {
                 let verb = if to < from { "shrink" } else { "grow" };
                 write!(f, "{verb} partition {number} on {disk} by {change}")
             }
-            DiskOp::WipeSignatures { device, destroys } => write!(f, "wipe {destroys} from {device}"),
+            DiskOp::WipeSignatures { device, destroys } => {
+                write!(f, "wipe {destroys} from {device}")
+            }
             DiskOp::MakeFilesystem {
                 device,
                 format,

@@ -17,7 +17,7 @@ use serde::Serialize;
 pub use account::{AccountKind, AccountOp, AddUser, UserFields};
 pub use account_fields::{AccountName, Field, PasswordHash};
 pub use content::{Content, ContentSource, hex};
-pub use disk::DiskOp;
+pub use disk::{DiskOp, canonical_uuid, human};
 pub use mount::MountOp;
 pub use tree::{OwnerRef, TreeOp};
 

@@ -1,6 +1,10 @@
 //! Planning: pure functions from config and facts to an ordered list of operations with reasons.
 
 pub mod accounts;
+pub mod disks;
+pub mod filesystems;
+pub mod mounts;
+pub mod placement;
 pub mod ssh_keys;
 
 use std::fmt::Write as _;

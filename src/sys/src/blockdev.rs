@@ -1,0 +1,259 @@
+//! Block devices as the kernel shows them: sysfs, and the BLKPG ioctl by which it is told of partitions.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use pilotlight_core::facts::disks::{Table, partition_node};
+
+use crate::gpt::Geometry;
+use crate::tool;
+
+/// Layout of the ioctl's arguments (include/uapi/linux/blkpg.h).
+mod sys {
+    /// struct blkpg_ioctl_arg
+    #[repr(C)]
+    pub struct Arg {
+        pub op: i32,
+        pub flags: i32,
+        pub datalen: i32,
+        pub data: *mut Partition,
+    }
+    /// struct blkpg_partition: bytes, a number, two names that nobody reads.
+    #[repr(C)]
+    pub struct Partition {
+        pub start: i64,
+        pub length: i64,
+        pub pno: i32,
+        pub devname: [u8; 64],
+        pub volname: [u8; 64],
+    }
+    pub const ADD: i32 = 1;
+    pub const DELETE: i32 = 2;
+    pub const RESIZE: i32 = 3;
+
+    nix::ioctl_write_ptr_bad!(blkpg, nix::request_code_none!(0x12, 105), Arg);
+}
+
+/// A partition as the kernel knows it, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    number: u32,
+    start: u64,
+    size: u64,
+}
+
+fn sysfs(node: &str) -> PathBuf {
+    let name = node.strip_prefix("/dev/").unwrap_or(node).replace('/', "!");
+    Path::new("/sys/class/block").join(name)
+}
+
+fn number(path: PathBuf) -> io::Result<u64> {
+    let text = fs::read_to_string(&path)?;
+    text.trim().parse().map_err(|_| {
+        io::Error::other(format!(
+            "{} holds {:?}, which is no number",
+            path.display(),
+            text.trim()
+        ))
+    })
+}
+
+/// Size and sector size of a block device, or of an image file (512-byte sectors).
+pub fn geometry(path: &Path) -> io::Result<Geometry> {
+    let metadata = fs::metadata(path)?;
+    if metadata.file_type().is_file() {
+        return Ok(Geometry {
+            size: metadata.len(),
+            sector: 512,
+        });
+    }
+    let directory = sysfs(&path.to_string_lossy());
+    // sysfs counts in 512 bytes, whatever the sector size (Documentation/ABI/stable/sysfs-block).
+    let size = number(directory.join("size"))?.saturating_mul(512);
+    let own = directory.join("queue/logical_block_size");
+    let sector = match number(own) {
+        Ok(sector) => sector,
+        // A partition has its disk's queue.
+        Err(_) => number(fs::canonicalize(&directory)?.join("../queue/logical_block_size"))?,
+    };
+    Ok(Geometry { size, sector })
+}
+
+/// Whether a path leads to a block device.
+pub fn is_block_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_block_device())
+}
+
+/// All disks of the machine, without partitions and without empty drives.
+pub fn disks() -> Vec<String> {
+    let mut list: Vec<String> = fs::read_dir("/sys/class/block")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| !entry.path().join("partition").exists())
+        .filter(|entry| number(entry.path().join("size")).is_ok_and(|size| size > 0))
+        .map(|entry| {
+            format!(
+                "/dev/{}",
+                entry.file_name().to_string_lossy().replace('!', "/")
+            )
+        })
+        .collect();
+    list.sort();
+    list
+}
+
+/// By whom a device is used: mounts, swap, devices on top of it. Its own partitions do not count.
+pub fn user(node: &str) -> Option<String> {
+    let directory = sysfs(node);
+    let holder = fs::read_dir(directory.join("holders"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .next();
+    if let Some(holder) = holder {
+        return Some(format!("part of {}", holder.file_name().to_string_lossy()));
+    }
+    let id = fs::metadata(node).ok().map(|metadata| {
+        let device = metadata.rdev();
+        format!(
+            "{}:{}",
+            rustix::fs::major(device),
+            rustix::fs::minor(device)
+        )
+    })?;
+    // Sources that cannot be resolved (overlay, tmpfs) are simply not this device.
+    for line in fs::read_to_string("/proc/self/mountinfo").ok()?.lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let source = line
+            .split(" - ")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').nth(1));
+        if fields.get(2) == Some(&id.as_str()) || source == Some(node) {
+            return Some(format!("mounted at {}", fields.get(4).unwrap_or(&"?")));
+        }
+    }
+    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    (swaps
+        .lines()
+        .any(|line| line.split_whitespace().next() == Some(node)))
+    .then(|| "a swap device in use".into())
+}
+
+fn known(node: &str) -> io::Result<Vec<Known>> {
+    let mut list = Vec::new();
+    for entry in fs::read_dir(sysfs(node))? {
+        let path = entry?.path();
+        if !path.join("partition").exists() {
+            continue;
+        }
+        let partition = number(path.join("partition"))?;
+        list.push(Known {
+            number: u32::try_from(partition).map_err(io::Error::other)?,
+            start: number(path.join("start"))?.saturating_mul(512),
+            size: number(path.join("size"))?.saturating_mul(512),
+        });
+    }
+    Ok(list)
+}
+
+fn blkpg(disk: &File, op: i32, partition: Known) -> io::Result<()> {
+    let signed = |n: u64| i64::try_from(n).map_err(io::Error::other);
+    let mut data = sys::Partition {
+        start: signed(partition.start)?,
+        length: signed(partition.size)?,
+        pno: i32::try_from(partition.number).map_err(io::Error::other)?,
+        devname: [0; 64],
+        volname: [0; 64],
+    };
+    let argument = sys::Arg {
+        op,
+        flags: 0,
+        datalen: i32::try_from(size_of::<sys::Partition>()).map_err(io::Error::other)?,
+        data: &mut data,
+    };
+    #[allow(unsafe_code)]
+    // SAFETY: the argument and the partition it points at have the layout of linux/blkpg.h and live
+    // until the call returns; the kernel only reads them.
+    unsafe { sys::blkpg(disk.as_raw_fd(), &raw const argument) }?;
+    Ok(())
+}
+
+/// Makes the kernel know exactly the partitions of the table. Partitions that are right are not touched,
+/// so that mounted ones stay.
+pub fn tell_kernel(disk: &File, node: &str, table: &Table, sector: u64) -> io::Result<()> {
+    let wanted: Vec<Known> = table
+        .partitions
+        .iter()
+        .map(|(number, entry)| Known {
+            number: *number,
+            start: entry.start.saturating_mul(sector),
+            size: entry.sectors().saturating_mul(sector),
+        })
+        .collect();
+    let known = known(node)?;
+    for old in known.iter().filter(|old| !wanted.contains(old)) {
+        let same_start = wanted
+            .iter()
+            .find(|new| new.number == old.number && new.start == old.start);
+        match same_start {
+            // Growing waits until the space behind it is free.
+            Some(new) if new.size < old.size => blkpg(disk, sys::RESIZE, *new)?,
+            Some(_) => {}
+            None => blkpg(disk, sys::DELETE, *old)?,
+        }
+    }
+    for new in wanted.iter().filter(|new| !known.contains(new)) {
+        let old = known
+            .iter()
+            .find(|old| old.number == new.number && old.start == new.start);
+        match old {
+            Some(old) if new.size > old.size => blkpg(disk, sys::RESIZE, *new)?,
+            Some(_) => {}
+            None => blkpg(disk, sys::ADD, *new)?,
+        }
+    }
+    Ok(())
+}
+
+/// How long udev may take to finish with a disk.
+const NODES_WAIT: Duration = Duration::from_secs(30);
+
+/// Waits until the kernel shows exactly the table and the nodes are there.
+///
+/// Where udev runs, it has noticed that the disk was written, and may itself read the table again;
+/// `udevadm trigger --settle` waits until it is done with that.
+pub fn settle(node: &str, table: &Table, sector: u64) -> io::Result<()> {
+    if Path::new("/run/udev/control").exists() {
+        let arguments = ["trigger", "--settle", node];
+        tool::run("udevadm", &arguments, None).map_err(io::Error::other)?;
+    }
+    let deadline = Instant::now() + NODES_WAIT;
+    loop {
+        let known = known(node)?;
+        let shown = |number: &u32, start: u64, sectors: u64| {
+            let (start, size) = (start.saturating_mul(sector), sectors.saturating_mul(sector));
+            known
+                .iter()
+                .any(|k| (k.number, k.start, k.size) == (*number, start, size))
+                && Path::new(&partition_node(node, *number)).exists()
+        };
+        let whole = known.len() == table.partitions.len()
+            && (table.partitions.iter())
+                .all(|(number, entry)| shown(number, entry.start, entry.sectors()));
+        if whole {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(io::Error::other(format!(
+                "the kernel does not show the new partitions of {node}: it knows {known:?}"
+            )));
+        }
+        // There is no event to wait for where there is no udev.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

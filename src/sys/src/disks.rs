@@ -1,0 +1,392 @@
+//! Disks: observing them, and performing operations on them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use pilotlight_core::facts::disks::{Block, Disks, Entry, Signature, TableState, partition_node};
+use pilotlight_core::model::{Format, SysPath};
+use pilotlight_core::op::{DiskOp, canonical_uuid};
+
+use crate::blockdev;
+use crate::gpt::{self, Found, Geometry, Raw};
+use crate::probe::{self, Area};
+use crate::tool::{self, ToolError};
+
+/// Devices of the config for which an image file stands: device path → image.
+pub type DeviceMap = BTreeMap<String, PathBuf>;
+
+/// Why an operation on a disk failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// Reading or writing failed.
+    #[error("while {action} {device}: {cause}")]
+    Io {
+        /// What was done.
+        action: &'static str,
+        /// To which device.
+        device: String,
+        /// The reason.
+        cause: io::Error,
+    },
+    /// The disk is not in the state that the operation was planned on.
+    #[error("{device} has changed since the plan was made: {found}")]
+    Changed {
+        /// The device.
+        device: String,
+        /// What is there now.
+        found: String,
+    },
+    /// A program failed.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+}
+
+fn during(action: &'static str, device: &str) -> impl FnOnce(io::Error) -> DiskError {
+    let device = device.to_string();
+    move |cause| DiskError::Io {
+        action,
+        device,
+        cause,
+    }
+}
+
+/// What is to be observed.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Devices that must appear within the wait.
+    pub required: &'a [&'a SysPath],
+    /// Devices that may appear only after partitions were made.
+    pub optional: &'a [&'a SysPath],
+    /// Image files that stand for devices.
+    pub images: &'a DeviceMap,
+    /// How long to wait for required devices.
+    pub wait: Duration,
+}
+
+/// Observes devices with their partitions. A device that does not appear is noted in `missing`.
+pub fn observe(request: Request<'_>) -> Result<Disks, DiskError> {
+    let mut disks = Disks::default();
+    let deadline = Instant::now() + request.wait;
+    for path in request.required {
+        while !observe_path(path.as_str(), request.images, &mut disks)? {
+            if Instant::now() >= deadline {
+                disks.missing.insert(path.to_string(), instead(request));
+                break;
+            }
+            // Devices appear without an event where there is no udev.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    for path in request.optional {
+        observe_path(path.as_str(), request.images, &mut disks)?;
+    }
+    Ok(disks)
+}
+
+/// What there is in place of a missing device.
+fn instead(request: Request<'_>) -> String {
+    let disks = blockdev::disks();
+    let images: Vec<&str> = request.images.keys().map(String::as_str).collect();
+    let there = match (disks.is_empty(), images.is_empty()) {
+        (true, true) => "there are no disks here".to_string(),
+        (false, true) => format!("the disks here are {}", disks.join(", ")),
+        (_, false) => format!("images stand for {}", images.join(", ")),
+    };
+    match request.wait.as_secs() {
+        0 => format!("{there}; let an image stand for it with --disk IMAGE=DEVICE"),
+        seconds => format!("it did not appear within {seconds} s; {there}"),
+    }
+}
+
+/// Observes one path of the config; false if its device is not there.
+fn observe_path(path: &str, images: &DeviceMap, disks: &mut Disks) -> Result<bool, DiskError> {
+    if let Some(image) = images.get(path) {
+        observe_disk(path, image, false, disks)?;
+        return Ok(true);
+    }
+    // With images given, nothing of this machine is looked at in their place.
+    if disks.resolve(path).is_some() {
+        return Ok(true);
+    }
+    let node = match fs::canonicalize(path) {
+        Ok(node) if blockdev::is_block_device(&node) => Some(node.to_string_lossy().into_owned()),
+        Ok(_) => {
+            return Err(DiskError::Io {
+                action: "looking at",
+                device: path.into(),
+                cause: io::Error::other("it is not a block device"),
+            });
+        }
+        // Where there is no udev there are no links: the disks are searched for what the link names.
+        Err(_) => search(path, images)?,
+    };
+    let Some(node) = node else { return Ok(false) };
+    disks.links.insert(path.to_string(), node.clone());
+    observe_disk(&node, Path::new(&node), true, disks)?;
+    Ok(true)
+}
+
+/// Finds the device that a link of /dev/disk names by looking at all disks.
+fn search(path: &str, images: &DeviceMap) -> Result<Option<String>, DiskError> {
+    if !path.starts_with("/dev/disk/by-") {
+        return Ok(None);
+    }
+    let mut all = Disks::default();
+    for (device, image) in images {
+        observe_disk(device, image, false, &mut all)?;
+    }
+    if images.is_empty() {
+        for disk in blockdev::disks() {
+            // A drive without a medium or a device that is going away is not the one that is searched.
+            let _ = observe_disk(&disk, Path::new(&disk), true, &mut all);
+        }
+    }
+    Ok(all.resolve(path))
+}
+
+/// Observes a device and the partitions in its table. Partitions are looked at through the disk, because
+/// their nodes may not exist (image files, kernels that were not told).
+fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Result<(), DiskError> {
+    let fail = |action| during(action, node);
+    let geometry = blockdev::geometry(path).map_err(fail("looking at"))?;
+    let mut file = File::open(path).map_err(fail("opening"))?;
+    let used = |node: &str| if real { blockdev::user(node) } else { None };
+    let whole = &mut Area {
+        device: &mut file,
+        start: 0,
+        size: geometry.size,
+    };
+    let mbr = probe::is_mbr(whole).map_err(fail("reading"))?;
+    let mut signature = probe::probe(whole).map_err(fail("reading"))?;
+    let table =
+        match gpt::read(&mut file, geometry).map_err(fail("reading the partition table of"))? {
+            Found::Table(raw) => TableState::Gpt(raw.facts(geometry)),
+            Found::Unusable(why) => TableState::Other(why),
+            Found::Nothing if mbr => TableState::Other("an MBR partition table".into()),
+            Found::Nothing => TableState::None,
+        };
+    if let TableState::Gpt(table) = &table {
+        // Signatures beneath a table are remains; the table is what counts.
+        signature = Signature::Blank;
+        for (number, entry) in &table.partitions {
+            let block = observe_partition(&mut file, geometry, entry)
+                .map_err(fail("reading a partition of"))?;
+            let node = partition_node(node, *number);
+            let used = used(&node);
+            disks.blocks.insert(node, Block { used, ..block });
+        }
+    }
+    let used = used(node);
+    disks.blocks.insert(
+        node.to_string(),
+        Block {
+            size: geometry.size,
+            sector: geometry.sector,
+            table,
+            signature,
+            used,
+        },
+    );
+    Ok(())
+}
+
+fn observe_partition(file: &mut File, geometry: Geometry, entry: &Entry) -> io::Result<Block> {
+    let start = entry.start.saturating_mul(geometry.sector);
+    let size = entry.sectors().saturating_mul(geometry.sector);
+    // A table may say anything; what lies beyond the disk is not read.
+    let there = geometry.size.saturating_sub(start).min(size);
+    let signature = probe::probe(&mut Area {
+        device: file,
+        start,
+        size: there,
+    })?;
+    Ok(Block {
+        size,
+        sector: geometry.sector,
+        table: TableState::None,
+        signature,
+        used: None,
+    })
+}
+
+/// Performs one operation.
+pub fn apply(op: &DiskOp) -> Result<(), DiskError> {
+    match op {
+        DiskOp::CreateTable { disk, destroys } => {
+            if destroys.is_some() {
+                wipe(disk)?;
+            }
+            edit(disk, |_, geometry| Ok(Raw::empty(geometry)))
+        }
+        DiskOp::RepairTable { disk, .. } => {
+            edit(disk, |raw, _| raw.ok_or_else(|| "no table".into()))
+        }
+        DiskOp::DeletePartition { disk, number, .. } => edit_slot(disk, *number, true, |raw| {
+            raw.delete(*number);
+            Ok(())
+        }),
+        DiskOp::CreatePartition {
+            disk,
+            number,
+            start,
+            end,
+            type_guid,
+            guid,
+            label,
+            ..
+        } => edit_slot(disk, *number, false, |raw| {
+            raw.create(
+                *number,
+                &Entry {
+                    start: *start,
+                    end: *end,
+                    type_guid: *type_guid,
+                    guid: *guid,
+                    label: label.clone(),
+                    attributes: 0,
+                },
+            )
+        }),
+        DiskOp::ResizePartition {
+            disk,
+            number,
+            from,
+            to,
+            ..
+        } => {
+            let _ = from;
+            edit_slot(disk, *number, true, |raw| {
+                raw.resize(*number, *to);
+                Ok(())
+            })
+        }
+        DiskOp::WipeSignatures { device, .. } => wipe(device),
+        DiskOp::MakeFilesystem {
+            device,
+            format,
+            label,
+            uuid,
+            options,
+        } => make_filesystem(device, *format, label.as_deref(), uuid.as_deref(), options),
+    }
+}
+
+/// Changes one slot, after checking that it is still as it was when the plan was made.
+fn edit_slot(
+    disk: &str,
+    number: u32,
+    filled: bool,
+    change: impl FnOnce(&mut Raw) -> io::Result<()>,
+) -> Result<(), DiskError> {
+    edit(disk, |raw, geometry| {
+        let mut raw = raw.ok_or_else(|| "it has no partition table".to_string())?;
+        if raw.facts(geometry).partitions.contains_key(&number) != filled {
+            let state = if filled { "is gone" } else { "exists" };
+            return Err(format!("partition {number} {state}"));
+        }
+        change(&mut raw).map_err(|error| error.to_string())?;
+        Ok(raw)
+    })
+}
+
+/// Reads the table, changes it in memory, rehearses, writes, and tells the kernel.
+fn edit(
+    disk: &str,
+    change: impl FnOnce(Option<Raw>, Geometry) -> Result<Raw, String>,
+) -> Result<(), DiskError> {
+    let geometry = blockdev::geometry(Path::new(disk)).map_err(during("looking at", disk))?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(disk)
+        .map_err(during("opening", disk))?;
+    // While the lock is held, udev keeps away from the disk (systemd, "Locking Block Device Access").
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
+        .map_err(|error| during("locking", disk)(error.into()))?;
+    let raw = match gpt::read(&mut file, geometry)
+        .map_err(during("reading the partition table of", disk))?
+    {
+        Found::Table(raw) => Some(raw),
+        Found::Nothing | Found::Unusable(_) => None,
+    };
+    let mut raw = change(raw, geometry).map_err(|found| DiskError::Changed {
+        device: disk.into(),
+        found,
+    })?;
+    raw.problem = None;
+    raw.rehearse(geometry)
+        .map_err(during("rehearsing the new partition table of", disk))?;
+    raw.write(&mut file, geometry, |file| file.sync_all())
+        .map_err(during("writing the partition table of", disk))?;
+    if !blockdev::is_block_device(Path::new(disk)) {
+        return Ok(());
+    }
+    let table = raw.facts(geometry);
+    blockdev::tell_kernel(&file, disk, &table, geometry.sector)
+        .map_err(during("telling the kernel about the partitions of", disk))?;
+    drop(file);
+    blockdev::settle(disk, &table, geometry.sector)
+        .map_err(during("waiting for the partitions of", disk))
+}
+
+fn wipe(device: &str) -> Result<(), DiskError> {
+    tool::run("wipefs", &["--all", "--force", device], None)?;
+    Ok(())
+}
+
+/// The user's options come before the device and before nothing else: flags that make mkfs work without
+/// questions come last, as in Ignition.
+fn make_filesystem(
+    device: &str,
+    format: Format,
+    label: Option<&str>,
+    uuid: Option<&str>,
+    options: &[String],
+) -> Result<(), DiskError> {
+    let mut arguments: Vec<String> = options.to_vec();
+    let mut add = |words: &[&str]| arguments.extend(words.iter().map(ToString::to_string));
+    let program = match format {
+        Format::Ext4 => {
+            add(&["-F"]);
+            add(&uuid.map(|uuid| vec!["-U", uuid]).unwrap_or_default());
+            add(&label.map(|label| vec!["-L", label]).unwrap_or_default());
+            "mkfs.ext4"
+        }
+        Format::Btrfs => {
+            add(&["--force"]);
+            add(&uuid.map(|uuid| vec!["-U", uuid]).unwrap_or_default());
+            add(&label.map(|label| vec!["-L", label]).unwrap_or_default());
+            "mkfs.btrfs"
+        }
+        Format::Xfs => {
+            add(&["-f"]);
+            if let Some(uuid) = uuid {
+                add(&["-m", &format!("uuid={uuid}")]);
+            }
+            add(&label.map(|label| vec!["-L", label]).unwrap_or_default());
+            "mkfs.xfs"
+        }
+        Format::Swap => {
+            add(&uuid.map(|uuid| vec!["-U", uuid]).unwrap_or_default());
+            add(&label.map(|label| vec!["-L", label]).unwrap_or_default());
+            "mkswap"
+        }
+        Format::Vfat => {
+            // -I: a whole disk is as good as a partition.
+            add(&["-I"]);
+            if let Some(uuid) = uuid {
+                add(&["-i", &canonical_uuid(Format::Vfat, uuid).replace('-', "")]);
+            }
+            add(&label.map(|label| vec!["-n", label]).unwrap_or_default());
+            "mkfs.fat"
+        }
+        Format::None => return Ok(()),
+    };
+    add(&[device]);
+    tool::run(program, &arguments, None)?;
+    let file = File::open(device).map_err(during("opening", device))?;
+    file.sync_all().map_err(during("syncing", device))
+}

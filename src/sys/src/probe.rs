@@ -1,0 +1,349 @@
+//! What is on a device: superblocks, by the signatures that libblkid knows them by.
+//!
+//! Reads a bounded number of bytes, and trusts none of them. A file system whose making was cut off
+//! (btrfs's temporary magic, XFS's `sb_inprogress`) counts as blank, because it is made again.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use pilotlight_core::facts::disks::{Signature, Superblock};
+
+/// A part of a device: a partition, or all of it.
+pub struct Area<'d, D> {
+    /// The device.
+    pub device: &'d mut D,
+    /// First byte.
+    pub start: u64,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+impl<D: Read + Seek> Area<'_, D> {
+    /// Reads bytes at an offset; what lies beyond the end reads as zeros.
+    fn read(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let there = self.size.saturating_sub(offset).min(length as u64);
+        // No more than `length`, which is a usize.
+        let there = usize::try_from(there).unwrap_or(length);
+        self.device
+            .seek(SeekFrom::Start(self.start.saturating_add(offset)))?;
+        self.device.read_exact(&mut bytes[..there])?;
+        Ok(bytes)
+    }
+}
+
+/// Looks at all known places.
+pub fn probe<D: Read + Seek>(area: &mut Area<'_, D>) -> io::Result<Signature> {
+    let head = area.read(0, 0x1_1000)?;
+    for recognize in [
+        luks,
+        xfs,
+        ext,
+        btrfs,
+        swap,
+        squashfs,
+        erofs,
+        iso9660,
+        lvm,
+        raid_at_start,
+        fat,
+    ] {
+        match recognize(&head) {
+            Some(Known::Whole(found)) => return Ok(Signature::Found(found)),
+            Some(Known::HalfMade) => return Ok(Signature::Blank),
+            None => {}
+        }
+    }
+    // md metadata 1.0 lies 8 KiB before the end, rounded down to 4 KiB (kernel drivers/md/md.c).
+    if area.size >= 64 << 10 {
+        let offset = (area.size / 512 - 16) / 8 * 8 * 512;
+        if u32_at(&area.read(offset, 4)?, 0) == MD_MAGIC {
+            return Ok(Signature::Found(plain("linux_raid_member")));
+        }
+    }
+    Ok(Signature::Blank)
+}
+
+enum Known {
+    Whole(Superblock),
+    HalfMade,
+}
+
+const MD_MAGIC: u32 = 0xa92b_4efc;
+
+fn plain(kind: &str) -> Superblock {
+    Superblock {
+        kind: kind.into(),
+        label: String::new(),
+        uuid: None,
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut four = [0; 4];
+    four.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(four)
+}
+
+/// Text up to the first NUL.
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+/// A UUID in the order of its bytes; all zeros is none.
+fn uuid(bytes: &[u8]) -> Option<String> {
+    if bytes.iter().all(|b| *b == 0) {
+        return None;
+    }
+    let hex: String = bytes[..16].iter().map(|b| format!("{b:02x}")).collect();
+    Some(format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    ))
+}
+
+fn whole(kind: &str, label: String, uuid: Option<String>) -> Option<Known> {
+    Some(Known::Whole(Superblock {
+        kind: kind.into(),
+        label,
+        uuid,
+    }))
+}
+
+fn luks(head: &[u8]) -> Option<Known> {
+    if !head.starts_with(b"LUKS\xba\xbe") {
+        return None;
+    }
+    // Version 2 has a label at 24; both have the UUID as text at 168.
+    let label = if head[7] == 2 {
+        text(&head[24..72])
+    } else {
+        String::new()
+    };
+    whole("crypto_LUKS", label, Some(text(&head[168..208])))
+}
+
+/// xfs_sb in the first sector (XFS Algorithms & Data Structures, "Superblocks").
+fn xfs(head: &[u8]) -> Option<Known> {
+    if !head.starts_with(b"XFSB") {
+        return None;
+    }
+    if head[126] != 0 {
+        return Some(Known::HalfMade);
+    }
+    whole("xfs", text(&head[108..120]), uuid(&head[32..48]))
+}
+
+/// ext2_super_block at 1024 (kernel Documentation/filesystems/ext4/super.rst).
+fn ext(head: &[u8]) -> Option<Known> {
+    let sb = &head[1024..2048];
+    if sb[56..58] != [0x53, 0xef] {
+        return None;
+    }
+    let (compat, incompat, ro) = (u32_at(sb, 92), u32_at(sb, 96), u32_at(sb, 100));
+    // Extents, 64bit and flex_bg, or huge_file and its kin, make it ext4; a journal alone ext3.
+    let kind = if incompat & 0x8 != 0 {
+        "jbd"
+    } else if incompat & !0x16 != 0 || ro & !0x7 != 0 {
+        "ext4"
+    } else if compat & 0x4 != 0 {
+        "ext3"
+    } else {
+        "ext2"
+    };
+    whole(kind, text(&sb[120..136]), uuid(&sb[104..120]))
+}
+
+/// btrfs_super_block at 64 KiB; the magic is "!BHRfS_M" until mkfs is done.
+fn btrfs(head: &[u8]) -> Option<Known> {
+    let sb = &head[0x1_0000..];
+    match &sb[64..72] {
+        b"_BHRfS_M" => whole("btrfs", text(&sb[299..555]), uuid(&sb[32..48])),
+        b"!BHRfS_M" => Some(Known::HalfMade),
+        _ => None,
+    }
+}
+
+/// swap_header with pages of 4 KiB to 64 KiB (include/linux/swap.h).
+fn swap(head: &[u8]) -> Option<Known> {
+    [4096, 8192, 16384, 32768, 65536]
+        .iter()
+        .any(|page| &head[page - 10..*page] == b"SWAPSPACE2")
+        .then(|| whole("swap", text(&head[1052..1068]), uuid(&head[1036..1052])))?
+}
+
+fn squashfs(head: &[u8]) -> Option<Known> {
+    head.starts_with(b"hsqs")
+        .then(|| Known::Whole(plain("squashfs")))
+}
+
+fn erofs(head: &[u8]) -> Option<Known> {
+    (u32_at(head, 1024) == 0xe0f5_e1e2).then(|| Known::Whole(plain("erofs")))
+}
+
+fn iso9660(head: &[u8]) -> Option<Known> {
+    (&head[32769..32774] == b"CD001").then(|| Known::Whole(plain("iso9660")))
+}
+
+fn lvm(head: &[u8]) -> Option<Known> {
+    (0..4)
+        .any(|sector| &head[sector * 512..sector * 512 + 8] == b"LABELONE")
+        .then(|| Known::Whole(plain("LVM2_member")))
+}
+
+fn raid_at_start(head: &[u8]) -> Option<Known> {
+    [0, 4096]
+        .iter()
+        .any(|at| u32_at(head, *at) == MD_MAGIC)
+        .then(|| Known::Whole(plain("linux_raid_member")))
+}
+
+/// The boot sector of FAT (Microsoft's "FAT: General Overview of On-Disk Format").
+fn fat(head: &[u8]) -> Option<Known> {
+    if head[510..512] != [0x55, 0xaa] {
+        return None;
+    }
+    let at = if &head[82..87] == b"FAT32" {
+        67
+    } else if &head[54..57] == b"FAT" {
+        39
+    } else {
+        return None;
+    };
+    let serial = u32_at(head, at);
+    let label = String::from_utf8_lossy(&head[at + 4..at + 15])
+        .trim_end()
+        .to_string();
+    let label = if label == "NO NAME" {
+        String::new()
+    } else {
+        label
+    };
+    let serial = format!("{:04X}-{:04X}", serial >> 16, serial & 0xffff);
+    whole("vfat", label, Some(serial))
+}
+
+/// Whether the first sector holds an MBR with partitions of its own (not a protective one).
+pub fn is_mbr<D: Read + Seek>(area: &mut Area<'_, D>) -> io::Result<bool> {
+    let sector = area.read(0, 512)?;
+    if sector[510..512] != [0x55, 0xaa] || fat(&area.read(0, 0x1000)?).is_some() {
+        return Ok(false);
+    }
+    // Boot code may stand there without partitions; entries have a type and a plausible boot flag.
+    let entries = sector[446..510].chunks_exact(16);
+    Ok(entries
+        .filter(|entry| entry[4] != 0 && entry[4] != 0xee)
+        .any(|entry| entry[0] & 0x7f == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::process::Command;
+
+    use super::*;
+
+    fn probe_file(path: &std::path::Path) -> Signature {
+        let mut file = File::open(path).unwrap();
+        let size = file.metadata().unwrap().len();
+        probe(&mut Area {
+            device: &mut file,
+            start: 0,
+            size,
+        })
+        .unwrap()
+    }
+
+    /// Runs a real mkfs on a file and compares with what blkid says.
+    fn agrees_with_blkid(kind: &str, size: u64, mkfs: &[&str]) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(size).unwrap();
+        let done = Command::new(mkfs[0])
+            .args(&mkfs[1..])
+            .arg(file.path())
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "{mkfs:?}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        let Signature::Found(found) = probe_file(file.path()) else {
+            panic!("{kind} is not recognized")
+        };
+        let value = |tag: &str| {
+            let out = Command::new("blkid")
+                .args(["-p", "-s", tag, "-o", "value"])
+                .arg(file.path())
+                .output()
+                .unwrap();
+            String::from_utf8_lossy(&out.stdout).trim().to_string()
+        };
+        assert_eq!(found.kind, value("TYPE"));
+        assert_eq!(found.label, value("LABEL"));
+        assert_eq!(found.uuid.unwrap_or_default(), value("UUID"));
+        assert_eq!(found.kind, kind);
+    }
+
+    #[test]
+    fn real_file_systems_are_recognized_as_blkid_recognizes_them() {
+        agrees_with_blkid(
+            "ext4",
+            16 << 20,
+            &["mkfs.ext4", "-q", "-F", "-L", "some label"],
+        );
+        agrees_with_blkid("ext2", 16 << 20, &["mkfs.ext2", "-q", "-F"]);
+        agrees_with_blkid("ext3", 16 << 20, &["mkfs.ext3", "-q", "-F"]);
+        agrees_with_blkid("xfs", 320 << 20, &["mkfs.xfs", "-q", "-L", "x"]);
+        agrees_with_blkid("btrfs", 128 << 20, &["mkfs.btrfs", "-q", "-L", "a b"]);
+        agrees_with_blkid(
+            "vfat",
+            16 << 20,
+            &["mkfs.fat", "-n", "ESP", "-i", "12AB34CD"],
+        );
+        agrees_with_blkid("vfat", 64 << 20, &["mkfs.fat", "-F", "32"]);
+        agrees_with_blkid("swap", 16 << 20, &["mkswap", "-L", "sw"]);
+    }
+
+    #[test]
+    fn blank_half_made_and_hostile_areas() {
+        let mut blank = io::Cursor::new(vec![0; 300_000]);
+        let mut area = Area {
+            device: &mut blank,
+            start: 0,
+            size: 300_000,
+        };
+        assert_eq!(probe(&mut area).unwrap(), Signature::Blank);
+        assert!(!is_mbr(&mut area).unwrap());
+
+        let mut half = vec![0; 1 << 20];
+        half[..4].copy_from_slice(b"XFSB");
+        half[126] = 1;
+        let mut half = io::Cursor::new(half);
+        assert_eq!(
+            probe(&mut Area {
+                device: &mut half,
+                start: 0,
+                size: 1 << 20
+            })
+            .unwrap(),
+            Signature::Blank
+        );
+
+        // An area of a few bytes, all set, at the end of a device.
+        let mut tiny = io::Cursor::new(vec![0xff; 100]);
+        assert_eq!(
+            probe(&mut Area {
+                device: &mut tiny,
+                start: 40,
+                size: 60
+            })
+            .unwrap(),
+            Signature::Blank
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! Child processes: an argument list, no shell, no input, and in errors the end of what they said.
+
+use std::io::{self, Read, Write as _};
+use std::process::{Command, ExitStatus, Stdio};
+
+/// How much of a program's standard error is kept for the message, in bytes.
+const TAIL: usize = 2000;
+
+/// Why a program did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// It could not be started.
+    #[error("while starting {program}: {cause}")]
+    Start {
+        /// Its name.
+        program: String,
+        /// The reason.
+        cause: io::Error,
+    },
+    /// Talking to it failed.
+    #[error("while running {program}: {cause}")]
+    Io {
+        /// Its name.
+        program: String,
+        /// The reason.
+        cause: io::Error,
+    },
+    /// It ran and failed.
+    #[error("\"{line}\" ended with {status}{}", said(.tail))]
+    Failed {
+        /// Program and arguments.
+        line: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of its standard error.
+        tail: String,
+    },
+}
+
+fn said(tail: &str) -> String {
+    match tail.trim() {
+        "" => String::new(),
+        text => format!(": {text}"),
+    }
+}
+
+/// Runs a program found on PATH to its end and answers its standard output.
+///
+/// The arguments appear in errors, so they may not hold secrets; `input` may.
+pub fn run<S: AsRef<str>>(
+    program: &str,
+    arguments: &[S],
+    input: Option<&[u8]>,
+) -> Result<Vec<u8>, ToolError> {
+    let io = |cause| ToolError::Io {
+        program: program.into(),
+        cause,
+    };
+    let mut child = Command::new(program)
+        .args(arguments.iter().map(AsRef::as_ref))
+        // Messages are shown to people and searched for words.
+        .env("LC_ALL", "C")
+        .stdin(if input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|cause| ToolError::Start {
+            program: program.into(),
+            cause,
+        })?;
+    // All three pipes are served side by side: a program that talks before it reads would wait for ever.
+    let stderr = child.stderr.take();
+    let tail = std::thread::spawn(move || stderr.map(last_bytes).unwrap_or_default());
+    let feed = child
+        .stdin
+        .take()
+        .zip(input.map(<[u8]>::to_vec))
+        .map(|(mut stdin, input)| {
+            // A program that does not read its input shows that by its exit status.
+            std::thread::spawn(move || stdin.write_all(&input).is_ok())
+        });
+    let output = child.wait_with_output().map_err(io)?;
+    let tail = tail.join().unwrap_or_default();
+    // The program has ended, so nothing reads any more and the thread ends as well.
+    let _ = feed.map(std::thread::JoinHandle::join);
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let words: Vec<&str> = std::iter::once(program)
+        .chain(arguments.iter().map(AsRef::as_ref))
+        .collect();
+    Err(ToolError::Failed {
+        line: words.join(" "),
+        status: output.status,
+        tail: String::from_utf8_lossy(&tail).into_owned(),
+    })
+}
+
+/// Reads to the end and keeps the last bytes.
+fn last_bytes(mut from: impl Read) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) | Err(_) => return kept,
+            Ok(n) => {
+                kept.extend_from_slice(&buffer[..n]);
+                let surplus = kept.len().saturating_sub(TAIL);
+                kept.drain(..surplus);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_the_program_said() {
+        let error = run(
+            "sh",
+            &["-c", "echo first >&2; echo last words >&2; exit 3"],
+            None,
+        )
+        .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("exit status: 3") && text.ends_with("last words"),
+            "{text}"
+        );
+        assert!(
+            run("pilotlight-no-such-program", &["x"], None)
+                .unwrap_err()
+                .to_string()
+                .contains("while starting")
+        );
+    }
+
+    #[test]
+    fn much_output_and_unread_input_do_not_hang() {
+        let out = run(
+            "sh",
+            &[
+                "-c",
+                "head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2",
+            ],
+            Some(&[0; 200_000]),
+        )
+        .unwrap();
+        assert_eq!(out.len(), 1_000_000);
+        assert_eq!(run("cat", &[] as &[&str], Some(b"abc")).unwrap(), b"abc");
+    }
+}
