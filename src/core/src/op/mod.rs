@@ -19,7 +19,7 @@ pub use account_fields::{AccountName, Field, PasswordHash};
 pub use content::{Content, ContentSource, hex};
 pub use disk::{DiskOp, canonical_uuid, human};
 pub use mount::MountOp;
-pub use tree::{OwnerRef, TreeOp};
+pub use tree::{OwnerRef, TreeOp, summary};
 
 use crate::facts::Facts;
 

@@ -6,6 +6,11 @@ pub mod filesystems;
 pub mod mounts;
 pub mod placement;
 pub mod ssh_keys;
+pub mod tree;
+pub mod units;
+pub mod want;
+
+pub use want::{Blobs, Want};
 
 use std::fmt::Write as _;
 

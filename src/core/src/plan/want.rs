@@ -1,0 +1,186 @@
+//! Wants: what the sections of a config ask for below the root, in one form.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::dataurl;
+use crate::diag::Span;
+use crate::model::{Compression, Config, Inode, Mode, Owner, Resource, Scheme, SysPath};
+use crate::op::{Content, ContentSource, OwnerRef, hex};
+use crate::plan::ssh_keys::KeyFile;
+
+/// Something that should be at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// Path as the config names it.
+    pub path: SysPath,
+    /// What should be there.
+    pub kind: Kind,
+    /// Owner; `None` keeps an existing one and is root for new entries.
+    pub user: Option<OwnerRef>,
+    /// Group, likewise.
+    pub group: Option<OwnerRef>,
+    /// Whether what is there may be replaced.
+    pub overwrite: bool,
+    /// The entry of the config.
+    pub at: Option<Span>,
+    /// The reason.
+    pub why: String,
+}
+
+/// What should be at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A file; without contents an existing one is kept.
+    File {
+        /// Its contents.
+        contents: Option<Content>,
+        /// What is appended.
+        append: Vec<Content>,
+        /// Permissions; `None` keeps existing ones and is 0644 for new files.
+        mode: Option<Mode>,
+    },
+    /// A directory.
+    Directory {
+        /// Permissions; `None` keeps existing ones and is 0755 for new directories.
+        mode: Option<Mode>,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where it points.
+        target: String,
+    },
+    /// A hard link.
+    Hardlink {
+        /// The file.
+        target: SysPath,
+    },
+}
+
+/// Contents that were fetched: key → SHA-256 and length.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Blobs(pub BTreeMap<String, (String, u64)>);
+
+impl Resource {
+    /// Whether the contents are not simply in the URL, and have to be fetched or decompressed.
+    pub fn is_fetched(&self) -> bool {
+        self.scheme.needs_network()
+            || self.compression != Compression::None
+            || self.digest.is_some()
+    }
+
+    /// Names the contents in the blob store: equal for equal requests.
+    pub fn blob_key(&self) -> String {
+        let parts = format!(
+            "{:?}",
+            (&self.url, self.compression, &self.headers, self.digest)
+        );
+        hex(&Sha256::digest(parts.as_bytes()))
+    }
+
+    /// The contents, as far as they are known.
+    pub fn content(&self, blobs: &Blobs) -> Content {
+        if self.scheme == Scheme::Empty {
+            return Content::inline("empty contents", Vec::new());
+        }
+        if !self.is_fetched()
+            && let Ok(bytes) = dataurl::decode(&self.url)
+        {
+            return Content::inline("the config", bytes);
+        }
+        let key = self.blob_key();
+        let known = blobs.0.get(&key);
+        Content {
+            shown: self.shown(),
+            sha256: known.map(|(sha256, _)| sha256.clone()),
+            len: known.map(|(_, len)| *len),
+            source: ContentSource::Fetched { key },
+        }
+    }
+}
+
+fn owner(owner: &Option<Owner>) -> Option<OwnerRef> {
+    owner.as_ref().map(|owner| match owner {
+        Owner::Id(id) => OwnerRef::Id(*id),
+        Owner::Name(name) => OwnerRef::Name(name.clone()),
+    })
+}
+
+fn want(inode: &Inode, kind: Kind) -> Want {
+    Want {
+        path: inode.path.clone(),
+        kind,
+        user: owner(&inode.user),
+        group: owner(&inode.group),
+        overwrite: inode.overwrite,
+        at: inode.at,
+        why: "the config asks for it".into(),
+    }
+}
+
+/// What the files, directories and links of a config ask for.
+pub fn of_config(config: &Config, blobs: &Blobs) -> Vec<Want> {
+    let directories = config.directories.iter().map(|directory| {
+        want(
+            &directory.inode,
+            Kind::Directory {
+                mode: directory.mode,
+            },
+        )
+    });
+    let files = config.files.iter().map(|file| {
+        let kind = Kind::File {
+            contents: file
+                .contents
+                .as_ref()
+                .map(|contents| contents.content(blobs)),
+            append: file
+                .append
+                .iter()
+                .map(|append| append.content(blobs))
+                .collect(),
+            mode: file.mode,
+        };
+        want(&file.inode, kind)
+    });
+    let links = config.links.iter().filter_map(|link| {
+        let kind = if link.hard {
+            Kind::Hardlink {
+                target: SysPath::parse(&link.target).ok()?,
+            }
+        } else {
+            Kind::Symlink {
+                target: link.target.clone(),
+            }
+        };
+        Some(want(&link.inode, kind))
+    });
+    directories.chain(files).chain(links).collect()
+}
+
+/// What SSH keys ask for: the file and the directories that it needs.
+pub fn of_key_file(keys: &KeyFile) -> Vec<Want> {
+    let base = |path: &SysPath, kind, overwrite| Want {
+        path: path.clone(),
+        kind,
+        user: Some(keys.owner.clone()),
+        group: Some(keys.group.clone()),
+        overwrite,
+        at: keys.at,
+        why: format!("the config lists SSH keys of {}", keys.user),
+    };
+    let contents = Some(Content::inline("SSH keys", keys.text.clone().into_bytes()));
+    let kind = Kind::File {
+        contents,
+        append: Vec::new(),
+        mode: Some(keys.mode),
+    };
+    let mut list: Vec<Want> = keys
+        .directories
+        .iter()
+        .map(|(path, mode)| base(path, Kind::Directory { mode: Some(*mode) }, false))
+        .collect();
+    list.push(base(&keys.path, kind, true));
+    list
+}
