@@ -8,9 +8,13 @@ pub mod accounts;
 pub mod blockdev;
 pub mod disks;
 pub mod gpt;
+pub mod journal;
+pub mod mounts;
 pub mod probe;
+pub mod root;
 mod runtime_dir;
 pub mod tool;
+pub mod tree;
 
 pub use disks::DeviceMap;
 pub use runtime_dir::{free_space, private_directory, replace_file};

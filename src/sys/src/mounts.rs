@@ -1,0 +1,154 @@
+//! Mounting the config's file systems below the sysroot, and unmounting them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use pilotlight_core::model::{Format, SysPath};
+use pilotlight_core::op::MountOp;
+use rustix::fs::{Mode, mkdirat};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
+};
+
+use crate::root::Sysroot;
+
+/// Why a mount failed.
+#[derive(Debug, thiserror::Error)]
+#[error("while {action} {path}: {cause}")]
+pub struct MountError {
+    action: &'static str,
+    path: SysPath,
+    cause: io::Error,
+}
+
+/// Mounts below a root: mount point inside it → source.
+pub fn observe(root: &Path) -> io::Result<BTreeMap<SysPath, String>> {
+    let root = std::fs::canonicalize(root)?;
+    let text = std::fs::read("/proc/self/mountinfo")?;
+    let mut mounts = BTreeMap::new();
+    for line in libmount::mountinfo::Parser::new(&text) {
+        let line = line.map_err(io::Error::other)?;
+        let Ok(inside) = Path::new(&line.mount_point).strip_prefix(&root) else {
+            continue;
+        };
+        let source = line.mount_source.to_string_lossy().into_owned();
+        if let Ok(path) = SysPath::parse(&format!("/{}", inside.display())) {
+            mounts.insert(path, source);
+        }
+    }
+    Ok(mounts)
+}
+
+/// Performs one operation.
+pub fn apply(op: &MountOp, root: &Sysroot, root_path: &Path) -> Result<(), MountError> {
+    match op {
+        MountOp::Mount {
+            device,
+            path,
+            format,
+            options,
+        } => mount(root, device, path, *format, options).map_err(|cause| MountError {
+            action: "mounting a file system at",
+            path: path.clone(),
+            cause,
+        }),
+        MountOp::Unmount { path } => {
+            unmount(root_path.join(path.relative()), UnmountFlags::NOFOLLOW)
+                .map_err(io::Error::from)
+                .map_err(|cause| MountError {
+                    action: "unmounting",
+                    path: path.clone(),
+                    cause,
+                })
+        }
+    }
+}
+
+/// The mount point may lie behind no link: what is mounted in one place must not turn up in another.
+fn mount(
+    root: &Sysroot,
+    device: &str,
+    path: &SysPath,
+    format: Format,
+    options: &[String],
+) -> io::Result<()> {
+    let target = make_directories(root, path)?;
+    let context = fsopen(format.name(), FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let set = (|| {
+        fsconfig_set_string(&context, "source", device)?;
+        let mut attributes = MountAttrFlags::empty();
+        for option in options.iter().flat_map(|option| option.split(',')) {
+            match attribute(option) {
+                Some(flag) => attributes |= flag,
+                None => match option.split_once('=') {
+                    Some((key, value)) => fsconfig_set_string(&context, key, value)?,
+                    None if matches!(option, "" | "rw" | "defaults") => {}
+                    None => fsconfig_set_flag(&context, option)?,
+                },
+            }
+        }
+        fsconfig_create(&context)?;
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    })();
+    let mounted = set.map_err(|error| explain(&context, error))?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(&mounted, "", &target, "", flags)?)
+}
+
+/// Options that belong to the mount rather than to the file system (mount(8)).
+fn attribute(option: &str) -> Option<MountAttrFlags> {
+    Some(match option {
+        "ro" => MountAttrFlags::MOUNT_ATTR_RDONLY,
+        "nosuid" => MountAttrFlags::MOUNT_ATTR_NOSUID,
+        "nodev" => MountAttrFlags::MOUNT_ATTR_NODEV,
+        "noexec" => MountAttrFlags::MOUNT_ATTR_NOEXEC,
+        "noatime" => MountAttrFlags::MOUNT_ATTR_NOATIME,
+        "nodiratime" => MountAttrFlags::MOUNT_ATTR_NODIRATIME,
+        "relatime" => MountAttrFlags::MOUNT_ATTR_RELATIME,
+        "strictatime" => MountAttrFlags::MOUNT_ATTR_STRICTATIME,
+        _ => return None,
+    })
+}
+
+/// The kernel's own words, which the file system context holds one message a read.
+fn explain(context: &OwnedFd, error: rustix::io::Errno) -> io::Error {
+    let mut words = Vec::new();
+    let mut buffer = [0; 1024];
+    while let Ok(n) = rustix::io::read(context, &mut buffer) {
+        if n == 0 || words.len() > 8 {
+            break;
+        }
+        words.push(String::from_utf8_lossy(&buffer[..n]).trim().to_string());
+    }
+    let error = io::Error::from(error);
+    if words.is_empty() {
+        error
+    } else {
+        io::Error::other(format!("{error} (the kernel says: {})", words.join("; ")))
+    }
+}
+
+fn make_directories(root: &Sysroot, path: &SysPath) -> io::Result<OwnedFd> {
+    for directory in path.ancestors().iter().chain([path]) {
+        match root.directory(directory) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                mkdirat(
+                    root.parent(directory)?,
+                    directory.name(),
+                    Mode::from_raw_mode(0o755),
+                )?;
+            }
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+                return Err(io::Error::other(format!(
+                    "{directory} is a symbolic link; name the path through the real directory"
+                )));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    root.directory(path)
+}
