@@ -12,7 +12,11 @@ pub fn program() -> PathBuf {
         return path.into();
     }
     let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join("pilotlight");
+    let path = test
+        .parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join("pilotlight");
     assert!(
         path.exists(),
         "{} does not exist: run \"cargo build -p pilotlight\" first",
@@ -44,7 +48,11 @@ impl From<Output> for Answer {
 
 /// Calls `pilotlight` with arguments.
 pub fn pilotlight<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Answer {
-    Command::new(program()).args(arguments).output().unwrap().into()
+    Command::new(program())
+        .args(arguments)
+        .output()
+        .unwrap()
+        .into()
 }
 
 /// The stages of one first boot: `ignition -platform file` with all its places in one directory.

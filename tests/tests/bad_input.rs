@@ -16,17 +16,31 @@ fn refused(config: &[u8], expected: &[&str]) {
     let answer = boot.stages(&["fetch-offline", "fetch", "disks", "mount", "files"]);
     assert_eq!(answer.code, Some(1), "{answer:?}");
     for text in expected {
-        assert!(answer.out.contains(text), "{text:?} is not in:\n{}", answer.out);
+        assert!(
+            answer.out.contains(text),
+            "{text:?} is not in:\n{}",
+            answer.out
+        );
     }
-    assert!(!answer.out.contains("panicked") && !answer.err.contains("panicked"), "{answer:?}");
-    assert!(!dir.path().join("run/ignition.json").exists(), "a refused config is not cached");
+    assert!(
+        !answer.out.contains("panicked") && !answer.err.contains("panicked"),
+        "{answer:?}"
+    );
+    assert!(
+        !dir.path().join("run/ignition.json").exists(),
+        "a refused config is not cached"
+    );
     assert_eq!(tree(&root), ["etc"]);
 
     let path = dir.path().join("config.ign");
     let answer = pilotlight(&["validate".as_ref(), path.as_os_str()]);
     assert_eq!(answer.code, Some(1), "{answer:?}");
     for text in expected {
-        assert!(answer.err.contains(text), "{text:?} is not in:\n{}", answer.err);
+        assert!(
+            answer.err.contains(text),
+            "{text:?} is not in:\n{}",
+            answer.err
+        );
     }
 }
 
@@ -45,7 +59,10 @@ fn with_file(file: &str) -> String {
 
 #[test]
 fn truncated_json() {
-    refused(b"{\"ignition\": {\"version\": \"3.2.0\"},\n \"storage\": {\"files\": [", &[":2:", "error:"]);
+    refused(
+        b"{\"ignition\": {\"version\": \"3.2.0\"},\n \"storage\": {\"files\": [",
+        &[":2:", "error:"],
+    );
 }
 
 #[test]
@@ -58,12 +75,18 @@ fn wrong_types() {
 
 #[test]
 fn unknown_version() {
-    refused(br#"{"ignition": {"version": "3.99.0"}}"#, &[":1:26: error:", "3.99.0"]);
+    refused(
+        br#"{"ignition": {"version": "3.99.0"}}"#,
+        &[":1:26: error:", "3.99.0"],
+    );
 }
 
 #[test]
 fn a_path_that_climbs() {
-    refused(with_file(r#"{"path": "/../x"}"#).as_bytes(), &[":3:10: error:", "\"..\""]);
+    refused(
+        with_file(r#"{"path": "/../x"}"#).as_bytes(),
+        &[":3:10: error:", "\"..\""],
+    );
 }
 
 #[test]
@@ -75,7 +98,10 @@ fn a_config_of_100_mib() {
 
 #[test]
 fn not_utf_8() {
-    refused(b"{\"ignition\": {\"version\": \"3.2.0\xff\"}}", &["error:", "UTF-8"]);
+    refused(
+        b"{\"ignition\": {\"version\": \"3.2.0\xff\"}}",
+        &["error:", "UTF-8"],
+    );
 }
 
 #[test]
@@ -102,7 +128,11 @@ fn a_device_that_does_not_exist() {
     let answer = pilotlight(&["plan".as_ref(), path.as_os_str()]);
     assert_eq!(answer.code, Some(1), "{answer:?}");
     assert!(answer.err.contains("d.ign:2:"), "{}", answer.err);
-    assert!(answer.err.contains("/dev/pilotlight-none"), "{}", answer.err);
+    assert!(
+        answer.err.contains("/dev/pilotlight-none"),
+        "{}",
+        answer.err
+    );
 }
 
 /// Calls the files stage with the root on a file system of its own, made by `prepare` in a mount
@@ -122,7 +152,10 @@ fn files_in_namespace(config: &str, prepare: &str) -> (tempfile::TempDir, Answer
     );
     let answer: Answer = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "sh", "-c", &script])
-        .env("IGNITION_SYSTEM_RUNTIME_CONFIG_DIR", dir.path().join("empty"))
+        .env(
+            "IGNITION_SYSTEM_RUNTIME_CONFIG_DIR",
+            dir.path().join("empty"),
+        )
         .output()
         .unwrap()
         .into();
@@ -133,11 +166,18 @@ fn files_in_namespace(config: &str, prepare: &str) -> (tempfile::TempDir, Answer
 #[test]
 fn a_full_disk_leaves_no_half_file() {
     let big = "a".repeat(200_000);
-    let config = with_file(&format!(r#"{{"path": "/big", "contents": {{"source": "data:,{big}"}}}}"#));
-    let (_dir, answer, found) = files_in_namespace(&config, "mount -t tmpfs -o size=64k tmpfs root");
+    let config = with_file(&format!(
+        r#"{{"path": "/big", "contents": {{"source": "data:,{big}"}}}}"#
+    ));
+    let (_dir, answer, found) =
+        files_in_namespace(&config, "mount -t tmpfs -o size=64k tmpfs root");
     assert_eq!(answer.code, Some(1), "{answer:?}");
     assert!(answer.out.contains("/big"), "{}", answer.out);
-    assert!(answer.out.contains("No space left on device"), "{}", answer.out);
+    assert!(
+        answer.out.contains("No space left on device"),
+        "{}",
+        answer.out
+    );
     assert!(answer.out.contains("config.ign:3:"), "{}", answer.out);
     assert_eq!(found, "", "nothing is left on the full disk");
 }
@@ -147,7 +187,11 @@ fn a_read_only_root() {
     let config = with_file(r#"{"path": "/a", "contents": {"source": "data:,x"}}"#);
     let (_dir, answer, found) = files_in_namespace(&config, "mount -t tmpfs -o ro tmpfs root");
     assert_eq!(answer.code, Some(1), "{answer:?}");
-    assert!(answer.out.contains("Read-only file system"), "{}", answer.out);
+    assert!(
+        answer.out.contains("Read-only file system"),
+        "{}",
+        answer.out
+    );
     assert_eq!(found, "");
 }
 

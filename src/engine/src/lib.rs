@@ -1,1 +1,71 @@
-//! Placeholder until the first commit.
+//! The boot stages: what each does, in order, by observing, planning and applying.
+//!
+//! Every change goes through one function, `apply::Hands::run`, which logs the line of the dry run and
+//! performs the operation. A stage never touches the machine in another way.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod acquire;
+mod apply;
+mod blobs;
+mod cache;
+mod dry_run;
+mod failure;
+pub mod log;
+mod machine;
+mod observe;
+mod options;
+mod result_file;
+mod stages;
+mod state;
+mod transfer;
+
+use std::time::Instant;
+
+pub use apply::apply_to_directory;
+pub use dry_run::{DryRun, dry_run};
+pub use failure::Failure;
+pub use options::{Options, Stage};
+pub use state::{Entry, State, line};
+
+/// Runs one stage and answers the exit code of the drop-in command line.
+///
+/// 0: done. 1: the stage failed or its state could not be written. 3: the state could not be read.
+pub fn run(options: &Options) -> u8 {
+    log::start(options.log_to_stdout);
+    tracing::info!(
+        "pilotlight {} stage {}",
+        env!("CARGO_PKG_VERSION"),
+        options.stage.name()
+    );
+    let started = Instant::now();
+    let mut state = match State::load(&options.state_file) {
+        Ok(state) => state,
+        Err(error) => {
+            tracing::error!(
+                "while reading the state {}: {error}",
+                options.state_file.display()
+            );
+            return 3;
+        }
+    };
+    let outcome = stages::run(options, &mut state);
+    let entry = state::entry(options.stage, &outcome, started.elapsed());
+    let line = state::line(&entry);
+    tracing::info!("{line}");
+    log::console(&line);
+    if entry.error.is_some() {
+        state::report_failure(options, &entry);
+        return 1;
+    }
+    state.stages.push(entry);
+    match state.save(&options.state_file) {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!(
+                "while writing the state {}: {error}",
+                options.state_file.display()
+            );
+            1
+        }
+    }
+}

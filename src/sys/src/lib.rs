@@ -17,4 +17,4 @@ pub mod tool;
 pub mod tree;
 
 pub use disks::DeviceMap;
-pub use runtime_dir::{free_space, private_directory, replace_file};
+pub use runtime_dir::{free_space, private_directory, replace_file, unnamed_file};

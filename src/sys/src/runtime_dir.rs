@@ -46,6 +46,14 @@ pub fn replace_file(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// A file without a name in a directory, gone when it is closed.
+pub fn unnamed_file(directory: &Path) -> io::Result<File> {
+    let flags =
+        rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    Ok(File::from(rustix::fs::open(directory, flags, mode)?))
+}
+
 /// Bytes that an unprivileged writer could still put on the file system of `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(path)?;

@@ -147,6 +147,8 @@ pub struct Mode(u32);
 impl Mode {
     /// Default of new files.
     pub const FILE: Mode = Mode(0o644);
+    /// Files that nobody but their owner reads.
+    pub const OWNER_ONLY: Mode = Mode(0o600);
     /// Default of new directories.
     pub const DIRECTORY: Mode = Mode(0o755);
 

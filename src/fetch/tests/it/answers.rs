@@ -225,11 +225,7 @@ fn gzip_is_inflated_before_it_is_verified() {
         let server = Server::answers([answer("200 OK", &[], gzip(&text))]);
         let url = match status {
             "http" => server.url("/"),
-            _ => {
-                
-                
-                pilotlight_core::dataurl::encode(&gzip(&text))
-            }
+            _ => pilotlight_core::dataurl::encode(&gzip(&text)),
         };
         let request = Request {
             compression: Compression::Gzip,

@@ -1,0 +1,250 @@
+//! The command line of `ignition`, as the units of today's distributions call it (Go's flag package).
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use pilotlight_engine::{Options, Stage};
+use pilotlight_providers::Platform;
+
+const USAGE: &str = "\
+Usage: ignition -platform NAME -stage STAGE [-root DIR] [-log-to-stdout]
+                [-config-cache FILE] [-neednet FILE] [-state-file FILE]
+                [-fetch-timeout DURATION] [-clear-cache] [-version]
+  STAGE is one of fetch-offline, fetch, kargs, disks, mount, files, umount
+  NAME is one of file, metal, qemu
+";
+
+/// Runs a stage. Exit codes: 0 done, 1 failed, 2 wrong flags, 3 platform or state could not be loaded.
+pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let texts: Vec<String> = arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    match parse(&texts, |name| std::env::var(name).ok()) {
+        Ok(Call::Version) => {
+            println!("Ignition 2.26.0 (pilotlight {})", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Call::Help) => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        Ok(Call::Stage {
+            options,
+            clear_cache,
+        }) => {
+            if clear_cache && let Err(error) = remove_cache(&options) {
+                eprintln!("ignition: {error}");
+                return ExitCode::from(3);
+            }
+            ExitCode::from(pilotlight_engine::run(&options))
+        }
+        Err(error) => {
+            eprint!("ignition: {error}\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn remove_cache(options: &Options) -> Result<(), String> {
+    match std::fs::remove_file(&options.config_cache) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(format!(
+            "while removing the config cache {}: {error}",
+            options.config_cache.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[derive(Debug)]
+enum Call {
+    Version,
+    Help,
+    Stage {
+        options: Box<Options>,
+        clear_cache: bool,
+    },
+}
+
+fn parse(arguments: &[String], variable: impl Fn(&str) -> Option<String>) -> Result<Call, String> {
+    let mut given = Given::default();
+    let mut list = arguments.iter();
+    while let Some(argument) = list.next() {
+        let flag = argument
+            .strip_prefix("--")
+            .or_else(|| argument.strip_prefix('-'))
+            .filter(|flag| !flag.is_empty())
+            .ok_or_else(|| format!("unexpected argument {argument:?}"))?;
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_string())),
+            None => (flag, None),
+        };
+        match name {
+            "h" | "help" => return Ok(Call::Help),
+            "version" if truth(name, value.as_deref())? => return Ok(Call::Version),
+            "version" => {}
+            "log-to-stdout" => given.log_to_stdout = truth(name, value.as_deref())?,
+            "clear-cache" => given.clear_cache = truth(name, value.as_deref())?,
+            _ => {
+                let slot = given
+                    .slot(name)
+                    .ok_or_else(|| format!("unknown flag -{name}"))?;
+                let value = value
+                    .or_else(|| list.next().cloned())
+                    .ok_or_else(|| format!("flag -{name} needs a value"))?;
+                *slot = Some(value);
+            }
+        }
+    }
+    given.call(variable)
+}
+
+/// Flags as they were given.
+#[derive(Debug, Default)]
+struct Given {
+    platform: Option<String>,
+    stage: Option<String>,
+    root: Option<String>,
+    config_cache: Option<String>,
+    neednet: Option<String>,
+    state_file: Option<String>,
+    fetch_timeout: Option<String>,
+    log_to_stdout: bool,
+    clear_cache: bool,
+}
+
+impl Given {
+    fn slot(&mut self, name: &str) -> Option<&mut Option<String>> {
+        Some(match name {
+            "platform" => &mut self.platform,
+            "stage" => &mut self.stage,
+            "root" => &mut self.root,
+            "config-cache" => &mut self.config_cache,
+            "neednet" => &mut self.neednet,
+            "state-file" => &mut self.state_file,
+            "fetch-timeout" => &mut self.fetch_timeout,
+            _ => return None,
+        })
+    }
+
+    fn call(self, variable: impl Fn(&str) -> Option<String>) -> Result<Call, String> {
+        let platform = self.platform.ok_or("flag -platform is missing")?;
+        let platform =
+            Platform::parse(&platform).ok_or_else(|| format!("unknown platform {platform:?}"))?;
+        let stage = self.stage.ok_or("flag -stage is missing")?;
+        let stage = Stage::parse(&stage).ok_or_else(|| format!("unknown stage {stage:?}"))?;
+        let mut options = Options::new(platform, stage, variable);
+        options.log_to_stdout = self.log_to_stdout;
+        let places = [
+            (self.root, &mut options.root),
+            (self.config_cache, &mut options.config_cache),
+            (self.neednet, &mut options.neednet),
+            (self.state_file, &mut options.state_file),
+        ];
+        for (given, place) in places {
+            if let Some(given) = given {
+                *place = given.into();
+            }
+        }
+        if let Some(text) = self.fetch_timeout {
+            options.fetch_timeout = duration(&text)
+                .ok_or_else(|| format!("{text:?} is no duration such as 2m or 90s"))?;
+        }
+        Ok(Call::Stage {
+            options: Box::new(options),
+            clear_cache: self.clear_cache,
+        })
+    }
+}
+
+/// A Go boolean (strconv.ParseBool); a flag without a value is true.
+fn truth(name: &str, value: Option<&str>) -> Result<bool, String> {
+    match value {
+        None | Some("1" | "t" | "T" | "TRUE" | "true" | "True") => Ok(true),
+        Some("0" | "f" | "F" | "FALSE" | "false" | "False") => Ok(false),
+        Some(other) => Err(format!("flag -{name}: {other:?} is neither true nor false")),
+    }
+}
+
+/// A Go duration (time.ParseDuration): decimal numbers with units, as in `1m30s` or `1.5h`.
+fn duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit_len = rest
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(rest.len());
+        let unit = match &rest[..unit_len] {
+            "ns" => 1e-9,
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        total += number * unit;
+        rest = &rest[unit_len..];
+    }
+    (!text.is_empty()).then(|| Duration::try_from_secs_f64(total).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(line: &str) -> Result<Call, String> {
+        let arguments: Vec<String> = line.split(' ').map(Into::into).collect();
+        parse(&arguments, |_| None)
+    }
+
+    fn options(line: &str) -> Options {
+        match call(line) {
+            Ok(Call::Stage { options, .. }) => *options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn flags_are_gos() {
+        let given = options(
+            "-platform qemu --stage=disks -root=/sysroot -log-to-stdout -fetch-timeout 1m30s",
+        );
+        assert_eq!(given.platform, Platform::Qemu);
+        assert_eq!(given.stage, Stage::Disks);
+        assert_eq!(given.root.to_str(), Some("/sysroot"));
+        assert!(given.log_to_stdout);
+        assert_eq!(given.fetch_timeout, Duration::from_secs(90));
+        assert!(!options("-platform=metal -stage=files -log-to-stdout=false").log_to_stdout);
+        assert_eq!(
+            options("-platform metal -stage fetch -root ").root.to_str(),
+            Some("")
+        );
+    }
+
+    #[test]
+    fn wrong_flags_are_named() {
+        for (line, expected) in [
+            ("-platform qemu", "flag -stage is missing"),
+            ("-stage disks", "flag -platform is missing"),
+            ("-platform vax -stage disks", "unknown platform \"vax\""),
+            ("-platform qemu -stage boot", "unknown stage \"boot\""),
+            ("-platform qemu -stage", "flag -stage needs a value"),
+            ("-frobnicate", "unknown flag -frobnicate"),
+            ("disks", "unexpected argument \"disks\""),
+            (
+                "-platform qemu -stage disks -fetch-timeout soon",
+                "\"soon\" is no duration such as 2m or 90s",
+            ),
+        ] {
+            assert_eq!(call(line).unwrap_err(), expected, "{line}");
+        }
+        assert!(matches!(call("-version"), Ok(Call::Version)));
+    }
+}

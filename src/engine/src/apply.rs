@@ -1,0 +1,371 @@
+//! The hands of the engine: observe a part, plan it, perform its steps one by one.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pilotlight_core::diag::{Diagnostic, Report, Sources};
+use pilotlight_core::facts::accounts::Accounts;
+use pilotlight_core::model::{Config, Resource};
+use pilotlight_core::op::{DiskOp, Op};
+use pilotlight_core::plan::{Plan, Step};
+use pilotlight_sys::journal::Journal;
+use pilotlight_sys::root::Sysroot;
+use pilotlight_sys::{DeviceMap, accounts, disks, mounts, tree};
+
+use crate::acquire::{self, Acquired, Stop};
+use crate::blobs::BlobStore;
+use crate::failure::Failure;
+use crate::machine::Spoken;
+use crate::observe::Observer;
+use crate::stages::{self, Part, Surroundings};
+use crate::state::Done;
+use crate::{log, transfer};
+
+/// How long a device of the config may take to appear.
+const DEVICE_WAIT: Duration = Duration::from_secs(90);
+
+/// What performs plans on this machine.
+pub struct Hands {
+    root: PathBuf,
+    config: Config,
+    sources: Sources,
+    blobs: Option<BlobStore>,
+}
+
+impl Hands {
+    /// For the root below a directory.
+    pub fn new(root: &Path, config: Config, sources: Sources) -> Self {
+        Self {
+            root: root.into(),
+            config,
+            sources,
+            blobs: None,
+        }
+    }
+
+    /// With contents that were fetched before.
+    pub fn with_blobs(mut self, blobs: BlobStore) -> Self {
+        self.blobs = Some(blobs);
+        self
+    }
+
+    fn failure(&self, report: Report) -> Failure {
+        Failure {
+            report,
+            sources: self.sources.clone(),
+        }
+    }
+
+    /// Runs parts one after the other, each planned on facts observed right before it.
+    pub fn run(&self, parts: &[Part], around: &Surroundings) -> Result<Done, Failure> {
+        let images = DeviceMap::new();
+        let observer = Observer {
+            config: &self.config,
+            images: &images,
+            root: Some(&self.root),
+            wait: DEVICE_WAIT,
+        };
+        let mut done = Done::default();
+        let mut facts = pilotlight_core::facts::Facts::default();
+        for part in parts {
+            observer
+                .observe(*part, around, &mut facts)
+                .map_err(|report| self.failure(report))?;
+            let plan = part
+                .plan(&self.config, &facts, around)
+                .map_err(|report| self.failure(report))?;
+            self.perform(&plan, &facts.accounts)?;
+            done.operations += plan.steps.len();
+        }
+        Ok(done)
+    }
+
+    fn perform(&self, plan: &Plan, accounts: &Accounts) -> Result<(), Failure> {
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let needs_root = plan
+            .steps
+            .iter()
+            .any(|step| !matches!(step.op, Op::Disk(_)));
+        let mut tools = Tools {
+            hands: self,
+            accounts,
+            root: needs_root
+                .then(|| Sysroot::open(&self.root))
+                .transpose()
+                .map_err(|error| {
+                    Failure::new(format!(
+                        "while opening the root {}: {error}",
+                        self.root.display()
+                    ))
+                })?,
+            journal: Journal::default(),
+        };
+        if let Some(root) = &tools.root {
+            tools.journal = Journal::load(root).map_err(|error| {
+                Failure::new(format!(
+                    "while reading the journal in {}: {error}",
+                    self.root.display()
+                ))
+            })?;
+        }
+        let mut steps = plan.steps.as_slice();
+        while let Some((first, rest)) = steps.split_first() {
+            let together = steps
+                .iter()
+                .take_while(|step| makes_filesystem(step))
+                .count();
+            if together > 1 {
+                self.make_filesystems(&steps[..together])?;
+                steps = &steps[together..];
+            } else {
+                self.log(first);
+                tools
+                    .perform(first)
+                    .map_err(|cause| self.step_failed(first, &cause))?;
+                steps = rest;
+            }
+        }
+        Ok(())
+    }
+
+    /// The line of the dry run, and why.
+    fn log(&self, step: &Step) {
+        let at = step
+            .place(&self.sources)
+            .map(|at| format!("  [{at}]"))
+            .unwrap_or_default();
+        tracing::info!("{}", step.line());
+        tracing::info!("      because {}{at}", step.why);
+    }
+
+    fn step_failed(&self, step: &Step, cause: &dyn std::fmt::Display) -> Failure {
+        let diagnostic = Diagnostic::error(step.at, format!("could not {}: {cause}", step.op));
+        Failure::diagnostic(diagnostic, self.sources.clone())
+    }
+
+    /// File systems on devices of their own are made side by side.
+    fn make_filesystems(&self, steps: &[Step]) -> Result<(), Failure> {
+        for step in steps {
+            self.log(step);
+        }
+        let outcomes: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
+            let running: Vec<_> = steps
+                .iter()
+                .map(|step| {
+                    scope.spawn(move || match &step.op {
+                        Op::Disk(op) => disks::apply(op).map_err(|cause| cause.to_string()),
+                        _ => Ok(()),
+                    })
+                })
+                .collect();
+            running
+                .into_iter()
+                .zip(steps)
+                .map(|(thread, step)| {
+                    let outcome = thread
+                        .join()
+                        .unwrap_or_else(|_| Err("it ended unexpectedly".into()));
+                    outcome.map_err(|cause| self.step_failed(step, &cause))
+                })
+                .collect()
+        });
+        outcomes.into_iter().collect()
+    }
+
+    /// Notes in the log whose SSH keys were written (Ignition's catalogue of messages).
+    pub fn announce_keys(&self) {
+        for user in self
+            .config
+            .users
+            .iter()
+            .filter(|user| !user.ssh_authorized_keys.is_empty())
+        {
+            tracing::info!(
+                MESSAGE_ID = log::SSH_KEYS_WRITTEN,
+                IGNITION_USER_NAME = user.name.as_str(),
+                "wrote the SSH keys of {}",
+                user.name
+            );
+        }
+    }
+
+    /// Writes the result file through the same path as any other file.
+    pub fn write_result(&self, around: &Surroundings) -> Result<(), Failure> {
+        let only_extra = Config::default();
+        let hands = Hands::new(&self.root, only_extra, Sources::default());
+        hands.run(&[Part::Accounts, Part::Tree], around).map(|_| ())
+    }
+
+    /// Contents of a file below the root, for the result file.
+    pub fn read(&self, path: &pilotlight_core::model::SysPath) -> io::Result<Option<Vec<u8>>> {
+        Sysroot::open(&self.root)?.read_text(path)
+    }
+}
+
+fn makes_filesystem(step: &Step) -> bool {
+    matches!(step.op, Op::Disk(DiskOp::MakeFilesystem { .. }))
+}
+
+/// What the steps of one plan are performed with.
+struct Tools<'a> {
+    hands: &'a Hands,
+    accounts: &'a Accounts,
+    root: Option<Sysroot>,
+    journal: Journal,
+}
+
+impl Tools<'_> {
+    fn perform(&mut self, step: &Step) -> Result<(), String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let no_root = || "there is no root".to_string();
+        match &step.op {
+            Op::Disk(op) => disks::apply(op).map_err(|error| text(&error)),
+            Op::Mount(op) => {
+                let root = self.root.as_ref().ok_or_else(no_root)?;
+                mounts::apply(op, root, &self.hands.root).map_err(|error| text(&error))
+            }
+            Op::Account(op) => accounts::apply(op, &self.hands.root).map_err(|error| text(&error)),
+            Op::Tree(op) => {
+                let root = self.root.as_ref().ok_or_else(no_root)?;
+                let mut contents = Contents {
+                    hands: self.hands,
+                    accounts: self.accounts,
+                };
+                tree::apply(op, root, &mut contents, &mut self.journal)
+                    .map_err(|error| text(&error))
+            }
+        }
+    }
+}
+
+/// Fetched contents and account numbers for operations on the tree.
+struct Contents<'a> {
+    hands: &'a Hands,
+    accounts: &'a Accounts,
+}
+
+impl tree::Provider for Contents<'_> {
+    fn copy(&mut self, key: &str, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(store) = &self.hands.blobs {
+            match std::fs::File::open(store.path(key)) {
+                Ok(mut file) => return io::copy(&mut file, out).map(|_| ()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.hands.stream(key, out)
+    }
+
+    fn uid(&self, name: &str) -> Option<u32> {
+        self.accounts.user(name)?.uid
+    }
+
+    fn gid(&self, name: &str) -> Option<u32> {
+        self.accounts.group(name)?.gid
+    }
+}
+
+impl Hands {
+    /// Fetches contents that were too large to be kept in memory: to an unnamed file on the new root,
+    /// because a transfer may have to begin again, and from there to where they belong.
+    fn stream(&self, key: &str, out: &mut dyn Write) -> io::Result<()> {
+        let files = self.config.files.iter();
+        let resource: Option<&Resource> = files
+            .flat_map(|file| file.contents.iter().chain(&file.append))
+            .find(|resource| resource.blob_key() == key);
+        let resource =
+            resource.ok_or_else(|| io::Error::other("no resource of the config has this key"))?;
+        let client = stages::client(&self.config).map_err(io::Error::other)?;
+        let mut file = pilotlight_sys::unnamed_file(&self.root)?;
+        let request = transfer::request(resource);
+        let spoken = Spoken::default();
+        let fetch = client.fetch(&request, &mut file, &spoken);
+        pilotlight_fetch::blocking(fetch)?.map_err(io::Error::other)?;
+        io::Seek::rewind(&mut file)?;
+        io::copy(&mut file, out).map(|_| ())
+    }
+}
+
+/// Does the files part of a config to a directory tree.
+///
+/// Sections about disks, file systems and kernel arguments are an error unless `ignore_unsupported`.
+pub fn apply_to_directory(
+    name: &str,
+    bytes: &[u8],
+    root: &Path,
+    online: bool,
+    ignore_unsupported: bool,
+) -> Result<(), Failure> {
+    let work = async {
+        let acquired = match acquire::single_config(name, bytes, online).await {
+            Ok(acquired) => acquired,
+            Err(Stop::Failed(failure)) => return Err(failure),
+            Err(Stop::NeedsNetwork(what)) => {
+                return Err(Failure::new(format!(
+                    "the network is needed to fetch {what}"
+                )));
+            }
+        };
+        let Acquired {
+            mut config,
+            sources,
+            report,
+            ..
+        } = acquired;
+        for warning in &report.items {
+            tracing::warn!("{}", warning.render(&sources).trim_end());
+        }
+        let disks = config.disks.first().map(|disk| ("storage.disks", disk.at));
+        let filesystems = config
+            .filesystems
+            .first()
+            .map(|fs| ("storage.filesystems", fs.at));
+        if let Some((section, at)) = disks.or(filesystems) {
+            if !ignore_unsupported {
+                let diagnostic = Diagnostic::error(
+                    at,
+                    format!("{section} cannot be applied to a directory tree"),
+                )
+                .help("remove the section, or pass over it with --ignore-unsupported");
+                return Err(Failure::diagnostic(diagnostic, sources));
+            }
+            config.disks.clear();
+            config.filesystems.clear();
+        }
+        // Beside nothing that anyone uses: in the directory for temporary files, for this process.
+        let scratch = std::env::temp_dir().join(format!("pilotlight-{}", std::process::id()));
+        let store = BlobStore::beside(&scratch);
+        let client = stages::client(&config).map_err(Failure::new)?;
+        let filled = store.fill(&config, client).await;
+        Ok((config, sources, store, filled))
+    };
+    let (config, sources, store, filled) = pilotlight_fetch::blocking(work)
+        .map_err(|error| Failure::new(format!("while starting the I/O runtime: {error}")))??;
+    let outcome = (|| {
+        filled.map_err(|report| Failure {
+            report,
+            sources: sources.clone(),
+        })?;
+        let around = Surroundings {
+            blobs: store.index().map_err(|error| {
+                Failure::new(format!("while reading the fetched contents: {error}"))
+            })?,
+            ssh_key_fragment: std::env::var("IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT")
+                .is_ok_and(|value| crate::options::truth(&value)),
+            extra: Vec::new(),
+        };
+        let hands = Hands::new(root, config, sources).with_blobs(store.clone());
+        hands.run(&[Part::Accounts, Part::Tree], &around)
+    })();
+    store.remove();
+    let done = outcome?;
+    tracing::info!(
+        "{} operations performed below {}",
+        done.operations,
+        root.display()
+    );
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Fetched contents, kept from the fetch stage to the files stage.
+//!
+//! Everything remote is fetched and verified before the first disk is touched: a 404 must not surface
+//! when the data is gone. What does not fit is left to the files stage, which streams it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use pilotlight_core::diag::{Diagnostic, Report};
+use pilotlight_core::model::{Config, Resource};
+use pilotlight_core::op::hex;
+use pilotlight_core::plan::Blobs;
+use pilotlight_fetch::{Cause, Client};
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Spoken;
+use crate::transfer;
+
+/// Transfers that run side by side.
+const PARALLEL: usize = 4;
+
+/// The directory of fetched contents, one file per blob and an index.
+#[derive(Debug, Clone)]
+pub struct BlobStore {
+    directory: PathBuf,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Index {
+    blobs: BTreeMap<String, (String, u64)>,
+}
+
+impl BlobStore {
+    /// The store that belongs to a config cache: `/run/ignition.json` → `/run/ignition.json.blobs`.
+    pub fn beside(config_cache: &Path) -> Self {
+        let mut name = config_cache.as_os_str().to_owned();
+        name.push(".blobs");
+        Self {
+            directory: name.into(),
+        }
+    }
+
+    /// Path of a blob's bytes.
+    pub fn path(&self, key: &str) -> PathBuf {
+        self.directory.join(key)
+    }
+
+    /// What an earlier stage has fetched.
+    pub fn index(&self) -> std::io::Result<Blobs> {
+        match std::fs::read(self.directory.join("index.json")) {
+            Ok(bytes) => {
+                let index: Index = serde_json::from_slice(&bytes).map_err(std::io::Error::other)?;
+                Ok(Blobs(index.blobs))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Blobs::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the store. What cannot be removed is left in a directory for temporary files.
+    pub fn remove(&self) {
+        match std::fs::remove_dir_all(&self.directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!("while removing {}: {error}", self.directory.display());
+            }
+            _ => {}
+        }
+    }
+
+    /// Fetches and verifies all that the config's files refer to and that needs work: remote contents
+    /// and compressed ones. The same resource is fetched once.
+    pub async fn fill(&self, config: &Config, client: Client) -> Result<(), Report> {
+        let wanted = wanted(config);
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let broken = |error: std::io::Error| Report {
+            items: vec![Diagnostic::error(
+                None,
+                format!(
+                    "while keeping fetched contents in {}: {error}",
+                    self.directory.display()
+                ),
+            )],
+        };
+        // What an interrupted earlier run left here may be half a file.
+        match std::fs::remove_dir_all(&self.directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(broken(error));
+            }
+            _ => {}
+        }
+        pilotlight_sys::private_directory(&self.directory).map_err(broken)?;
+        let budget = pilotlight_sys::free_space(&self.directory).map_err(broken)? / 2;
+        let (index, report) = self.fetch_all(wanted, client, budget).await;
+        if report.has_errors() {
+            return Err(report);
+        }
+        let text = serde_json::to_vec(&index).map_err(|error| broken(error.into()))?;
+        std::fs::write(self.directory.join("index.json"), text).map_err(broken)
+    }
+
+    async fn fetch_all(
+        &self,
+        wanted: BTreeMap<String, Resource>,
+        client: Client,
+        budget: u64,
+    ) -> (Index, Report) {
+        let client = Rc::new(client);
+        let mut index = Index::default();
+        let mut report = Report::default();
+        let mut left = budget;
+        let local = tokio::task::LocalSet::new();
+        local
+            .run_until(async {
+                let mut running = tokio::task::JoinSet::new();
+                let mut waiting = wanted.into_iter();
+                loop {
+                    while running.len() < PARALLEL {
+                        let Some((key, resource)) = waiting.next() else {
+                            break;
+                        };
+                        // Each transfer may use what is left for all of them: the worst case is bounded
+                        // by the number of transfers that run at once.
+                        let bound = left / PARALLEL as u64;
+                        running.spawn_local(fetch_one(
+                            client.clone(),
+                            self.path(&key),
+                            key,
+                            resource,
+                            bound,
+                        ));
+                    }
+                    match running.join_next().await {
+                        None => break,
+                        Some(Ok(Ok(Some((key, sha256, len))))) => {
+                            left = left.saturating_sub(len);
+                            index.blobs.insert(key, (sha256, len));
+                        }
+                        Some(Ok(Ok(None))) => {}
+                        Some(Ok(Err(diagnostic))) => report.push(diagnostic),
+                        Some(Err(error)) => {
+                            report.error(None, format!("a transfer ended unexpectedly: {error}"))
+                        }
+                    }
+                }
+            })
+            .await;
+        (index, report)
+    }
+}
+
+/// Fetches one resource; `None` when it is larger than the bound and is left to the files stage.
+async fn fetch_one(
+    client: Rc<Client>,
+    path: PathBuf,
+    key: String,
+    resource: Resource,
+    bound: u64,
+) -> Result<Option<(String, String, u64)>, Diagnostic> {
+    let failed = |cause: String| {
+        Diagnostic::error(
+            resource.at,
+            format!("while fetching {}: {cause}", resource.shown()),
+        )
+        .help("nothing has been changed on this machine's disks")
+    };
+    let mut file = File::create(&path).map_err(|error| failed(error.to_string()))?;
+    let mut request = transfer::request(&resource);
+    request.max_bytes = Some(bound);
+    match client.fetch(&request, &mut file, &Spoken::default()).await {
+        Ok(fetched) => Ok(Some((key, hex(&fetched.sha256), fetched.bytes))),
+        Err(error) => match error.cause {
+            Cause::TooLarge { .. } => {
+                tracing::info!(
+                    "{} is larger than the {bound} bytes that may be kept in memory: the files stage fetches it",
+                    resource.shown()
+                );
+                std::fs::remove_file(&path).map_err(|error| failed(error.to_string()))?;
+                Ok(None)
+            }
+            cause => Err(failed(cause.to_string())),
+        },
+    }
+}
+
+/// The resources of all files that planning cannot decode by itself, by key.
+fn wanted(config: &Config) -> BTreeMap<String, Resource> {
+    config
+        .files
+        .iter()
+        .flat_map(|file| file.contents.iter().chain(&file.append))
+        .filter(|resource| resource.is_fetched())
+        .map(|resource| (resource.blob_key(), resource.clone()))
+        .collect()
+}

@@ -1,0 +1,73 @@
+//! The config cache: the merged config from the fetch stages to the later ones.
+//!
+//! Beside the config, in the form that Ignition itself reads, stands where each value was first
+//! written, so that an error in a late stage still points at the user's own line.
+
+use std::path::{Path, PathBuf};
+
+use pilotlight_core::diag::{Report, Sources};
+use pilotlight_core::{cache, model, validate};
+
+use crate::acquire::Acquired;
+use crate::failure::Failure;
+use crate::machine::read_bounded;
+
+/// The file with the places.
+fn origins(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".origins");
+    name.into()
+}
+
+/// Writes the cache. The config comes last: its presence says that all is there.
+pub fn write(path: &Path, acquired: &Acquired) -> Result<(), Failure> {
+    let (config, places) = cache::encode(&acquired.wire, &acquired.sources);
+    for (path, text, mode) in [
+        (origins(path), places, 0o600),
+        (path.to_path_buf(), config, 0o640),
+    ] {
+        pilotlight_sys::replace_file(&path, text.as_bytes(), mode).map_err(|error| {
+            Failure::new(format!(
+                "while writing the config cache {}: {error}",
+                path.display()
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+/// Reads the cache.
+pub fn read(path: &Path) -> Result<(model::Config, Sources), Failure> {
+    let broken = |why: String| {
+        Failure::new(format!(
+            "while reading the config cache {}: {why}",
+            path.display()
+        ))
+    };
+    let text = |path: &Path| -> Result<Option<String>, Failure> {
+        let bytes = read_bounded(path).map_err(|error| broken(error.to_string()))?;
+        bytes
+            .map(|bytes| String::from_utf8(bytes).map_err(|error| broken(error.to_string())))
+            .transpose()
+    };
+    let Some(config) = text(path)? else {
+        return Err(broken(
+            "it does not exist; the fetch stages write it".into(),
+        ));
+    };
+    let places = text(&origins(path))?;
+    let mut sources = Sources::default();
+    let mut report = Report::default();
+    let name = path.display().to_string();
+    let decoded = match cache::decode(&mut sources, &name, &config, places.as_deref()) {
+        Ok(wire) => validate::lower(&wire, validate::Stage::Merged, &mut report),
+        Err(found) => {
+            report = found;
+            None
+        }
+    };
+    match decoded {
+        Some(model) if !report.has_errors() => Ok((model, sources)),
+        _ => Err(Failure { report, sources }),
+    }
+}

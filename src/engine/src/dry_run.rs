@@ -1,0 +1,132 @@
+//! The dry run: the same plans as the real run, on facts that each plan predicts for the next.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pilotlight_core::facts::Facts;
+use pilotlight_core::plan::Plan;
+use pilotlight_sys::DeviceMap;
+use serde_json::{Value, json};
+
+use crate::acquire::{self, Stop};
+use crate::failure::Failure;
+use crate::observe::Observer;
+use crate::options::Stage;
+use crate::stages::{Part, Surroundings};
+
+/// What a dry run looks at.
+#[derive(Debug, Clone, Default)]
+pub struct DryRun {
+    /// Whether configs and files may be fetched from the network.
+    pub online: bool,
+    /// Disk images and the devices of the config that they stand for.
+    pub disks: Vec<(PathBuf, String)>,
+    /// The root to compare with; `None` is an empty one.
+    pub root: Option<PathBuf>,
+}
+
+/// The plan of all stages, printed.
+#[derive(Debug)]
+pub struct Shown {
+    /// For people.
+    pub text: String,
+    /// For machines.
+    pub json: Value,
+    /// Warnings about the config, for standard error.
+    pub warnings: String,
+}
+
+/// Parts of the stages in boot order.
+const PARTS: &[(Stage, Part)] = &[
+    (Stage::Disks, Part::Partitions),
+    (Stage::Disks, Part::Filesystems),
+    (Stage::Mount, Part::Mounts),
+    (Stage::Files, Part::Accounts),
+    (Stage::Files, Part::Tree),
+    (Stage::Umount, Part::Unmounts),
+];
+
+/// Plans all stages of a config without touching anything.
+pub fn dry_run(name: &str, bytes: &[u8], run: &DryRun) -> Result<Shown, Failure> {
+    let acquired = match pilotlight_fetch::blocking(acquire::single_config(name, bytes, run.online))
+    {
+        Ok(Ok(acquired)) => acquired,
+        Ok(Err(Stop::Failed(failure))) => return Err(failure),
+        Ok(Err(Stop::NeedsNetwork(what))) => {
+            return Err(Failure::new(format!(
+                "the network is needed to fetch {what}"
+            )));
+        }
+        Err(error) => {
+            return Err(Failure::new(format!(
+                "while starting the I/O runtime: {error}"
+            )));
+        }
+    };
+    let around = Surroundings {
+        ssh_key_fragment: true,
+        ..Surroundings::default()
+    };
+    let images: DeviceMap = run
+        .disks
+        .iter()
+        .map(|(image, device)| (device.clone(), image.clone()))
+        .collect();
+    let observer = Observer {
+        config: &acquired.config,
+        images: &images,
+        root: run.root.as_deref(),
+        wait: Duration::ZERO,
+    };
+    let fail = |report| Failure {
+        report,
+        sources: acquired.sources.clone(),
+    };
+    let mut facts = Facts::default();
+    let mut plans: Vec<(Stage, Plan)> = Vec::new();
+    for (stage, part) in PARTS {
+        // Only what no earlier part changes is looked at; everything else is predicted.
+        if matches!(part, Part::Partitions | Part::Accounts) {
+            observer.observe(*part, &around, &mut facts).map_err(fail)?;
+        }
+        if *part == Part::Tree {
+            observer.observe_tree(&around, &mut facts).map_err(fail)?;
+        }
+        let plan = part.plan(&acquired.config, &facts, &around).map_err(fail)?;
+        facts = plan.predict(facts);
+        match plans.last_mut() {
+            Some((last, steps)) if last == stage => steps.steps.extend(plan.steps),
+            _ => plans.push((*stage, plan)),
+        }
+    }
+    plans.retain(|(_, plan)| !plan.is_empty());
+    Ok(Shown {
+        warnings: acquired.report.render(&acquired.sources),
+        text: text(&plans, &acquired.sources),
+        json: json!({
+            "stages": plans.iter().map(|(stage, plan)| json!({
+                "stage": stage.name(),
+                "operations": plan.steps.iter().map(|step| step.json(&acquired.sources)).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
+        }),
+    })
+}
+
+fn text(plans: &[(Stage, Plan)], sources: &pilotlight_core::diag::Sources) -> String {
+    let mut out = String::new();
+    for (stage, plan) in plans {
+        out.push_str(&format!("stage {}\n{}", stage.name(), plan.render(sources)));
+    }
+    let steps = || plans.iter().flat_map(|(_, plan)| &plan.steps);
+    let destructive = steps().filter(|step| step.op.is_destructive()).count();
+    out.push_str(&match (steps().count(), destructive) {
+        (0, _) => "Nothing to do.\n".to_string(),
+        (n, 0) => {
+            format!("{n} operations, none of which destroys data. Nothing has been touched.\n")
+        }
+        (n, d) => format!(
+            "{n} operations, {d} of which destroy data (marked !). Nothing has been touched.\n"
+        ),
+    });
+    out
+}

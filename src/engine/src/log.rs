@@ -1,0 +1,108 @@
+//! Where log lines go: standard output, the journal, or the kernel log where there is no journal.
+
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::sync::Mutex;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::registry::Registry;
+
+/// MESSAGE_ID of "a user config was found" (Ignition's catalogue).
+pub const CONFIG_FOUND: &str = "57124006b5c94805b77ce473e92a8aeb";
+/// MESSAGE_ID of "SSH keys were written" (Ignition's catalogue).
+pub const SSH_KEYS_WRITTEN: &str = "225067b87bbd4a0cb6ab151f82fa364b";
+
+/// Starts logging for the process; a second call changes nothing.
+///
+/// With `to_stdout` the caller wants lines on standard output (units do, whose output is the journal).
+pub fn start(to_stdout: bool) {
+    let set = |subscriber: Box<dyn FnOnce() -> bool>| subscriber();
+    if to_stdout {
+        let lines = Lines::to(Box::new(std::io::stdout()), "");
+        set(Box::new(move || {
+            tracing::subscriber::set_global_default(Registry::default().with(lines)).is_ok()
+        }));
+        return;
+    }
+    if let Ok(journal) = tracing_journald::layer() {
+        let journal = journal
+            .with_field_prefix(None)
+            .with_syslog_identifier("ignition".into());
+        set(Box::new(move || {
+            tracing::subscriber::set_global_default(Registry::default().with(journal)).is_ok()
+        }));
+        return;
+    }
+    if let Ok(kmsg) = OpenOptions::new().write(true).open("/dev/kmsg") {
+        let lines = Lines::to(Box::new(kmsg), "ignition: ");
+        set(Box::new(move || {
+            tracing::subscriber::set_global_default(Registry::default().with(lines)).is_ok()
+        }));
+    }
+}
+
+/// A layer that writes one plain line per event.
+struct Lines {
+    out: Mutex<Box<dyn std::io::Write + Send>>,
+    prefix: &'static str,
+}
+
+impl Lines {
+    fn to(out: Box<dyn std::io::Write + Send>, prefix: &'static str) -> Self {
+        Self {
+            out: Mutex::new(out),
+            prefix,
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() > Level::INFO {
+            return;
+        }
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        let level = match *event.metadata().level() {
+            Level::ERROR => "error: ",
+            Level::WARN => "warning: ",
+            _ => "",
+        };
+        let Ok(mut out) = self.out.lock() else {
+            return;
+        };
+        for line in message.0.lines() {
+            // A log that cannot be written is no reason to leave a machine half provisioned.
+            let _ = writeln!(out, "{}{level}{line}", self.prefix);
+        }
+    }
+}
+
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            // Writing to a String cannot fail.
+            let _ = write!(self.0, "{value:?}");
+        }
+    }
+}
+
+/// Shows a text on every console of the kernel, if this is an initramfs: whoever watches a first boot
+/// watches the consoles, and the kernel's `quiet` must not hide what happens.
+pub fn console(text: &str) {
+    if !std::path::Path::new("/etc/initrd-release").exists() {
+        return;
+    }
+    let active = std::fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
+    for name in active.split_whitespace().filter(|name| !name.contains('/')) {
+        if let Ok(mut tty) = File::options().write(true).open(format!("/dev/{name}")) {
+            // A console that does not answer must not stop the boot.
+            let _ = tty.write_all(format!("{}\r\n", text.replace('\n', "\r\n")).as_bytes());
+        }
+    }
+}

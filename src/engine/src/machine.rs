@@ -1,0 +1,163 @@
+//! The real machine as providers see it.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use pilotlight_fetch::{
+    ACCEPT_CONFIG, CONFIG_LIMIT, Cause, Client, ClientConfig, Progress, Request, redact,
+};
+use pilotlight_providers::{Host, HostError};
+
+use crate::log;
+
+/// Where the kernel shows QEMU's firmware configuration (Documentation/ABI/testing/sysfs-firmware-qemu_fw_cfg).
+const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg";
+
+/// The machine that the agent runs on.
+pub struct Machine {
+    /// Whether fetching from the network is allowed in this stage.
+    pub online: bool,
+    /// Longest time for one fetch of the user config.
+    pub fetch_timeout: Duration,
+}
+
+/// Reads a whole file of at most [`CONFIG_LIMIT`] bytes; `None` where there is no such file.
+pub fn read_bounded(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let mut bytes = Vec::new();
+    // One byte more than allowed is read, so that the config parser can say that it is too large.
+    file.take(CONFIG_LIMIT + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+impl Host for Machine {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>, HostError> {
+        read_bounded(Path::new(path))
+            .map_err(|error| HostError::Broken(format!("while reading {path}: {error}")))
+    }
+
+    fn fw_cfg(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+        if !Path::new(FW_CFG).exists() {
+            // No module and no such hardware look the same here; a machine without the interface has no items.
+            if let Err(error) = pilotlight_sys::tool::run("modprobe", &["qemu_fw_cfg"], None) {
+                tracing::warn!("while loading the module qemu_fw_cfg: {error}");
+            }
+        }
+        let item = format!("{FW_CFG}/by_name/{name}");
+        if !Path::new(&item).exists() {
+            return Ok(None);
+        }
+        read_item(&item)
+            .map(Some)
+            .map_err(|error| HostError::Broken(format!("while reading {item}: {error}")))
+    }
+
+    async fn http(&self, url: &str) -> Result<Option<Vec<u8>>, HostError> {
+        if !self.online {
+            return Err(HostError::NeedsNetwork(redact(url)));
+        }
+        let client = Client::new(ClientConfig {
+            total_timeout: Some(self.fetch_timeout),
+            ..ClientConfig::default()
+        });
+        let mut request = Request::new(url);
+        request.accept = Some(ACCEPT_CONFIG.into());
+        match client
+            .fetch_to_vec(&request, CONFIG_LIMIT, &Spoken::default())
+            .await
+        {
+            Ok((bytes, _)) => Ok(Some(bytes)),
+            Err(error) if matches!(error.cause, Cause::NotFound) => Ok(None),
+            Err(error) => Err(HostError::Broken(error.to_string())),
+        }
+    }
+}
+
+/// Each read() of the item costs time in proportion to its offset, so it is read in one go.
+fn read_item(item: &str) -> std::io::Result<Vec<u8>> {
+    let size = std::fs::read_to_string(format!("{item}/size"))?;
+    let size: u64 = size
+        .trim()
+        .parse()
+        .map_err(|_| std::io::Error::other(format!("its size {:?} is no number", size.trim())))?;
+    let size = usize::try_from(size.min(CONFIG_LIMIT + 1)).map_err(std::io::Error::other)?;
+    let mut bytes = vec![0; size + 1];
+    let mut file = File::open(format!("{item}/raw"))?;
+    let mut filled = 0;
+    loop {
+        match file.read(&mut bytes[filled..])? {
+            0 => break,
+            n => filled += n,
+        }
+        if filled == bytes.len() {
+            break;
+        }
+    }
+    bytes.truncate(filled.min(size));
+    Ok(bytes)
+}
+
+/// Says every few seconds, in the log and on the consoles, what a fetch waits for.
+#[derive(Default)]
+pub struct Spoken {
+    last: RefCell<Option<Instant>>,
+}
+
+/// Shortest time between two such lines.
+const QUIET: Duration = Duration::from_secs(5);
+
+impl Progress for Spoken {
+    fn waiting(&self, what: &str, since: Duration, attempt: u32, next: Option<Duration>) {
+        let mut last = self.last.borrow_mut();
+        if last.is_some_and(|last| last.elapsed() < QUIET) {
+            return;
+        }
+        *last = Some(Instant::now());
+        let next = match next {
+            Some(next) => format!("next attempt in {:.1} s", next.as_secs_f32()),
+            None => "still waiting for the answer".into(),
+        };
+        let line = format!(
+            "waiting for {what} since {} s (attempt {attempt}, {next})",
+            since.as_secs()
+        );
+        tracing::info!("{line}");
+        log::console(&format!("pilotlight: {line}"));
+    }
+
+    fn bytes(&self, _done: u64, _total: Option<u64>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_and_broken_files_are_different_answers() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(read_bounded(&dir.path().join("none")).unwrap().is_none());
+        assert!(read_bounded(dir.path()).is_err());
+        std::fs::write(dir.path().join("f"), "x").unwrap();
+        assert_eq!(read_bounded(&dir.path().join("f")).unwrap().unwrap(), b"x");
+    }
+
+    #[test]
+    fn an_item_is_read_whole_and_not_beyond_its_size() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("raw"), "config bytes").unwrap();
+        std::fs::write(dir.path().join("size"), "6\n").unwrap();
+        assert_eq!(read_item(dir.path().to_str().unwrap()).unwrap(), b"config");
+        std::fs::write(dir.path().join("size"), "many").unwrap();
+        assert!(read_item(dir.path().to_str().unwrap()).is_err());
+    }
+}

@@ -1,0 +1,184 @@
+//! Observing what a part of a stage has to know.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pilotlight_core::diag::Report;
+use pilotlight_core::facts::Facts;
+use pilotlight_core::facts::accounts::{Accounts, Texts};
+use pilotlight_core::model::{Config, SysPath};
+use pilotlight_core::plan::tree as plan_tree;
+use pilotlight_sys::journal::Journal;
+use pilotlight_sys::root::Sysroot;
+use pilotlight_sys::{DeviceMap, disks, mounts, tree};
+
+use crate::stages::{self, Part, Surroundings};
+
+/// What is looked at.
+pub struct Observer<'a> {
+    /// The config that says what matters.
+    pub config: &'a Config,
+    /// Image files that stand for devices.
+    pub images: &'a DeviceMap,
+    /// The root; `None` is an empty one.
+    pub root: Option<&'a Path>,
+    /// How long to wait for devices.
+    pub wait: Duration,
+}
+
+fn broken(error: &dyn std::fmt::Display) -> Report {
+    let mut report = Report::default();
+    report.error(None, error.to_string());
+    report
+}
+
+impl Observer<'_> {
+    /// Brings the facts that a part plans on up to date.
+    pub fn observe(
+        &self,
+        part: Part,
+        around: &Surroundings,
+        facts: &mut Facts,
+    ) -> Result<(), Report> {
+        match part {
+            Part::Partitions => self.disks(true, facts),
+            Part::Filesystems => self.disks(false, facts),
+            Part::Mounts | Part::Unmounts => {
+                self.disks(false, facts)?;
+                self.mounts(facts)
+            }
+            Part::Accounts => self.accounts(facts),
+            Part::Tree => {
+                // Accounts have just been made; their numbers are known only now.
+                self.accounts(facts)?;
+                self.observe_tree(around, facts)
+            }
+        }
+    }
+
+    /// Before partitions are made, only disks have to be there; afterwards also what lies on them.
+    fn disks(&self, before_partitions: bool, facts: &mut Facts) -> Result<(), Report> {
+        let named: Vec<&SysPath> = self.config.disks.iter().map(|disk| &disk.device).collect();
+        let filesystems = self.config.filesystems.iter();
+        let formatted: Vec<&SysPath> = filesystems
+            .filter(|filesystem| filesystem.format.is_some())
+            .map(|filesystem| &filesystem.device)
+            .collect();
+        let (required, optional) = if before_partitions {
+            (named, formatted)
+        } else {
+            ([named, formatted].concat(), Vec::new())
+        };
+        let mounted = std::mem::take(&mut facts.disks.mounts);
+        facts.disks = disks::observe(disks::Request {
+            required: &required,
+            optional: &optional,
+            images: self.images,
+            wait: self.wait,
+        })
+        .map_err(|error| broken(&error))?;
+        facts.disks.mounts = mounted;
+        Ok(())
+    }
+
+    fn mounts(&self, facts: &mut Facts) -> Result<(), Report> {
+        if let Some(root) = self.root {
+            facts.disks.mounts = mounts::observe(root).map_err(|error| {
+                broken(&format!(
+                    "while looking at the mounts below {}: {error}",
+                    root.display()
+                ))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, root: &Path) -> Result<Sysroot, Report> {
+        Sysroot::open(root).map_err(|error| {
+            broken(&format!(
+                "while opening the root {}: {error}",
+                root.display()
+            ))
+        })
+    }
+
+    fn accounts(&self, facts: &mut Facts) -> Result<(), Report> {
+        let Some(root) = self.root else {
+            facts.accounts = assumed_accounts(self.config);
+            return Ok(());
+        };
+        let root = self.open(root)?;
+        let read = |path: &str| -> Result<Option<Vec<u8>>, Report> {
+            let path = SysPath::parse(path).map_err(|error| broken(&error))?;
+            root.read_text(&path)
+                .map_err(|error| broken(&format!("while reading {path} of the root: {error}")))
+        };
+        let (passwd, group) = (read("/etc/passwd")?, read("/etc/group")?);
+        let (shadow, gshadow) = (read("/etc/shadow")?, read("/etc/gshadow")?);
+        let (login_defs, useradd) = (read("/etc/login.defs")?, read("/etc/default/useradd")?);
+        facts.accounts = Accounts::parse(&Texts {
+            passwd: passwd.as_deref(),
+            group: group.as_deref(),
+            shadow: shadow.as_deref(),
+            gshadow: gshadow.as_deref(),
+            login_defs: login_defs.as_deref(),
+            useradd: useradd.as_deref(),
+        });
+        Ok(())
+    }
+
+    /// The tree alone, on accounts that are known or predicted.
+    pub fn observe_tree(&self, around: &Surroundings, facts: &mut Facts) -> Result<(), Report> {
+        let Some(root) = self.root else {
+            return Ok(());
+        };
+        let root = self.open(root)?;
+        let wants = stages::extra_wants(self.config, facts, around)?;
+        let paths = plan_tree::paths(self.config, &wants);
+        facts.tree = tree::observe(&root, &paths).map_err(|error| broken(&error))?;
+        let journal = Journal::load(&root)
+            .map_err(|error| broken(&format!("while reading the journal: {error}")))?;
+        facts.done = journal.finished().clone();
+        Ok(())
+    }
+}
+
+/// Accounts of a root that is not there: root, and every group that the config adds users to without
+/// making it, because an image brings such groups.
+fn assumed_accounts(config: &Config) -> Accounts {
+    let mut passwd = String::from("root:x:0:0:root:/root:/bin/sh\n");
+    let mut group = String::from("root:x:0:\n");
+    let made = |name: &str| config.groups.iter().any(|group| group.name == name);
+    let named = config
+        .users
+        .iter()
+        .flat_map(|user| user.groups.iter().chain(&user.primary_group));
+    let mut assumed: Vec<&String> = named
+        .filter(|name| !made(name) && *name != "root")
+        .collect();
+    assumed.sort();
+    assumed.dedup();
+    for (name, gid) in assumed.into_iter().zip(100..) {
+        group.push_str(&format!("{name}:x:{gid}:\n"));
+    }
+    let owners = config
+        .files
+        .iter()
+        .filter_map(|file| file.inode.user.as_ref());
+    for (owner, uid) in owners.zip(100..) {
+        if let pilotlight_core::model::Owner::Name(name) = owner
+            && !config.users.iter().any(|user| user.name == *name)
+            && name != "root"
+        {
+            passwd.push_str(&format!("{name}:x:{uid}:0::/:/bin/sh\n"));
+        }
+    }
+    Accounts::parse(&Texts {
+        passwd: Some(passwd.as_bytes()),
+        group: Some(group.as_bytes()),
+        shadow: None,
+        gshadow: None,
+        login_defs: Some(b"USERGROUPS_ENAB yes\n"),
+        useradd: None,
+    })
+}

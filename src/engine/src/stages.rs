@@ -1,0 +1,252 @@
+//! Each stage: which parts it consists of, and the loop observe → plan → apply over them.
+//!
+//! The real run and the dry run share [`Part::plan`]; they differ in where the facts come from.
+
+use std::path::Path;
+
+use pilotlight_core::diag::{Report, Sources};
+use pilotlight_core::facts::Facts;
+use pilotlight_core::model::{Config, Mode, SysPath};
+use pilotlight_core::needs_network;
+use pilotlight_core::op::{Content, OwnerRef};
+use pilotlight_core::plan::{self, Blobs, Planned, Want};
+use pilotlight_fetch::Client;
+
+use crate::acquire::{self, Acquired, Places, Stop};
+use crate::apply::Hands;
+use crate::blobs::BlobStore;
+use crate::failure::Failure;
+use crate::machine::Machine;
+use crate::options::{Options, Stage};
+use crate::state::{Done, State};
+use crate::{cache, log, result_file, transfer};
+
+/// A part of a stage: planned and applied as one, on facts observed right before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Partition tables.
+    Partitions,
+    /// File systems.
+    Filesystems,
+    /// Mounts below the root.
+    Mounts,
+    /// Undoing the mounts.
+    Unmounts,
+    /// Groups and users.
+    Accounts,
+    /// Files, directories, links, units, SSH keys.
+    Tree,
+}
+
+/// What planning needs besides config and facts.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// What was fetched.
+    pub blobs: Blobs,
+    /// Write SSH keys to authorized_keys.d/ignition.
+    pub ssh_key_fragment: bool,
+    /// Files that the agent itself adds.
+    pub extra: Vec<Want>,
+}
+
+impl Part {
+    /// Plans the part: pure.
+    pub fn plan(self, config: &Config, facts: &Facts, around: &Surroundings) -> Planned {
+        match self {
+            Part::Partitions => plan::disks::plan(&config.disks, facts),
+            Part::Filesystems => plan::filesystems::plan(&config.filesystems, facts),
+            Part::Mounts => plan::mounts::plan(&config.filesystems, facts),
+            Part::Unmounts => plan::mounts::unmount(&config.filesystems, facts),
+            Part::Accounts => plan::accounts::plan(&config.groups, &config.users, facts),
+            Part::Tree => {
+                let wants = extra_wants(config, facts, around)?;
+                plan::tree::plan(config, &wants, facts, &around.blobs)
+            }
+        }
+    }
+}
+
+/// Wants that are not files of the config: SSH keys, and what the agent itself adds.
+pub fn extra_wants(
+    config: &Config,
+    facts: &Facts,
+    around: &Surroundings,
+) -> Result<Vec<Want>, Report> {
+    let keys = plan::ssh_keys::key_files(&config.users, &facts.accounts, around.ssh_key_fragment)?;
+    let mut wants: Vec<Want> = keys.iter().flat_map(plan::want::of_key_file).collect();
+    wants.extend(around.extra.iter().cloned());
+    Ok(wants)
+}
+
+/// Runs the stage that the options name.
+pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
+    match options.stage {
+        Stage::FetchOffline => fetch(options, state, false),
+        Stage::Fetch => fetch(options, state, true),
+        // Configs that ask for kernel arguments are refused by the fetch stages.
+        Stage::Kargs => Ok(Done::default()),
+        Stage::Disks => later(options, &[Part::Partitions, Part::Filesystems]),
+        Stage::Mount => later(options, &[Part::Mounts]),
+        Stage::Umount => later(options, &[Part::Unmounts]),
+        Stage::Files => files(options, state),
+    }
+}
+
+/// Finds the config and fetches what it refers to, or asks for the network.
+fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Failure> {
+    let machine = Machine {
+        online,
+        fetch_timeout: options.fetch_timeout,
+    };
+    let places = Places {
+        platform: options.platform,
+        config_dirs: options.config_dirs.clone(),
+        cmdline: options.cmdline.clone(),
+    };
+    let work = async {
+        let acquired = match acquire::machine_config(&places, &machine).await {
+            Ok(acquired) => acquired,
+            Err(Stop::NeedsNetwork(what)) => return ask_for_network(&options.neednet, &what),
+            Err(Stop::Failed(failure)) => return Err(failure),
+        };
+        for warning in &acquired.report.items {
+            tracing::warn!("{}", warning.render(&acquired.sources).trim_end());
+        }
+        if !online && let Some((_, what)) = needs_network(&acquired.config).first() {
+            return ask_for_network(&options.neednet, what);
+        }
+        state.user_config_provided = acquired.user_config.is_some();
+        announce(&acquired);
+        prefetch(options, &acquired).await?;
+        cache::write(&options.config_cache, &acquired)?;
+        Ok(Done::default())
+    };
+    pilotlight_fetch::blocking(work)
+        .map_err(|error| Failure::new(format!("while starting the I/O runtime: {error}")))?
+}
+
+async fn prefetch(options: &Options, acquired: &Acquired) -> Result<(), Failure> {
+    let client = client(&acquired.config).map_err(Failure::new)?;
+    BlobStore::beside(&options.config_cache)
+        .fill(&acquired.config, client)
+        .await
+        .map_err(|report| Failure {
+            report,
+            sources: acquired.sources.clone(),
+        })
+}
+
+/// A client with the merged config's settings, whose authorities are all `data:` URLs by now.
+pub fn client(config: &Config) -> Result<Client, String> {
+    let authorities = config
+        .fetch
+        .certificate_authorities
+        .iter()
+        .map(|resource| {
+            pilotlight_core::dataurl::decode(&resource.url).map_err(|error| error.to_string())
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Client::new(transfer::client_config(
+        &config.fetch,
+        authorities,
+    )))
+}
+
+/// Asks the initramfs for the network; the fetch stage then starts over.
+fn ask_for_network(neednet: &Path, what: &str) -> Result<Done, Failure> {
+    tracing::info!("the network is needed to fetch {what}");
+    pilotlight_sys::replace_file(neednet, b"", 0o644).map_err(|error| {
+        Failure::new(format!(
+            "while asking for the network by {}: {error}",
+            neednet.display()
+        ))
+    })?;
+    Ok(Done::default())
+}
+
+fn announce(acquired: &Acquired) {
+    for name in &acquired.names {
+        let kind = if Some(name) == acquired.user_config.as_ref() {
+            "user"
+        } else {
+            "base"
+        };
+        tracing::info!(
+            MESSAGE_ID = log::CONFIG_FOUND,
+            IGNITION_CONFIG_TYPE = kind,
+            IGNITION_CONFIG_SRC = name.as_str(),
+            "using the {kind} config {name}"
+        );
+    }
+    if acquired.user_config.is_none() {
+        tracing::info!("there is no user config");
+    }
+}
+
+/// Runs parts of a stage after the fetch stages, with the cached config.
+fn later(options: &Options, parts: &[Part]) -> Result<Done, Failure> {
+    let (config, sources) = cache::read(&options.config_cache)?;
+    perform_parts(options, &config, sources, parts, Surroundings::default())
+}
+
+fn files(options: &Options, state: &State) -> Result<Done, Failure> {
+    let (config, sources) = cache::read(&options.config_cache)?;
+    let store = BlobStore::beside(&options.config_cache);
+    let blobs = store
+        .index()
+        .map_err(|error| Failure::new(format!("while reading the fetched contents: {error}")))?;
+    let hands = Hands::new(&options.root, config, sources).with_blobs(store);
+    let mut around = Surroundings {
+        blobs,
+        ssh_key_fragment: options.ssh_key_fragment,
+        extra: Vec::new(),
+    };
+    let done = hands.run(&[Part::Accounts, Part::Tree], &around)?;
+    hands.announce_keys();
+    around.extra = vec![result_want(&hands, state)?];
+    hands.write_result(&around)?;
+    Ok(done)
+}
+
+/// The file that says what provisioned the root.
+fn result_want(hands: &Hands, state: &State) -> Result<Want, Failure> {
+    let broken = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("while making {}: {error}", result_file::PATH))
+    };
+    let path = SysPath::parse(result_file::PATH).map_err(|error| broken(&error))?;
+    let previous = hands.read(&path).map_err(|error| broken(&error))?;
+    if previous.is_some() {
+        tracing::warn!("{path} exists: this root was provisioned before");
+    }
+    // Containers and chroots may have no boot id; that is no reason to fail.
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let text = result_file::contents(
+        &boot_id,
+        std::time::SystemTime::now(),
+        state.user_config_provided,
+        previous.as_deref(),
+    );
+    Ok(Want {
+        path,
+        kind: plan::want::Kind::File {
+            contents: Some(Content::inline("the result of this run", text)),
+            append: Vec::new(),
+            mode: Some(Mode::OWNER_ONLY),
+        },
+        user: Some(OwnerRef::Id(0)),
+        group: Some(OwnerRef::Id(0)),
+        overwrite: true,
+        at: None,
+        why: "others ask it later whether and when the root was provisioned".into(),
+    })
+}
+
+fn perform_parts(
+    options: &Options,
+    config: &Config,
+    sources: Sources,
+    parts: &[Part],
+    around: Surroundings,
+) -> Result<Done, Failure> {
+    Hands::new(&options.root, config.clone(), sources).run(parts, &around)
+}

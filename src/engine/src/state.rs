@@ -1,0 +1,169 @@
+//! What the stages of this boot did: the state file, the failure report and the lines on the console.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::log;
+use crate::options::{Options, Stage};
+
+/// One stage that was run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Name of the stage.
+    pub stage: String,
+    /// Operations that were performed.
+    pub operations: usize,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// What went wrong, if something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The state file: all stages of this boot so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Stages in the order in which they ran.
+    pub stages: Vec<Entry>,
+    /// Whether the user gave a config (base configs do not count).
+    pub user_config_provided: bool,
+}
+
+impl State {
+    /// Reads the state; a missing file is an empty state.
+    pub fn load(path: &Path) -> std::io::Result<State> {
+        match std::fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(std::io::Error::other),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(State::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the state, readable by root alone.
+    pub fn save(&self, path: &Path) -> std::io::Result<()> {
+        let text = serde_json::to_vec_pretty(self).map_err(std::io::Error::other)?;
+        pilotlight_sys::replace_file(path, &text, 0o600)
+    }
+}
+
+/// What a stage did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Operations that were performed.
+    pub operations: usize,
+}
+
+/// The stage's entry for the state file.
+pub fn entry(stage: Stage, outcome: &Result<Done, Failure>, took: Duration) -> Entry {
+    Entry {
+        stage: stage.name().into(),
+        operations: outcome.as_ref().map_or(0, |done| done.operations),
+        seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
+        error: outcome.as_ref().err().map(Failure::render),
+    }
+}
+
+/// The line that a finished stage shows.
+pub fn line(entry: &Entry) -> String {
+    let what = match (&entry.error, entry.operations) {
+        (Some(_), _) => "FAILED".to_string(),
+        (None, 0) => "nothing to do".to_string(),
+        (None, 1) => "1 operation".to_string(),
+        (None, n) => format!("{n} operations"),
+    };
+    format!(
+        "pilotlight: {:<13} {what}, {:.2} s",
+        entry.stage, entry.seconds
+    )
+}
+
+/// What the console shows last when a first boot fails.
+pub fn failure_text(entry: &Entry) -> String {
+    let error = entry.error.as_deref().unwrap_or_default();
+    format!(
+        "pilotlight: the first boot failed in the stage \"{stage}\".\n\n{error}\n\
+         What to do next:\n\
+         - correct the config and boot again: the first-boot marker is still there, so all stages run again\n\
+         - \"pilotlight plan CONFIG\" shows on any machine what a config would do\n\
+         - all log lines of this boot: journalctl -b -t ignition -u 'ignition-*'\n",
+        stage = entry.stage,
+    )
+}
+
+/// Writes the failure report beside the state file, for the console and for machines, and logs it.
+pub fn report_failure(options: &Options, entry: &Entry) {
+    let text = failure_text(entry);
+    tracing::error!("{}", text.trim_end());
+    log::console(&format!("\n{text}"));
+    let directory = report_directory(options);
+    let json = serde_json::json!({ "failed": entry }).to_string();
+    for (name, text) in [
+        ("report.txt", text.as_str()),
+        ("report.json", json.as_str()),
+    ] {
+        // The report is shown already; not being able to keep it must not hide the first error.
+        if let Err(error) =
+            pilotlight_sys::replace_file(&directory.join(name), text.as_bytes(), 0o600)
+        {
+            tracing::warn!("while writing {name} to {}: {error}", directory.display());
+        }
+    }
+}
+
+fn report_directory(options: &Options) -> PathBuf {
+    options
+        .state_file
+        .parent()
+        .unwrap_or_else(|| Path::new("/run/ignition"))
+        .to_path_buf()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(operations: usize) -> Entry {
+        entry(
+            Stage::Disks,
+            &Ok(Done { operations }),
+            Duration::from_millis(1234),
+        )
+    }
+
+    #[test]
+    fn a_line_per_stage_says_what_and_how_long() {
+        assert_eq!(
+            line(&done(0)),
+            "pilotlight: disks         nothing to do, 1.23 s"
+        );
+        assert_eq!(
+            line(&done(1)),
+            "pilotlight: disks         1 operation, 1.23 s"
+        );
+        let failed = entry(Stage::Fetch, &Err(Failure::new("no route")), Duration::ZERO);
+        assert_eq!(line(&failed), "pilotlight: fetch         FAILED, 0.00 s");
+        let text = failure_text(&failed);
+        assert!(
+            text.contains("stage \"fetch\"") && text.contains("error: no route"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_state_survives_from_stage_to_stage() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/state");
+        assert_eq!(State::load(&path).unwrap(), State::default());
+        let state = State {
+            stages: vec![done(3)],
+            user_config_provided: true,
+        };
+        state.save(&path).unwrap();
+        assert_eq!(State::load(&path).unwrap(), state);
+        std::fs::write(&path, "{").unwrap();
+        assert!(State::load(&path).is_err());
+    }
+}

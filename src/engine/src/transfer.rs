@@ -1,0 +1,46 @@
+//! From the config's words to those of the fetch crate.
+
+use std::time::Duration;
+
+use pilotlight_core::model::{Compression, Digest, FetchOptions, Resource};
+use pilotlight_fetch::{ClientConfig, Proxy, Request};
+
+/// Fetch settings of a config, with the PEM texts of its authorities.
+pub fn client_config(options: &FetchOptions, authorities: Vec<Vec<u8>>) -> ClientConfig {
+    let default = ClientConfig::default();
+    // The specification's 0 is "for ever"; the fetch crate wants a bound where it has no Option.
+    let forever = Duration::from_secs(u64::from(u32::MAX));
+    ClientConfig {
+        response_header_timeout: match options.response_header_timeout {
+            None => default.response_header_timeout,
+            Some(0) => forever,
+            Some(seconds) => Duration::from_secs(seconds),
+        },
+        total_timeout: options
+            .total_timeout
+            .filter(|seconds| *seconds != 0)
+            .map(Duration::from_secs),
+        proxy: Proxy {
+            http: options.http_proxy.clone(),
+            https: options.https_proxy.clone(),
+            no_proxy: options.no_proxy.clone(),
+        },
+        extra_ca_pem: authorities,
+        ..default
+    }
+}
+
+/// The request that a resource stands for.
+pub fn request(resource: &Resource) -> Request {
+    let mut request = Request::new(resource.url.clone());
+    request.headers = resource.headers.clone();
+    request.compression = match resource.compression {
+        Compression::None => pilotlight_fetch::Compression::None,
+        Compression::Gzip => pilotlight_fetch::Compression::Gzip,
+    };
+    request.verify = resource.digest.map(|digest| match digest {
+        Digest::Sha256(bytes) => pilotlight_fetch::Digest::Sha256(bytes),
+        Digest::Sha512(bytes) => pilotlight_fetch::Digest::Sha512(bytes),
+    });
+    request
+}
