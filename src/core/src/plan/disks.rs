@@ -139,12 +139,25 @@ fn starting_table(
                 .help("nothing has been changed on this disk"),
             ]);
         }
-        return Ok(Start {
-            table: Table::empty(block.size, block.sector),
-            op: Some(DiskOp::CreateTable {
+        // A disk without partitions needs no table: what was there is wiped, and nothing is put there.
+        let op = if disk
+            .partitions
+            .iter()
+            .any(|partition| partition.should_exist)
+        {
+            Some(DiskOp::CreateTable {
                 disk: node.into(),
                 destroys: content,
-            }),
+            })
+        } else {
+            content.map(|destroys| DiskOp::WipeSignatures {
+                device: node.into(),
+                destroys,
+            })
+        };
+        return Ok(Start {
+            table: Table::empty(block.size, block.sector),
+            op,
             why: "wipeTable is set".into(),
         });
     }

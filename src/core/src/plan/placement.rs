@@ -62,7 +62,7 @@ fn place_one(
         .ok_or_else(|| format!("sector {start} belongs to another partition"))?;
     let end = match wanted.sectors {
         Some(sectors) => start.saturating_add(sectors.max(1)) - 1,
-        None => aligned_end(start, block.1, align),
+        None => block.1,
     };
     if end > block.1 {
         return Err(format!(
@@ -72,12 +72,6 @@ fn place_one(
         ));
     }
     Ok((start, end))
-}
-
-/// The end of a partition that takes the rest of a block: whole alignment units where there is one.
-fn aligned_end(start: u64, last: u64, align: u64) -> u64 {
-    let end = (last + 1) / align * align;
-    if end > start { end - 1 } else { last }
 }
 
 /// Free blocks with aligned beginnings, first and last sector.

@@ -182,6 +182,9 @@ impl Work {
         user: Option<OwnerRef>,
         group: Option<OwnerRef>,
     ) {
+        if want.keep_attributes {
+            return;
+        }
         let (seen_mode, uid, gid) = match self.facts.tree.node(real) {
             Node::File { mode, uid, gid, .. } | Node::Directory { mode, uid, gid, .. } => {
                 (Some(*mode), *uid, *gid)
@@ -287,10 +290,14 @@ impl Work {
             }
             other => Some(other.kind()),
         };
+        let kept = match &node {
+            Node::File { mode, .. } if want.keep_attributes => Mode::new(i64::from(*mode)).ok(),
+            _ => None,
+        };
         let op = TreeOp::WriteFile {
             path: real.clone(),
             contents: whole,
-            mode: mode.unwrap_or(Mode::FILE),
+            mode: kept.or(mode).unwrap_or(Mode::FILE),
             user: want.user.clone().unwrap_or(ROOT),
             group: want.group.clone().unwrap_or(ROOT),
             replaces,
