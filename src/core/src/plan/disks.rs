@@ -547,6 +547,10 @@ impl<'a> Work<'a> {
         }
         let (node, sector) = (self.node.to_string(), self.block.sector);
         for (fate, (start, end)) in fates {
+            let why = match &fate {
+                Fate::Replace(..) => "it takes the place of the one that did not match",
+                _ => "the config asks for it and it does not exist",
+            };
             match fate {
                 Fate::Create(number, partition) | Fate::Replace(number, partition) => {
                     self.plan.push(
@@ -563,7 +567,7 @@ impl<'a> Work<'a> {
                             guid: partition.guid.filter(|guid| *guid != Guid::ZERO),
                             label: partition.label.clone().unwrap_or_default(),
                         },
-                        "the config asks for it and it does not exist",
+                        why,
                         partition.at,
                     )
                 }
