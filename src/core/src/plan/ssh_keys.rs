@@ -214,8 +214,8 @@ mod tests {
                         ),
                     ),
                 ],
-                owner: Id(
-                    500,
+                owner: Name(
+                    "core",
                 ),
                 group: Id(
                     501,
