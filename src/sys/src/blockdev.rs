@@ -144,6 +144,17 @@ pub fn user(node: &str) -> Option<String> {
     .then(|| "a swap device in use".into())
 }
 
+/// Partitions of a disk that the kernel knows and that are used, and by whom.
+pub fn used_partitions(node: &str) -> Vec<(u32, String)> {
+    known(node)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|known| {
+            user(&partition_node(node, known.number)).map(|user| (known.number, user))
+        })
+        .collect()
+}
+
 fn known(node: &str) -> io::Result<Vec<Known>> {
     let mut list = Vec::new();
     for entry in fs::read_dir(sysfs(node))? {

@@ -179,7 +179,18 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
             disks.blocks.insert(node, Block { used, ..block });
         }
     }
-    let used = used(node);
+    let mut used = used(node);
+    if real && used.is_none() {
+        // Partitions that the kernel knows from another table than the one that was read.
+        let listed = |number: &u32| match &table {
+            TableState::Gpt(table) => table.partitions.contains_key(number),
+            _ => false,
+        };
+        used = blockdev::used_partitions(node)
+            .into_iter()
+            .find(|(number, _)| !listed(number))
+            .map(|(number, user)| format!("used through its partition {number}, which is {user}"));
+    }
     disks.blocks.insert(
         node.to_string(),
         Block {
@@ -256,13 +267,7 @@ pub fn apply(op: &DiskOp) -> Result<(), DiskError> {
             from,
             to,
             ..
-        } => {
-            let _ = from;
-            edit_slot(disk, *number, true, |raw| {
-                raw.resize(*number, *to);
-                Ok(())
-            })
-        }
+        } => edit_slot(disk, *number, true, |raw| raw.resize(*number, *from, *to)),
         DiskOp::WipeSignatures { device, .. } => wipe(device),
         DiskOp::MakeFilesystem {
             device,
@@ -370,6 +375,7 @@ fn make_filesystem(
             "mkfs.xfs"
         }
         Format::Swap => {
+            add(&["-f"]);
             add(&uuid.map(|uuid| vec!["-U", uuid]).unwrap_or_default());
             add(&label.map(|label| vec!["-L", label]).unwrap_or_default());
             "mkswap"
