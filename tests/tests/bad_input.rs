@@ -109,7 +109,7 @@ fn a_wrong_hash_is_found_before_any_disk_is_touched() {
     let dir = tempfile::tempdir().unwrap();
     let hash = "0".repeat(64);
     let config = with_file(&format!(
-        r#"{{"path": "/a", "contents": {{"source": "data:;base64,H4sIAAAAAAAAA0tMAgCqHLYJAgAAAA==", "compression": "gzip", "verification": {{"hash": "sha256-{hash}"}}}}}}"#
+        r#"{{"path": "/a", "contents": {{"source": "data:;base64,H4sIAAAAAAAAA8vPBgBH3dx5AgAAAA==", "compression": "gzip", "verification": {{"hash": "sha256-{hash}"}}}}}}"#
     ));
     let root = dir.path().join("root");
     let boot = FirstBoot::new(dir.path(), &root, config.as_bytes());

@@ -22,8 +22,12 @@ use crate::stages::{self, Part, Surroundings};
 use crate::state::Done;
 use crate::{log, transfer};
 
-/// How long a device of the config may take to appear.
-const DEVICE_WAIT: Duration = Duration::from_secs(90);
+/// How long a device of the config may take to appear: what `PILOTLIGHT_DEVICE_WAIT` says in seconds, or 90,
+/// which is what systemd gives a device.
+fn device_wait() -> Duration {
+    let given = std::env::var("PILOTLIGHT_DEVICE_WAIT").ok();
+    Duration::from_secs(given.and_then(|text| text.parse().ok()).unwrap_or(90))
+}
 
 /// What performs plans on this machine.
 pub struct Hands {
@@ -64,7 +68,7 @@ impl Hands {
             config: &self.config,
             images: &images,
             root: Some(&self.root),
-            wait: DEVICE_WAIT,
+            wait: device_wait(),
         };
         let mut done = Done::default();
         let mut facts = pilotlight_core::facts::Facts::default();

@@ -73,7 +73,8 @@ pub fn extra_wants(
     around: &Surroundings,
 ) -> Result<Vec<Want>, Report> {
     let keys = plan::ssh_keys::key_files(&config.users, &facts.accounts, around.ssh_key_fragment)?;
-    let mut wants: Vec<Want> = keys.iter().flat_map(plan::want::of_key_file).collect();
+    let mut wants = plan::want::of_homes(config, &facts.accounts);
+    wants.extend(keys.iter().flat_map(plan::want::of_key_file));
     wants.extend(around.extra.iter().cloned());
     Ok(wants)
 }
@@ -236,6 +237,7 @@ fn result_want(hands: &Hands, state: &State) -> Result<Want, Failure> {
         user: Some(OwnerRef::Id(0)),
         group: Some(OwnerRef::Id(0)),
         overwrite: true,
+        keep_attributes: false,
         at: None,
         why: "others ask it later whether and when the root was provisioned".into(),
     })

@@ -88,6 +88,11 @@ pub fn is_block_device(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_block_device())
 }
 
+/// Whether a node is a whole disk, which may have partitions.
+pub fn is_disk(node: &str) -> bool {
+    is_block_device(Path::new(node)) && !sysfs(node).join("partition").exists()
+}
+
 /// All disks of the machine, without partitions and without empty drives.
 pub fn disks() -> Vec<String> {
     let mut list: Vec<String> = fs::read_dir("/sys/class/block")

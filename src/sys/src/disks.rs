@@ -337,9 +337,18 @@ fn edit(
         .map_err(during("waiting for the partitions of", disk))
 }
 
+/// Wipes all signatures; the kernel forgets the partitions of a table that is gone.
 fn wipe(device: &str) -> Result<(), DiskError> {
     tool::run("wipefs", &["--all", "--force", device], None)?;
-    Ok(())
+    if !blockdev::is_disk(device) {
+        return Ok(());
+    }
+    let file = File::open(device).map_err(during("opening", device))?;
+    let nothing = pilotlight_core::facts::disks::Table::empty(0, 512);
+    blockdev::tell_kernel(&file, device, &nothing, 512)
+        .map_err(during("telling the kernel about the partitions of", device))?;
+    drop(file);
+    blockdev::settle(device, &nothing, 512).map_err(during("waiting for the partitions of", device))
 }
 
 /// The user's options come before the device and before nothing else: flags that make mkfs work without

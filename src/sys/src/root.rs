@@ -130,7 +130,12 @@ impl Sysroot {
     /// The real path that a path leads to: links of its directories followed inside the root, its last
     /// component not. Directories that are missing are taken by their names.
     pub fn resolve(&self, path: &SysPath) -> io::Result<SysPath> {
-        let mut links = 0;
+        self.resolve_over(path).map(|(real, _)| real)
+    }
+
+    /// The same, with the real paths of the links that were followed.
+    pub(crate) fn resolve_over(&self, path: &SysPath) -> io::Result<(SysPath, Vec<SysPath>)> {
+        let mut links = Vec::new();
         let mut done: Vec<String> = Vec::new();
         let mut rest: Vec<String> = path.components().rev().map(Into::into).collect();
         while let Some(part) = rest.pop() {
@@ -154,11 +159,11 @@ impl Sysroot {
                 Err(error) => return Err(error),
             };
             if is_link {
-                links += 1;
-                if links > MAX_LINKS {
+                if links.len() == MAX_LINKS {
                     return Err(Errno::LOOP.into());
                 }
                 let target = self.read_link(&here)?;
+                links.push(here);
                 done.pop();
                 if target.starts_with('/') {
                     done.clear();
@@ -166,7 +171,7 @@ impl Sysroot {
                 rest.extend(target.split('/').rev().map(Into::into));
             }
         }
-        join(&done)
+        Ok((join(&done)?, links))
     }
 }
 

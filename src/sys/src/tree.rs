@@ -53,12 +53,15 @@ pub trait Provider {
 pub fn observe(root: &Sysroot, paths: &[SysPath]) -> Result<Tree, TreeError> {
     let mut tree = Tree::default();
     for path in paths {
-        let real = root.resolve(path).map_err(during("resolving", path))?;
+        let (real, links) = root.resolve_over(path).map_err(during("resolving", path))?;
         for at in real.ancestors().iter().chain([&real]) {
             if !tree.entries.contains_key(at) {
                 let node = observe_node(root, at).map_err(during("looking at", at))?;
                 tree.entries.insert(at.clone(), node);
             }
+        }
+        if !links.is_empty() {
+            tree.links.insert(path.clone(), links);
         }
         if real != *path {
             tree.aliases.insert(path.clone(), real);

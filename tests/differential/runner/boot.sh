@@ -17,7 +17,7 @@ umask 022
 
 stage() {
     rc=0
-    timeout 60 "$agent" -platform file -stage "$1" -root "$root" -log-to-stdout -config-cache "$work/cache" \
+    PILOTLIGHT_DEVICE_WAIT=1 timeout 60 "$agent" -platform file -stage "$1" -root "$root" -log-to-stdout -config-cache "$work/cache" \
         -state-file "$work/state" -neednet "$work/neednet" >>"$work/log" 2>&1 </dev/null || rc=$?
     echo "$1 $rc" >>"$work/stages"
     return "$rc"

@@ -10,13 +10,15 @@ pub type Snapshot = BTreeMap<String, String>;
 
 /// Backups that the shadow tools leave: they hold the state before the *last* call of a tool, so they tell how
 /// many calls an agent made, which is its own affair.
-const IGNORED: [&str; 6] = [
+const IGNORED: [&str; 7] = [
     "/etc/passwd-",
     "/etc/group-",
     "/etc/shadow-",
     "/etc/gshadow-",
     "/etc/subuid-",
     "/etc/subgid-",
+    // Ours alone: what lets an interrupted first boot append once and not twice. Ignition appends again.
+    "/etc/.pilotlight-journal.jsonl",
 ];
 
 /// Walks `root`; every path is given `prefix`.

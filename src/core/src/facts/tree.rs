@@ -13,6 +13,8 @@ pub struct Tree {
     pub entries: BTreeMap<SysPath, Node>,
     /// Paths of the config that lead over symbolic links → real paths.
     pub aliases: BTreeMap<SysPath, SysPath>,
+    /// Paths of the config → real paths of the links that they lead over.
+    pub links: BTreeMap<SysPath, Vec<SysPath>>,
     /// Text of the preset file that is extended.
     pub preset: String,
     /// Links that enable units: path of the link → its target.

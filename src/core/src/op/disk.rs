@@ -114,9 +114,7 @@ impl DiskOp {
                     block.table = TableState::Gpt(Table::empty(block.size, block.sector));
                     block.signature = Signature::Blank;
                 }
-                let prefix = partition_node(disk, 0);
-                let prefix = prefix.trim_end_matches('0').to_string();
-                blocks.retain(|node, _| !is_partition_of(node, &prefix));
+                forget_partitions(blocks, disk);
             }
             DiskOp::RepairTable { disk, .. } => {
                 if let Some(table) = table(blocks.get_mut(disk)) {
@@ -182,6 +180,7 @@ impl DiskOp {
                     block.signature = Signature::Blank;
                     block.table = TableState::None;
                 }
+                forget_partitions(blocks, device);
             }
             DiskOp::MakeFilesystem {
                 device,
@@ -211,6 +210,14 @@ pub fn canonical_uuid(format: Format, uuid: &str) -> String {
     match digits.split_at_checked(4) {
         Some((high, low)) => format!("{high}-{low}"),
         None => digits,
+    }
+}
+
+/// A table that is gone takes its partitions with it.
+fn forget_partitions(blocks: &mut std::collections::BTreeMap<String, Block>, disk: &str) {
+    let first = partition_node(disk, 1);
+    if let Some(prefix) = first.strip_suffix('1') {
+        blocks.retain(|node, _| !is_partition_of(node, prefix));
     }
 }
 

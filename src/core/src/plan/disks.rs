@@ -94,7 +94,12 @@ fn starting_table(
     };
     let content = describe(block);
     if disk.wipe_table {
-        if let TableState::Gpt(table) = &block.table
+        let any = disk
+            .partitions
+            .iter()
+            .any(|partition| partition.should_exist);
+        if any
+            && let TableState::Gpt(table) = &block.table
             && table.repair.is_none()
             && is_exactly(disk, node, block, table)
         {
@@ -114,12 +119,21 @@ fn starting_table(
                 .help("nothing has been changed on this disk"),
             ]);
         }
-        return Ok(Start {
-            table: Table::empty(block.size, block.sector),
-            op: Some(DiskOp::CreateTable {
+        // A disk without partitions needs no table: what was there is wiped, and nothing is put there.
+        let op = if any {
+            Some(DiskOp::CreateTable {
                 disk: node.into(),
                 destroys: content,
-            }),
+            })
+        } else {
+            content.map(|destroys| DiskOp::WipeSignatures {
+                device: node.into(),
+                destroys,
+            })
+        };
+        return Ok(Start {
+            table: Table::empty(block.size, block.sector),
+            op,
             why: "wipeTable is set".into(),
         });
     }

@@ -474,3 +474,7 @@ impl Difference {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "partitions_tests.rs"]
+mod tests;

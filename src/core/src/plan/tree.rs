@@ -37,6 +37,8 @@ pub fn paths(config: &Config, extra: &[Want]) -> Vec<SysPath> {
 pub fn plan(config: &Config, extra: &[Want], facts: &Facts, blobs: &Blobs) -> Planned {
     let mut work = Work {
         facts: facts.clone(),
+        seen: BTreeMap::new(),
+        moved: Vec::new(),
         plan: Plan::default(),
         report: Report::default(),
     };
@@ -50,7 +52,6 @@ pub fn plan(config: &Config, extra: &[Want], facts: &Facts, blobs: &Blobs) -> Pl
         )
     });
     wants.extend(units::wants(&config.units, &facts.tree));
-    work.collisions(&wants);
     for want in &wants {
         if let Err(diagnostic) = work.want(want) {
             work.report.push(diagnostic);
@@ -76,6 +77,10 @@ pub fn plan(config: &Config, extra: &[Want], facts: &Facts, blobs: &Blobs) -> Pl
 struct Work {
     /// The facts as the plan so far makes them.
     facts: Facts,
+    /// Real paths that wants lead to: which path of the config, and where it stands.
+    seen: BTreeMap<SysPath, (SysPath, Option<Span>)>,
+    /// Links of the root that are directories by now: path of the config → real path.
+    moved: Vec<(SysPath, SysPath)>,
     plan: Plan,
     report: Report,
 }
@@ -86,31 +91,64 @@ impl Work {
         self.plan.push(op, why, at);
     }
 
+    /// The real path of a path, after the links that the plan replaces by directories.
+    fn real(&self, path: &SysPath) -> SysPath {
+        let moved = self
+            .moved
+            .iter()
+            .filter(|(link, _)| path != link && path.is_below(link))
+            .max_by_key(|(link, _)| link.depth());
+        moved
+            .and_then(|(link, directory)| {
+                let rest = path.as_str().strip_prefix(link.as_str())?;
+                directory.join(rest.trim_start_matches('/')).ok()
+            })
+            .unwrap_or_else(|| self.facts.tree.real(path))
+    }
+
     /// Two entries may not lead to one real path, or the later would undo the earlier.
-    fn collisions(&mut self, wants: &[Want]) {
-        let mut seen: BTreeMap<SysPath, &Want> = BTreeMap::new();
-        for want in wants {
-            let real = self.facts.tree.real(&want.path);
-            if let Some(first) = seen.get(&real) {
-                if first.path == want.path && matches!(want.kind, Kind::Directory { .. }) {
-                    continue;
-                }
-                self.report.push(
-                    Diagnostic::error(
-                        want.at,
-                        format!("{} and {} both lead to {real}", want.path, first.path),
-                    )
-                    .other(first.at, "the other one is stated at")
-                    .help("name the path once"),
-                );
-            } else {
-                seen.insert(real, want);
+    fn collision(&mut self, want: &Want, real: &SysPath) -> Result<(), Diagnostic> {
+        let directory = matches!(want.kind, Kind::Directory { .. });
+        match self.seen.get(real) {
+            Some((path, _)) if *path == want.path && directory => Ok(()),
+            Some((path, at)) => Err(Diagnostic::error(
+                want.at,
+                format!("{} and {path} both lead to {real}", want.path),
+            )
+            .other(*at, "the other one is stated at")
+            .help("name the path once")),
+            None => {
+                self.seen.insert(real.clone(), (want.path.clone(), want.at));
+                Ok(())
             }
         }
     }
 
+    /// A link that is replaced may not be one that other paths of the config, or its own, lead over.
+    fn leads_elsewhere(&self, want: &Want, real: &SysPath) -> Result<(), Diagnostic> {
+        let replaced = want.overwrite && matches!(self.facts.tree.node(real), Node::Symlink { .. });
+        let directory = matches!(want.kind, Kind::Directory { .. });
+        let other = self.facts.tree.links.iter().find(|(path, links)| {
+            // What lies below a new directory lies in it, and no longer where the link led.
+            links.contains(real) && !(directory && *path != &want.path && path.is_below(&want.path))
+        });
+        match other.filter(|_| replaced) {
+            Some((path, _)) => Err(Diagnostic::error(
+                want.at,
+                format!(
+                    "{} would replace the link {real}, over which {path} leads",
+                    want.path
+                ),
+            )
+            .help("name the paths without that link")),
+            None => Ok(()),
+        }
+    }
+
     fn want(&mut self, want: &Want) -> Result<(), Diagnostic> {
-        let real = self.facts.tree.real(&want.path);
+        let real = self.real(&want.path);
+        self.collision(want, &real)?;
+        self.leads_elsewhere(want, &real)?;
         self.parents(&real, want)?;
         match &want.kind {
             Kind::Directory { mode } => self.directory(want, &real, *mode),
@@ -182,6 +220,9 @@ impl Work {
         user: Option<OwnerRef>,
         group: Option<OwnerRef>,
     ) {
+        if want.keep_attributes {
+            return;
+        }
         let (seen_mode, uid, gid) = match self.facts.tree.node(real) {
             Node::File { mode, uid, gid, .. } | Node::Directory { mode, uid, gid, .. } => {
                 (Some(*mode), *uid, *gid)
@@ -232,7 +273,10 @@ impl Work {
                 return Ok(());
             }
             Node::Absent => {}
-            other if want.overwrite => self.remove(want, real, other),
+            other if want.overwrite => {
+                self.remove(want, real, other);
+                self.moved.push((want.path.clone(), real.clone()));
+            }
             other => return Err(Self::exists(want, "a directory", other)),
         }
         let op = TreeOp::MakeDirectory {
@@ -287,10 +331,14 @@ impl Work {
             }
             other => Some(other.kind()),
         };
+        let kept = match &node {
+            Node::File { mode, .. } if want.keep_attributes => Mode::new(i64::from(*mode)).ok(),
+            _ => None,
+        };
         let op = TreeOp::WriteFile {
             path: real.clone(),
             contents: whole,
-            mode: mode.unwrap_or(Mode::FILE),
+            mode: kept.or(mode).unwrap_or(Mode::FILE),
             user: want.user.clone().unwrap_or(ROOT),
             group: want.group.clone().unwrap_or(ROOT),
             replaces,
@@ -348,7 +396,7 @@ impl Work {
         real: &SysPath,
         target: &SysPath,
     ) -> Result<(), Diagnostic> {
-        let target_real = self.facts.tree.real(target);
+        let target_real = self.real(target);
         let node = self.facts.tree.node(real).clone();
         let there = self.facts.tree.node(&target_real).clone();
         match (&node, &there) {

@@ -44,6 +44,7 @@ fn file(at: &str, text: &str, shown: &str, span: Option<Span>, why: &str) -> Opt
         user: Some(OwnerRef::Id(0)),
         group: Some(OwnerRef::Id(0)),
         overwrite: true,
+        keep_attributes: false,
         at: span,
         why: why.into(),
     })
@@ -75,6 +76,7 @@ pub fn wants(units: &[Unit], tree: &Tree) -> Vec<Want> {
                 user: Some(OwnerRef::Id(0)),
                 group: Some(OwnerRef::Id(0)),
                 overwrite: true,
+                keep_attributes: false,
                 at: unit.at,
                 why: "the config masks the unit".into(),
             }));

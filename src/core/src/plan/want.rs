@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::dataurl;
 use crate::diag::Span;
+use crate::facts::accounts::Accounts;
 use crate::model::{Compression, Config, Inode, Mode, Owner, Resource, Scheme, SysPath};
 use crate::op::{Content, ContentSource, OwnerRef, hex};
 use crate::plan::ssh_keys::KeyFile;
@@ -23,6 +24,8 @@ pub struct Want {
     pub group: Option<OwnerRef>,
     /// Whether what is there may be replaced.
     pub overwrite: bool,
+    /// Whether permissions and owner are for new entries only, and existing ones keep theirs.
+    pub keep_attributes: bool,
     /// The entry of the config.
     pub at: Option<Span>,
     /// The reason.
@@ -114,6 +117,7 @@ fn want(inode: &Inode, kind: Kind) -> Want {
         user: owner(&inode.user),
         group: owner(&inode.group),
         overwrite: inode.overwrite,
+        keep_attributes: false,
         at: inode.at,
         why: "the config asks for it".into(),
     }
@@ -167,6 +171,7 @@ pub fn of_key_file(keys: &KeyFile) -> Vec<Want> {
         user: Some(keys.owner.clone()),
         group: Some(keys.group.clone()),
         overwrite,
+        keep_attributes: true,
         at: keys.at,
         why: format!("the config lists SSH keys of {}", keys.user),
     };
@@ -183,4 +188,37 @@ pub fn of_key_file(keys: &KeyFile) -> Vec<Want> {
         .collect();
     list.push(base(&keys.path, kind, true));
     list
+}
+
+/// Homes that are file systems of their own: useradd leaves an existing directory to root.
+pub fn of_homes(config: &Config, accounts: &Accounts) -> Vec<Want> {
+    let mounted = |home: &SysPath| {
+        let mut filesystems = config.filesystems.iter();
+        filesystems
+            .any(|filesystem| filesystem.format.is_some() && filesystem.path.as_ref() == Some(home))
+    };
+    let users = config.users.iter().filter(|user| user.should_exist);
+    users
+        .filter_map(|user| {
+            let facts = accounts.user(&user.name)?;
+            let home = SysPath::parse(&facts.home).ok().filter(mounted)?;
+            let group = match (facts.gid, &facts.group) {
+                (Some(gid), _) => OwnerRef::Id(gid),
+                (None, Some(name)) => OwnerRef::Name(name.clone()),
+                (None, None) => OwnerRef::Id(0),
+            };
+            Some(Want {
+                path: home,
+                kind: Kind::Directory {
+                    mode: Mode::new(0o700).ok(),
+                },
+                user: Some(OwnerRef::Name(user.name.clone())),
+                group: Some(group),
+                overwrite: false,
+                keep_attributes: false,
+                at: user.at,
+                why: format!("the home of {} is a file system of its own", user.name),
+            })
+        })
+        .collect()
 }

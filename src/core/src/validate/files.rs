@@ -83,7 +83,7 @@ impl Check<'_> {
                 .append
                 .0
                 .iter()
-                .filter_map(|resource| self.required_resource(resource, "append"))
+                .filter_map(|resource| self.resource(resource))
                 .collect();
             if let Some(inode) = inode {
                 if inode.path == SysPath::root() {
