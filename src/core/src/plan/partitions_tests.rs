@@ -152,7 +152,8 @@ fn the_matrix_of_the_operator_notes() {
 #[test]
 fn what_matches_is_kept_and_what_differs_is_named() {
     let there = facts(&[(3, entry(1, 10, "a")), (4, entry(20, 10, "b"))]);
-    let asks: [(&str, fn(&mut Partition)); 8] = [
+    type Change = fn(&mut Partition);
+    let asks: [(&str, Change); 8] = [
         ("nothing more", |_| {}),
         ("the same", |p| {
             (p.start_mib, p.size_mib) = (Some(1), Some(10))
