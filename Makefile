@@ -43,7 +43,9 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
+# The tests of the command line call the program itself, which cargo builds for its own package only.
 unit:
+	$(CARGO) build -p pilotlight
 	$(CARGO) test --workspace
 
 size: build

@@ -312,11 +312,7 @@ fn holds_secret(line: &str) -> bool {
 /// Shows a window of the line around the column: minified configs are one line of many kilobytes.
 fn excerpt(at: &Place, out: &mut String) {
     let column = at.column.saturating_sub(1) as usize;
-    let skip = if column > SHOWN / 2 {
-        column - SHOWN / 2
-    } else {
-        0
-    };
+    let skip = column.saturating_sub(SHOWN / 2);
     let shown: String = at
         .text
         .chars()

@@ -554,9 +554,8 @@ mod tests {
             acquired.config.files[0].mode.map(|mode| mode.bits()),
             Some(0o600)
         );
-        let replace = parent
-            .replace(r#""merge":[{"#, r#""replace":{"#)
-            .replace("}]}}", "}}}");
+        let merge = format!(r#""merge":[{{"source":"{child}"}}]"#);
+        let replace = parent.replace(&merge, &format!(r#""replace":{{"source":"{child}"}}"#));
         let acquired = run(single_config("p", replace.as_bytes(), false)).unwrap();
         assert_eq!(acquired.config.files[0].mode, None);
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pilotlight_core::facts::Facts;
+use pilotlight_core::facts::tree::Node;
+use pilotlight_core::model::{Config, SysPath};
 use pilotlight_core::plan::Plan;
 use pilotlight_sys::DeviceMap;
 use serde_json::{Value, json};
@@ -91,6 +93,7 @@ pub fn dry_run(name: &str, bytes: &[u8], run: &DryRun) -> Result<Shown, Failure>
         }
         if *part == Part::Tree {
             observer.observe_tree(&around, &mut facts).map_err(fail)?;
+            assume_homes(&acquired.config, &mut facts);
         }
         let plan = part.plan(&acquired.config, &facts, &around).map_err(fail)?;
         facts = plan.predict(facts);
@@ -110,6 +113,42 @@ pub fn dry_run(name: &str, bytes: &[u8], run: &DryRun) -> Result<Shown, Failure>
             })).collect::<Vec<_>>(),
         }),
     })
+}
+
+/// The homes that useradd would have made by the time the tree is planned.
+fn assume_homes(config: &Config, facts: &mut Facts) {
+    let directory = |uid, gid| Node::Directory {
+        mode: 0o755,
+        uid,
+        gid,
+        empty: false,
+    };
+    let users = config
+        .users
+        .iter()
+        .filter(|user| user.should_exist && !user.no_create_home);
+    for user in users {
+        // System users get a home only when the config names one, as in useradd(8).
+        let Some(account) = facts
+            .accounts
+            .user(&user.name)
+            .filter(|_| !user.system || user.home_dir.is_some())
+        else {
+            continue;
+        };
+        let Ok(home) = SysPath::parse(&account.home) else {
+            continue;
+        };
+        let (uid, gid) = (account.uid, account.gid);
+        for above in home.ancestors() {
+            if *facts.tree.node(&above) == Node::Absent {
+                facts.tree.put(&above, directory(Some(0), Some(0)));
+            }
+        }
+        if *facts.tree.node(&home) == Node::Absent {
+            facts.tree.put(&home, directory(uid, gid));
+        }
+    }
 }
 
 fn text(plans: &[(Stage, Plan)], sources: &pilotlight_core::diag::Sources) -> String {

@@ -390,7 +390,10 @@ impl<'a> Work<'a> {
                     guid: specified(partition.guid),
                     label: partition.label.clone().unwrap_or_default(),
                 };
-                let why = "the config asks for it and it does not exist";
+                let why = match fate {
+                    Fate::Replace => "it takes the place of the one that did not match",
+                    _ => "the config asks for it and it does not exist",
+                };
                 self.plan.push(op, why, at);
             }
         }

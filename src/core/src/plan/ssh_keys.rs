@@ -64,7 +64,7 @@ pub fn key_files(
             continue;
         }
         match accounts.user(&user.name) {
-            Some(facts) => match key_file(user, facts, fragment) {
+            Some(facts) => match key_file(user, facts, accounts, fragment) {
                 Ok(file) => files.push(file),
                 Err(why) => report.error(
                     user.at,
@@ -91,7 +91,12 @@ pub fn key_files(
     Ok(files)
 }
 
-fn key_file(user: &User, facts: &UserFacts, fragment: bool) -> Result<KeyFile, ScalarError> {
+fn key_file(
+    user: &User,
+    facts: &UserFacts,
+    accounts: &Accounts,
+    fragment: bool,
+) -> Result<KeyFile, ScalarError> {
     let home = home(&facts.home)?;
     let ssh = home.join(".ssh")?;
     let mut directories = vec![ssh.clone()];
@@ -111,25 +116,28 @@ fn key_file(user: &User, facts: &UserFacts, fragment: bool) -> Result<KeyFile, S
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    // A user whose main group nobody knows yet: the modes leave a group nothing to say anyway.
-    let group = match (facts.gid, &facts.group) {
-        (Some(gid), _) => OwnerRef::Id(gid),
-        (None, Some(group)) => OwnerRef::Name(group.clone()),
-        (None, None) => OwnerRef::Id(0),
-    };
     Ok(KeyFile {
         user: user.name.clone(),
         path,
         text,
         mode: mode(FILE_MODE)?,
         directories,
-        owner: match facts.uid {
-            Some(uid) => OwnerRef::Id(uid),
-            None => OwnerRef::Name(user.name.clone()),
-        },
-        group,
+        owner: OwnerRef::Name(user.name.clone()),
+        group: main_group(facts, accounts),
         at: user.at,
     })
+}
+
+/// A user's main group, by name where it has one: a dry run knows names before it knows numbers.
+pub(super) fn main_group(user: &UserFacts, accounts: &Accounts) -> OwnerRef {
+    let known = user.gid.and_then(|gid| accounts.group_by_gid(gid));
+    match (known, user.gid, &user.group) {
+        (Some(name), _, _) => OwnerRef::Name(name.to_string()),
+        (None, Some(gid), _) => OwnerRef::Id(gid),
+        (None, None, Some(name)) => OwnerRef::Name(name.clone()),
+        // Nobody knows it yet: the modes leave a group nothing to say anyway.
+        (None, None, None) => OwnerRef::Id(0),
+    }
 }
 
 /// The home directory as a clean path: passwd(5) may have it with doubled or final slashes.

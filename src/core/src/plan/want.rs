@@ -9,7 +9,7 @@ use crate::diag::Span;
 use crate::facts::accounts::Accounts;
 use crate::model::{Compression, Config, Inode, Mode, Owner, Resource, Scheme, SysPath};
 use crate::op::{Content, ContentSource, OwnerRef, hex};
-use crate::plan::ssh_keys::KeyFile;
+use crate::plan::ssh_keys::{KeyFile, main_group};
 
 /// Something that should be at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,18 +202,13 @@ pub fn of_homes(config: &Config, accounts: &Accounts) -> Vec<Want> {
         .filter_map(|user| {
             let facts = accounts.user(&user.name)?;
             let home = SysPath::parse(&facts.home).ok().filter(mounted)?;
-            let group = match (facts.gid, &facts.group) {
-                (Some(gid), _) => OwnerRef::Id(gid),
-                (None, Some(name)) => OwnerRef::Name(name.clone()),
-                (None, None) => OwnerRef::Id(0),
-            };
             Some(Want {
                 path: home,
                 kind: Kind::Directory {
                     mode: Mode::new(0o700).ok(),
                 },
                 user: Some(OwnerRef::Name(user.name.clone())),
-                group: Some(group),
+                group: Some(main_group(facts, accounts)),
                 overwrite: false,
                 keep_attributes: false,
                 at: user.at,

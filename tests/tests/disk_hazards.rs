@@ -1,5 +1,5 @@
-//! Plans for disks come true on real loop devices: what is observed is what was predicted, nothing is
-//! planned twice, and what the config does not name stays as it was, bit for bit.
+//! What goes wrong with disks elsewhere, on loop devices: sectors of 4096 bytes, caches that do not know
+//! of each other, mounted partitions of a table that is no GPT, damaged and misplaced copies.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs::File;
@@ -211,11 +211,11 @@ fn asked() -> impl Strategy<Value = Vec<Partition>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn plans_come_true_on_any_table(there in there(), asked in asked(), big: bool) {
-        let sector = if big { 4096 } else { 512 };
+    fn plans_come_true_with_large_sectors(there in there(), asked in asked()) {
+        let sector = 4096;
         let disk = Loop::new(300, sector);
         let mut next = 1;
         let mut line = vec!["sgdisk".to_string()];

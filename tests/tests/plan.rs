@@ -1,0 +1,281 @@
+//! `pilotlight plan`: golden plans, nothing touched, and the same lines in the log of the real run.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use pilotlight_tests::{Answer, FirstBoot, pilotlight};
+
+/// Calls `plan` in a directory of its own, so that golden texts hold no paths of this machine.
+fn plan(directory: &Path, config: &str, arguments: &[&str]) -> Answer {
+    fs::write(directory.join("node.ign"), config).unwrap();
+    Command::new(pilotlight_tests::program())
+        .current_dir(directory)
+        .args(["plan", "node.ign"])
+        .args(arguments)
+        .output()
+        .unwrap()
+        .into()
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {output:?}"
+    );
+}
+
+/// An image with a table that has a gap, and a file system in its first partition.
+fn image(path: &Path) {
+    File::create(path).unwrap().set_len(256 << 20).unwrap();
+    let name = path.to_str().unwrap();
+    run(
+        "sgdisk",
+        &[
+            "--new=1:2048:+32M",
+            "--change-name=1:boot",
+            "--new=6:0:+64M",
+            "--change-name=6:old",
+            name,
+        ],
+    );
+    run(
+        "mkfs.ext4",
+        &[
+            "-q",
+            "-F",
+            "-L",
+            "BOOT",
+            "-E",
+            "offset=1048576",
+            name,
+            "32M",
+        ],
+    );
+}
+
+const DISKS: &str = r#"{
+  "ignition": {"version": "3.3.0"},
+  "storage": {
+    "disks": [
+      {"device": "/dev/vda", "partitions": [
+        {"number": 1, "label": "boot"},
+        {"number": 6, "label": "data", "sizeMiB": 32, "wipePartitionEntry": true},
+        {"label": "scratch"}
+      ]},
+      {"device": "/dev/vdb", "wipeTable": true, "partitions": [{"label": "swap", "sizeMiB": 64}]}
+    ],
+    "filesystems": [
+      {"device": "/dev/disk/by-partlabel/boot", "format": "ext4", "label": "BOOT"},
+      {"device": "/dev/disk/by-partlabel/data", "format": "xfs", "path": "/var/lib/data", "mountOptions": ["noatime"]},
+      {"device": "/dev/disk/by-partlabel/swap", "format": "swap"}
+    ]
+  }
+}
+"#;
+
+#[test]
+fn disks_are_planned_on_images_and_nothing_is_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    image(&dir.path().join("a.img"));
+    File::create(dir.path().join("b.img"))
+        .unwrap()
+        .set_len(128 << 20)
+        .unwrap();
+    let before = fs::read(dir.path().join("a.img")).unwrap();
+    let arguments = ["--disk", "a.img=/dev/vda", "--disk", "b.img=/dev/vdb"];
+    let answer = plan(dir.path(), DISKS, &arguments);
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    insta::assert_snapshot!(answer.out, @r##"
+    stage disks
+    ! delete partition 6 "old" from /dev/vda
+          because it does not match the config and wipePartitionEntry is set  [node.ign:7:9]
+      create partition 6 "data" on /dev/vda: 32 MiB from 33 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+          because it takes the place of the one that did not match  [node.ign:7:9]
+      create partition 2 "scratch" on /dev/vda: 190.9 MiB from 65 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+          because the config asks for it and it does not exist  [node.ign:8:9]
+      create an empty partition table on /dev/vdb
+          because wipeTable is set  [node.ign:10:18]
+      create partition 1 "swap" on /dev/vdb: 64 MiB from 1 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+          because the config asks for it and it does not exist  [node.ign:10:64]
+      make file system xfs on /dev/vda6
+          because the partition is new; if an old file system is found there, this is an error  [node.ign:14:18]
+      make swap space on /dev/vdb1
+          because the partition is new; if an old file system is found there, this is an error  [node.ign:15:18]
+    stage mount
+      mount /dev/vda6 (xfs) at /var/lib/data with noatime
+          because files of the config may lie on it  [node.ign:14:18]
+    stage umount
+      unmount /var/lib/data
+          because provisioning is done; the node mounts what it needs  [node.ign:14:18]
+    9 operations, 1 of which destroy data (marked !). Nothing has been touched.
+    "##);
+    assert!(
+        fs::read(dir.path().join("a.img")).unwrap() == before,
+        "the image was written to"
+    );
+
+    let json = plan(dir.path(), DISKS, &[&arguments[..], &["--json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let operations = json["stages"][0]["operations"].as_array().unwrap();
+    assert_eq!(json["stages"][0]["stage"], "disks");
+    assert_eq!(operations[0]["op"], "delete-partition");
+    assert_eq!(operations[0]["destructive"], true);
+    assert_eq!(operations[0]["at"], "node.ign:7:9");
+    for operation in operations {
+        let line = operation["line"].as_str().unwrap();
+        assert!(answer.out.contains(line), "{line:?} is not in the text");
+    }
+}
+
+#[test]
+fn what_may_not_be_lost_is_refused_with_the_line_of_the_config() {
+    let dir = tempfile::tempdir().unwrap();
+    image(&dir.path().join("a.img"));
+    let config = DISKS.replace(", \"wipePartitionEntry\": true", "");
+    let answer = plan(
+        dir.path(),
+        &config,
+        &["--disk", "a.img=/dev/vda", "--disk", "a.img=/dev/vdb"],
+    );
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    insta::assert_snapshot!(answer.err, @r##"
+    node.ign:7:9: error: partition 6 of /dev/vda exists, but differs: its label is "old", not "data"; it has 64 MiB, not 32 MiB
+      7 |         {"number": 6, "label": "data", "sizeMiB": 32},
+        |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      help: set wipePartitionEntry to true if its data may be lost
+    "##);
+}
+
+const FILES: &str = r#"{
+  "ignition": {"version": "3.4.0"},
+  "passwd": {"users": [{"name": "ada", "uid": 2000, "groups": ["wheel"], "sshAuthorizedKeys": ["ssh-ed25519 AAAA ada"]}]},
+  "storage": {
+    "directories": [{"path": "/var/lib/app", "mode": 448, "user": {"name": "ada"}}],
+    "files": [
+      {"path": "/etc/app.conf", "mode": 416, "contents": {"source": "data:,secret"}},
+      {"path": "/etc/motd", "overwrite": true, "contents": {"source": "data:,hi"}},
+      {"path": "/etc/hosts", "append": [{"source": "data:,10.0.0.1%20a"}]}
+    ],
+    "links": [{"path": "/etc/localtime", "target": "../usr/share/zoneinfo/UTC"}]
+  },
+  "systemd": {"units": [
+    {"name": "app.service", "enabled": true, "contents": "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"},
+    {"name": "other.service", "mask": true}
+  ]}
+}
+"#;
+
+/// A small root with accounts.
+fn root(at: &Path) {
+    fs::create_dir_all(at.join("etc")).unwrap();
+    fs::write(at.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
+    fs::write(at.join("etc/group"), "root:x:0:\nwheel:x:10:\n").unwrap();
+    fs::write(at.join("etc/login.defs"), "USERGROUPS_ENAB yes\n").unwrap();
+    fs::write(at.join("etc/motd"), "old").unwrap();
+    fs::write(at.join("etc/hosts"), "127.0.0.1 localhost\n").unwrap();
+    std::os::unix::fs::symlink("../usr/share/zoneinfo/UTC", at.join("etc/localtime")).unwrap();
+}
+
+#[test]
+fn files_are_planned_on_a_root_and_the_real_run_logs_the_same_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("root");
+    root(&at);
+    let answer = plan(dir.path(), FILES, &["--root", "root"]);
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    insta::assert_snapshot!(answer.out, @r##"
+    stage files
+      add user "ada": number 2000, further groups "wheel"
+          because there is no user "ada" yet  [node.ign:3:33]
+      write file /etc/app.conf, mode 0640, owner 0:0, from the config (6 bytes)
+          because the config asks for it  [node.ign:7:16]
+    ! replace a file at /etc/motd by a file, mode 0644, owner 0:0, from the config (2 bytes)
+          because the config asks for it  [node.ign:8:16]
+      append to file /etc/hosts, from the config (10 bytes)
+          because the config asks for it  [node.ign:9:16]
+      make directory /home/ada/.ssh, mode 0700, owner ada:ada
+          because the config lists SSH keys of ada  [node.ign:3:33]
+      make directory /var, mode 0755, owner 0:0
+          because /var/lib/app lies in it  [node.ign:5:30]
+      make directory /var/lib, mode 0755, owner 0:0
+          because /var/lib/app lies in it  [node.ign:5:30]
+      make directory /var/lib/app, mode 0700, owner ada:0
+          because the config asks for it  [node.ign:5:30]
+      make directory /home/ada/.ssh/authorized_keys.d, mode 0700, owner ada:ada
+          because the config lists SSH keys of ada  [node.ign:3:33]
+      write file /home/ada/.ssh/authorized_keys.d/ignition, mode 0600, owner ada:ada, from SSH keys (21 bytes)
+          because the config lists SSH keys of ada  [node.ign:3:33]
+      make directory /etc/systemd, mode 0755, owner 0:0
+          because /etc/systemd/system/app.service lies in it  [node.ign:14:14]
+      make directory /etc/systemd/system, mode 0755, owner 0:0
+          because /etc/systemd/system/app.service lies in it  [node.ign:14:14]
+      write file /etc/systemd/system/app.service, mode 0644, owner 0:0, from unit text (67 bytes)
+          because the config has this unit  [node.ign:14:14]
+      make symbolic link /etc/systemd/system/other.service to /dev/null
+          because the config masks the unit  [node.ign:15:14]
+      make directory /etc/systemd/system-preset, mode 0755, owner 0:0
+          because /etc/systemd/system-preset/20-ignition.preset lies in it  [node.ign:14:14]
+      write file /etc/systemd/system-preset/20-ignition.preset, mode 0644, owner 0:0, from preset lines (19 bytes)
+          because units are enabled or disabled  [node.ign:14:14]
+    16 operations, 1 of which destroy data (marked !). Nothing has been touched.
+    "##);
+    assert!(!answer.out.contains("secret"), "contents are not shown");
+    assert!(
+        !at.join("var").exists() && !at.join("home").exists(),
+        "the root was touched"
+    );
+
+    let boot = FirstBoot::new(dir.path(), &at, FILES.as_bytes());
+    assert_eq!(boot.stage("fetch-offline").code, Some(0));
+    let real = boot.stage("files");
+    assert_eq!(real.code, Some(0), "{real:?}");
+    let lines = answer
+        .out
+        .lines()
+        .filter(|line| line.starts_with("  ") || line.starts_with("! "));
+    for line in lines.filter(|line| !line.trim_start().starts_with("because")) {
+        assert!(
+            real.out.lines().any(|logged| logged == line),
+            "{line:?} is not in the log:\n{}",
+            real.out
+        );
+    }
+    // The second plan finds nothing left to do.
+    let again = plan(dir.path(), FILES, &["--root", "root"]);
+    assert_eq!(again.out, "Nothing to do.\n");
+}
+
+#[test]
+fn apply_writes_into_a_tree_and_refuses_disks() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("root");
+    root(&at);
+    let (config, tree) = (dir.path().join("node.ign"), at.to_str().unwrap());
+    fs::write(&config, FILES).unwrap();
+    let config = config.to_str().unwrap();
+    let answer = pilotlight(&["apply", config, "--root", tree]);
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    assert_eq!(
+        fs::read_to_string(at.join("etc/app.conf")).unwrap(),
+        "secret"
+    );
+    assert_eq!(
+        fs::read_to_string(at.join("etc/hosts")).unwrap(),
+        "127.0.0.1 localhost\n10.0.0.1 a"
+    );
+    assert!(at.join("home/ada/.ssh").exists());
+
+    fs::write(dir.path().join("node.ign"), DISKS).unwrap();
+    let refused = pilotlight(&["apply", config, "--root", tree]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(
+        refused.err.contains("node.ign:5:18") && refused.err.contains("storage.disks"),
+        "{}",
+        refused.err
+    );
+    let passed = pilotlight(&["apply", config, "--root", tree, "--ignore-unsupported"]);
+    assert_eq!(passed.code, Some(0), "{passed:?}");
+}
