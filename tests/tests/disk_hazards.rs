@@ -58,15 +58,16 @@ impl Loop {
     fn observe(&self) -> Facts {
         let images = DeviceMap::new();
         let path = self.path();
-        let mut facts = Facts::default();
-        facts.disks = disks::observe(disks::Request {
+        let request = disks::Request {
             required: &[&path],
             optional: &[],
             images: &images,
             wait: Duration::ZERO,
-        })
-        .unwrap();
-        facts
+        };
+        Facts {
+            disks: disks::observe(request).unwrap(),
+            ..Facts::default()
+        }
     }
 
     fn disk(&self, partitions: Vec<Partition>) -> Disk {
