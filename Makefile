@@ -42,6 +42,7 @@ test: deps lint unit size vm-test
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --workspace --no-deps
 
 # The tests of the command line call the program itself, which cargo builds for its own package only.
 unit:

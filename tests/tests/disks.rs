@@ -324,7 +324,7 @@ fn data_survives_what_does_not_allow_to_destroy_it() {
         ..filesystem(&device.node, Format::Ext4)
     };
     assert!(
-        plan::filesystems::plan(&[same.clone()], &observe(&[&path]))
+        plan::filesystems::plan(std::slice::from_ref(&same), &observe(&[&path]))
             .unwrap()
             .is_empty()
     );

@@ -249,6 +249,44 @@ fn files_are_planned_on_a_root_and_the_real_run_logs_the_same_lines() {
 }
 
 #[test]
+fn a_dry_run_knows_that_a_new_file_system_hides_what_was_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("root");
+    root(&at);
+    fs::create_dir_all(at.join("srv")).unwrap();
+    fs::write(at.join("srv/file"), "old").unwrap();
+    File::create(dir.path().join("a.img"))
+        .unwrap()
+        .set_len(64 << 20)
+        .unwrap();
+    let config = r#"{"ignition": {"version": "3.4.0"}, "storage": {
+        "filesystems": [{"device": "/dev/vdb", "format": "ext4", "path": "/srv"}],
+        "files": [{"path": "/srv/file", "contents": {"source": "data:,new"}}]}}"#;
+    let answer = plan(
+        dir.path(),
+        config,
+        &["--root", "root", "--disk", "a.img=/dev/vdb"],
+    );
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    assert!(
+        answer.out.contains("  write file /srv/file"),
+        "{}",
+        answer.out
+    );
+    // Without the file system the old file is in the way.
+    let bare = config.replace(r#""path": "/srv"}],"#, r#""path": "/mnt"}],"#);
+    let refused = plan(
+        dir.path(),
+        &bare,
+        &["--root", "root", "--disk", "a.img=/dev/vdb"],
+    );
+    assert!(
+        refused.err.contains("there is a file already"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn apply_writes_into_a_tree_and_refuses_disks() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().join("root");

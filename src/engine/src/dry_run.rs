@@ -93,6 +93,7 @@ pub fn dry_run(name: &str, bytes: &[u8], run: &DryRun) -> Result<Shown, Failure>
         }
         if *part == Part::Tree {
             observer.observe_tree(&around, &mut facts).map_err(fail)?;
+            assume_mounts(&mut facts);
             assume_homes(&acquired.config, &mut facts);
         }
         let plan = part.plan(&acquired.config, &facts, &around).map_err(fail)?;
@@ -113,6 +114,26 @@ pub fn dry_run(name: &str, bytes: &[u8], run: &DryRun) -> Result<Shown, Failure>
             })).collect::<Vec<_>>(),
         }),
     })
+}
+
+/// What the root holds below a mount point is hidden by the time the tree is planned, and the file system
+/// there is taken for an empty one.
+fn assume_mounts(facts: &mut Facts) {
+    let mounts: Vec<SysPath> = facts.disks.mounts.keys().cloned().collect();
+    for path in mounts {
+        facts.tree.clear(&path);
+        for directory in path.ancestors().iter().chain([&path]) {
+            if *facts.tree.node(directory) == Node::Absent {
+                let node = Node::Directory {
+                    mode: 0o755,
+                    uid: Some(0),
+                    gid: Some(0),
+                    empty: true,
+                };
+                facts.tree.put(directory, node);
+            }
+        }
+    }
 }
 
 /// The homes that useradd would have made by the time the tree is planned.
