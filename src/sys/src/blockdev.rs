@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pilotlight_core::facts::disks::{Table, partition_node};
+use pilotlight_core::facts::disks::{Entry, Table, partition_node};
 
 use crate::gpt::Geometry;
 use crate::tool;
@@ -40,10 +40,21 @@ mod sys {
 
 /// A partition as the kernel knows it, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Known {
+pub struct Known {
     number: u32,
     start: u64,
     size: u64,
+}
+
+impl Known {
+    /// The partition that the kernel should know by an entry of a table.
+    pub fn of(number: u32, entry: &Entry, sector: u64) -> Self {
+        Self {
+            number,
+            start: entry.start.saturating_mul(sector),
+            size: entry.sectors().saturating_mul(sector),
+        }
+    }
 }
 
 fn sysfs(node: &str) -> PathBuf {
@@ -149,7 +160,19 @@ pub fn user(node: &str) -> Option<String> {
     .then(|| "a swap device in use".into())
 }
 
-fn known(node: &str) -> io::Result<Vec<Known>> {
+/// Partitions of a disk that the kernel knows and that are used, and by whom.
+pub fn used_partitions(node: &str) -> Vec<(u32, String)> {
+    known(node)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|known| {
+            user(&partition_node(node, known.number)).map(|user| (known.number, user))
+        })
+        .collect()
+}
+
+/// The partitions of a disk that the kernel knows.
+pub fn known(node: &str) -> io::Result<Vec<Known>> {
     let mut list = Vec::new();
     for entry in fs::read_dir(sysfs(node))? {
         let path = entry?.path();
@@ -194,11 +217,7 @@ pub fn tell_kernel(disk: &File, node: &str, table: &Table, sector: u64) -> io::R
     let wanted: Vec<Known> = table
         .partitions
         .iter()
-        .map(|(number, entry)| Known {
-            number: *number,
-            start: entry.start.saturating_mul(sector),
-            size: entry.sectors().saturating_mul(sector),
-        })
+        .map(|(number, entry)| Known::of(*number, entry, sector))
         .collect();
     let known = known(node)?;
     for old in known.iter().filter(|old| !wanted.contains(old)) {

@@ -10,7 +10,7 @@ use pilotlight_core::facts::disks::{Block, Disks, Entry, Signature, TableState, 
 use pilotlight_core::model::{Format, SysPath};
 use pilotlight_core::op::{DiskOp, canonical_uuid};
 
-use crate::blockdev;
+use crate::blockdev::{self, Known};
 use crate::gpt::{self, Found, Geometry, Raw};
 use crate::probe::{self, Area};
 use crate::tool::{self, ToolError};
@@ -147,8 +147,8 @@ fn search(path: &str, images: &DeviceMap) -> Result<Option<String>, DiskError> {
     Ok(all.resolve(path))
 }
 
-/// Observes a device and the partitions in its table. Partitions are looked at through the disk, because
-/// their nodes may not exist (image files, kernels that were not told).
+/// Observes a device and the partitions in its table. Partitions without a node (image files, kernels
+/// that were not told) are looked at through the disk.
 fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Result<(), DiskError> {
     let fail = |action| during(action, node);
     let geometry = blockdev::geometry(path).map_err(fail("looking at"))?;
@@ -171,15 +171,37 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
     if let TableState::Gpt(table) = &table {
         // Signatures beneath a table are remains; the table is what counts.
         signature = Signature::Blank;
+        let known = if real {
+            blockdev::known(node).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         for (number, entry) in &table.partitions {
-            let block = observe_partition(&mut file, geometry, entry)
+            let mut block = observe_partition(&mut file, geometry, entry)
                 .map_err(fail("reading a partition of"))?;
             let node = partition_node(node, *number);
+            // The kernel caches a disk and its partitions apart from each other: what was written to a
+            // partition is seen through its own node, and perhaps not through the disk.
+            if known.contains(&Known::of(*number, entry, geometry.sector)) {
+                block.signature =
+                    observe_node(&node, block.size).map_err(during("reading", &node))?;
+            }
             let used = used(&node);
             disks.blocks.insert(node, Block { used, ..block });
         }
     }
-    let used = used(node);
+    let mut used = used(node);
+    if real && used.is_none() {
+        // Partitions that the kernel knows from another table than the one that was read.
+        let listed = |number: &u32| match &table {
+            TableState::Gpt(table) => table.partitions.contains_key(number),
+            _ => false,
+        };
+        used = blockdev::used_partitions(node)
+            .into_iter()
+            .find(|(number, _)| !listed(number))
+            .map(|(number, user)| format!("used through its partition {number}, which is {user}"));
+    }
     disks.blocks.insert(
         node.to_string(),
         Block {
@@ -209,6 +231,14 @@ fn observe_partition(file: &mut File, geometry: Geometry, entry: &Entry) -> io::
         table: TableState::None,
         signature,
         used: None,
+    })
+}
+
+fn observe_node(node: &str, size: u64) -> io::Result<Signature> {
+    probe::probe(&mut Area {
+        device: &mut File::open(node)?,
+        start: 0,
+        size,
     })
 }
 
@@ -256,13 +286,7 @@ pub fn apply(op: &DiskOp) -> Result<(), DiskError> {
             from,
             to,
             ..
-        } => {
-            let _ = from;
-            edit_slot(disk, *number, true, |raw| {
-                raw.resize(*number, *to);
-                Ok(())
-            })
-        }
+        } => edit_slot(disk, *number, true, |raw| raw.resize(*number, *from, *to)),
         DiskOp::WipeSignatures { device, .. } => wipe(device),
         DiskOp::MakeFilesystem {
             device,
@@ -379,6 +403,7 @@ fn make_filesystem(
             "mkfs.xfs"
         }
         Format::Swap => {
+            add(&["-f"]);
             add(&uuid.map(|uuid| vec!["-U", uuid]).unwrap_or_default());
             add(&label.map(|label| vec!["-L", label]).unwrap_or_default());
             "mkswap"

@@ -21,6 +21,9 @@ const MAX_SLOTS: u32 = 1024;
 /// Slots of a table that is made.
 const SLOTS: u32 = 128;
 
+/// Where the entries of the first copy lie, unless the table says otherwise.
+const ARRAY_LBA: u64 = 2;
+
 /// A device with a partition table.
 pub trait Device: Read + Write + Seek + Debug {}
 impl<T: Read + Write + Seek + Debug> Device for T {}
@@ -41,6 +44,8 @@ pub enum Found {
 pub struct Raw {
     guid: [u8; 16],
     first_usable: u64,
+    /// Where the first copy's entries lie: not at sector 2 where firmware lies between header and entries.
+    array_lba: u64,
     entries: Vec<u8>,
     /// What is wrong with one of its copies.
     pub problem: Option<String>,
@@ -121,6 +126,7 @@ enum Copy {
 struct Good {
     guid: [u8; 16],
     first_usable: u64,
+    array_lba: u64,
     other_lba: u64,
     entries: Vec<u8>,
 }
@@ -130,6 +136,7 @@ impl Good {
         Found::Table(Raw {
             guid: self.guid,
             first_usable: self.first_usable,
+            array_lba: self.array_lba,
             entries: self.entries,
             problem,
         })
@@ -186,11 +193,22 @@ fn read_copy<D: Read + Seek>(device: &mut D, geometry: Geometry, lba: u64) -> io
     if crc32fast::hash(&entries) != u32_at(&header, 88) {
         return bad("has entries with a wrong checksum");
     }
+    let first_usable = u64_at(&header, 40);
+    // The backup does not know where the first copy's entries were; the specification wants them here.
+    let array_lba = if lba == 1 { start } else { ARRAY_LBA };
+    let array = (entries.len() as u64).div_ceil(geometry.sector);
+    if array_lba < ARRAY_LBA
+        || array_lba.saturating_add(array) > first_usable
+        || first_usable > geometry.last_lba()
+    {
+        return bad("has its entries where partitions may lie");
+    }
     let mut guid = [0; 16];
     guid.copy_from_slice(&header[56..72]);
     Ok(Copy::Good(Good {
         guid,
-        first_usable: u64_at(&header, 40),
+        first_usable,
+        array_lba,
         other_lba: u64_at(&header, 32),
         entries,
     }))
@@ -209,7 +227,8 @@ impl Raw {
         let array = u64::from(SLOTS) * ENTRY as u64;
         Self {
             guid: Uuid::new_v4().to_bytes_le(),
-            first_usable: 2 + array.div_ceil(geometry.sector),
+            first_usable: ARRAY_LBA + array.div_ceil(geometry.sector),
+            array_lba: ARRAY_LBA,
             entries: vec![0; SLOTS as usize * ENTRY],
             problem: None,
         }
@@ -252,11 +271,46 @@ impl Raw {
         Ok(())
     }
 
-    /// Moves the end of a partition; everything else in its slot stays as it is.
-    pub fn resize(&mut self, number: u32, end: u64) {
-        if let Some(slot) = self.slot(number) {
-            self.entries[slot][40..48].copy_from_slice(&end.to_le_bytes());
+    /// Moves the end of a partition that ends where it is expected to; everything else in its slot stays
+    /// as it is.
+    pub fn resize(&mut self, number: u32, from: u64, to: u64) -> io::Result<()> {
+        let slot = self
+            .slot(number)
+            .ok_or_else(|| io::Error::other(format!("the table has no slot {number}")))?;
+        let end = &mut self.entries[slot][40..48];
+        if *end != from.to_le_bytes() {
+            return Err(io::Error::other(format!(
+                "partition {number} no longer ends at sector {from}"
+            )));
         }
+        end.copy_from_slice(&to.to_le_bytes());
+        Ok(())
+    }
+
+    /// Refuses what no table may hold: partitions that overlap or leave the usable sectors.
+    fn check(&self, geometry: Geometry) -> Result<(), String> {
+        let table = self.facts(geometry);
+        let mut places: Vec<(u64, u64, u32)> = (table.partitions.iter())
+            .map(|(number, entry)| (entry.start, entry.end, *number))
+            .collect();
+        places.sort_unstable();
+        for (start, end, number) in &places {
+            if start > end || *start < table.first_usable || *end > table.last_usable {
+                return Err(format!(
+                    "partition {number} lies at sectors {start} to {end}, usable are {} to {}",
+                    table.first_usable, table.last_usable
+                ));
+            }
+        }
+        for pair in places.windows(2) {
+            if pair[1].0 <= pair[0].1 {
+                return Err(format!(
+                    "partitions {} and {} overlap",
+                    pair[0].2, pair[1].2
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The table as facts of a device of this size.
@@ -336,14 +390,11 @@ impl Raw {
             .write_backup(device, geometry.block_size())
             .map_err(io::Error::other)?;
         sync(device)?;
-        put(device, 2)?;
-        header(1, last, 2)?
+        put(device, self.array_lba)?;
+        header(1, last, self.array_lba)?
             .write_primary(device, geometry.block_size())
             .map_err(io::Error::other)?;
-        let size = u32::try_from(last).unwrap_or(u32::MAX);
-        ProtectiveMBR::with_lb_size(size)
-            .update_conservative(device)
-            .map_err(io::Error::other)?;
+        protect(device, u32::try_from(last).unwrap_or(u32::MAX))?;
         sync(device)
     }
 
@@ -354,6 +405,7 @@ impl Raw {
             rustix::fs::memfd_create("pilotlight-rehearsal", rustix::fs::MemfdFlags::CLOEXEC)?;
         let mut image = std::fs::File::from(image);
         image.set_len(geometry.size)?;
+        self.check(geometry).map_err(io::Error::other)?;
         self.write(&mut image, geometry, |_| Ok(()))?;
         let expected = Raw {
             problem: None,
@@ -366,6 +418,34 @@ impl Raw {
             ))),
         }
     }
+}
+
+/// Writes the protective MBR where there is none. One that is there keeps its boot flag (some firmware
+/// starts no disk without it) and learns the size; a hybrid one, by which a Raspberry Pi finds its
+/// firmware, stays as it is.
+fn protect<D: Device>(device: &mut D, size: u32) -> io::Result<()> {
+    let mut sector = [0; 512];
+    device.seek(SeekFrom::Start(0))?;
+    device.read_exact(&mut sector)?;
+    let protective = |entry: &[u8]| entry[4] == 0xee;
+    let entries = || sector[446..510].chunks_exact(16);
+    if sector[510..] != [0x55, 0xaa] || !entries().any(protective) {
+        ProtectiveMBR::with_lb_size(size)
+            .update_conservative(device)
+            .map_err(io::Error::other)?;
+        return Ok(());
+    }
+    if entries().any(|entry| entry[4] != 0 && !protective(entry)) {
+        return Ok(());
+    }
+    if let Some(entry) = sector[446..510]
+        .chunks_exact_mut(16)
+        .find(|e| protective(e))
+    {
+        entry[12..16].copy_from_slice(&size.to_le_bytes());
+    }
+    device.seek(SeekFrom::Start(0))?;
+    device.write_all(&sector)
 }
 
 #[cfg(test)]
@@ -397,7 +477,7 @@ mod tests {
         for sector in [512, 4096] {
             let geometry = Geometry { sector, ..GEOMETRY };
             let mut raw = Raw::empty(geometry);
-            raw.create(1, &entry(2048)).unwrap();
+            raw.create(1, &entry(1500)).unwrap();
             raw.create(9, &entry(1000)).unwrap();
             raw.rehearse(geometry).unwrap();
             let mut disk = disk();
@@ -471,6 +551,62 @@ mod tests {
             found.facts(grown).last_usable,
             Table::empty(16 << 20, 512).last_usable
         );
+    }
+
+    #[test]
+    fn an_mbr_that_is_there_keeps_its_boot_flag_and_its_hybrid_entries() {
+        let mut disk = disk();
+        let raw = Raw::empty(GEOMETRY);
+        raw.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
+        disk.get_mut()[446] = 0x80;
+        disk.get_mut()[458..462].fill(0xff);
+        raw.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
+        assert_eq!(disk.get_ref()[446], 0x80);
+        assert_eq!(disk.get_ref()[458..462], 16383u32.to_le_bytes());
+        disk.get_mut()[462 + 4] = 0x0c;
+        let hybrid = disk.get_ref()[..512].to_vec();
+        raw.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
+        assert_eq!(disk.get_ref()[..512], hybrid);
+    }
+
+    #[test]
+    fn firmware_between_header_and_entries_stays() {
+        let mut raw = Raw::empty(GEOMETRY);
+        (raw.array_lba, raw.first_usable) = (100, 132);
+        raw.create(1, &entry(2048)).unwrap();
+        let mut disk = disk();
+        disk.get_mut()[1024..8192].fill(0xa5);
+        raw.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
+        let Found::Table(mut read) = read(&mut disk, GEOMETRY).unwrap() else {
+            panic!()
+        };
+        assert_eq!(read, raw);
+        read.create(2, &entry(3000)).unwrap();
+        read.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
+        assert!(disk.get_ref()[1024..8192].iter().all(|b| *b == 0xa5));
+    }
+
+    #[test]
+    fn what_overlaps_or_leaves_the_disk_is_not_written() {
+        for (start, end) in [(2100, 2200), (10, 20), (16000, 16383), (3000, 2999)] {
+            let mut raw = Raw::empty(GEOMETRY);
+            raw.create(1, &entry(2048)).unwrap();
+            raw.rehearse(GEOMETRY).unwrap();
+            raw.create(
+                2,
+                &Entry {
+                    end,
+                    ..entry(start)
+                },
+            )
+            .unwrap();
+            assert!(raw.rehearse(GEOMETRY).is_err(), "{start}");
+        }
+        let mut raw = Raw::empty(GEOMETRY);
+        raw.create(1, &entry(2048)).unwrap();
+        assert!(raw.resize(1, 5, 3000).is_err());
+        raw.resize(1, 2147, 3000).unwrap();
+        assert_eq!(raw.facts(GEOMETRY).partitions[&1].end, 3000);
     }
 
     proptest::proptest! {

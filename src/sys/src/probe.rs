@@ -48,19 +48,108 @@ pub fn probe<D: Read + Seek>(area: &mut Area<'_, D>) -> io::Result<Signature> {
         fat,
     ] {
         match recognize(&head) {
+            Some(Known::Whole(found)) if found.kind == "vfat" => {
+                let label = fat_label(area, &head)?;
+                return Ok(Signature::Found(Superblock { label, ..found }));
+            }
             Some(Known::Whole(found)) => return Ok(Signature::Found(found)),
             Some(Known::HalfMade) => return Ok(Signature::Blank),
             None => {}
         }
     }
-    // md metadata 1.0 lies 8 KiB before the end, rounded down to 4 KiB (kernel drivers/md/md.c).
-    if area.size >= 64 << 10 {
-        let offset = (area.size / 512 - 16) / 8 * 8 * 512;
-        if u32_at(&area.read(offset, 4)?, 0) == MD_MAGIC {
-            return Ok(Signature::Found(plain("linux_raid_member")));
+    if let Some((_, _, kind)) = MAGICS
+        .iter()
+        .find(|(at, magic, _)| head[*at..].starts_with(magic))
+    {
+        return Ok(Signature::Found(plain(kind)));
+    }
+    if zfs(area)? {
+        return Ok(Signature::Found(plain("zfs_member")));
+    }
+    if area.size >= 128 << 10 {
+        // md metadata 1.0 lies 8 KiB before the end, rounded down to 4 KiB; 0.90 in the last whole 64 KiB
+        // but one (kernel drivers/md/md.c). The metadata of firmware RAID lies in the last sectors.
+        let sectors = area.size / 512;
+        let ends = [
+            (
+                (sectors - 16) / 8 * 4096,
+                MD_MAGIC.to_le_bytes(),
+                "linux_raid_member",
+            ),
+            (
+                (sectors / 128 - 1) * 65536,
+                MD_MAGIC.to_le_bytes(),
+                "linux_raid_member",
+            ),
+            ((sectors - 2) * 512, *b"Inte", "isw_raid_member"),
+            (
+                (sectors - 1) * 512,
+                [0xde, 0x11, 0xde, 0x11],
+                "ddf_raid_member",
+            ),
+        ];
+        for (offset, magic, kind) in ends {
+            if area.read(offset, 4)? == magic {
+                return Ok(Signature::Found(plain(kind)));
+            }
         }
     }
     Ok(Signature::Blank)
+}
+
+/// Formats that are never made here and never overwritten unasked: offset, magic, libblkid's name.
+const MAGICS: &[(usize, &[u8], &str)] = &[
+    (3, b"NTFS    ", "ntfs"),
+    (3, b"EXFAT   ", "exfat"),
+    (3, b"ReFS\0", "ReFS"),
+    (3, b"-FVE-FS-", "BitLocker"),
+    (0, b"integrt\0", "DM_integrity"),
+    (0, b"verity\0\0", "DM_verity_hash"),
+    (0, b"dmvdo001", "vdo"),
+    (0, b"bluestore block device", "ceph_bluestore"),
+    (0, b"-rom1fs-", "romfs"),
+    (0, &[0x45, 0x3d, 0xcd, 0x28], "cramfs"),
+    (0, b"sqsh", "squashfs3"),
+    (32, b"NXSB", "apfs"),
+    (516, b"!Stra0tis\x86\xff\x02^\x41rh", "stratis"),
+    (1024, &[0x10, 0x20, 0xf5, 0xf2], "f2fs"),
+    (1024, b"H+\0\x04", "hfsplus"),
+    (1024, b"HX\0\x05", "hfsplus"),
+    (1024, b"OCFSV2", "ocfs2"),
+    (2048, b"OCFSV2", "ocfs2"),
+    (4096, b"OCFSV2", "ocfs2"),
+    (8192, b"OCFSV2", "ocfs2"),
+    (4120, &BCACHE, "bcache"),
+    (4120, &BCACHEFS, "bcachefs"),
+    (32768, b"JFS1", "jfs"),
+    (32769, b"BEA01", "udf"),
+    (65536, &[0x01, 0x16, 0x19, 0x70], "gfs2"),
+    (65588, b"ReIsEr", "reiserfs"),
+    (4086, b"S1SUSPEND", "swsuspend"),
+    (4086, b"S2SUSPEND", "swsuspend"),
+    (4086, b"ULSUSPEND", "swsuspend"),
+    (4086, b"LINHIB0001", "swsuspend"),
+];
+
+const BCACHE: [u8; 16] = [
+    0xc6, 0x85, 0x73, 0xf6, 0x4e, 0x1a, 0x45, 0xca, 0x82, 0x65, 0xf5, 0x7f, 0x48, 0xba, 0x6d, 0x81,
+];
+const BCACHEFS: [u8; 16] = [
+    0xc6, 0x85, 0x73, 0xf6, 0x66, 0xce, 0x90, 0xa9, 0xd9, 0x6a, 0x60, 0xcf, 0x80, 0x3d, 0xf7, 0xef,
+];
+
+/// A vdev label of ZFS: its uberblocks lie in the second half of the first 256 KiB. A few that another
+/// format left over do not make a pool, so that four are asked for, as libblkid does.
+fn zfs<D: Read + Seek>(area: &mut Area<'_, D>) -> io::Result<bool> {
+    const MAGIC: u64 = 0x00ba_b10c;
+    let label = area.read(128 << 10, 128 << 10)?;
+    let uberblocks = label
+        .chunks_exact(1024)
+        .filter(|block| {
+            block.starts_with(&MAGIC.to_le_bytes()) || block.starts_with(&MAGIC.to_be_bytes())
+        })
+        .count();
+    Ok(uberblocks >= 4)
 }
 
 enum Known {
@@ -186,7 +275,13 @@ fn erofs(head: &[u8]) -> Option<Known> {
 }
 
 fn iso9660(head: &[u8]) -> Option<Known> {
-    (&head[32769..32774] == b"CD001").then(|| Known::Whole(plain("iso9660")))
+    (&head[32769..32774] == b"CD001").then(|| {
+        let label = text(&head[32808..32840]).trim_end().to_string();
+        Known::Whole(Superblock {
+            label,
+            ..plain("iso9660")
+        })
+    })
 }
 
 fn lvm(head: &[u8]) -> Option<Known> {
@@ -215,16 +310,41 @@ fn fat(head: &[u8]) -> Option<Known> {
         return None;
     };
     let serial = u32_at(head, at);
-    let label = String::from_utf8_lossy(&head[at + 4..at + 15])
-        .trim_end()
-        .to_string();
-    let label = if label == "NO NAME" {
-        String::new()
-    } else {
-        label
-    };
     let serial = format!("{:04X}-{:04X}", serial >> 16, serial & 0xffff);
-    whole("vfat", label, Some(serial))
+    whole("vfat", String::new(), Some(serial))
+}
+
+/// The label of FAT is an entry of the root directory; its copy in the boot sector may be out of date.
+/// Only the directory's first cluster is read, which is where tools put it.
+fn fat_label<D: Read + Seek>(area: &mut Area<'_, D>, head: &[u8]) -> io::Result<String> {
+    let u16_at = |at: usize| u64::from(u16::from_le_bytes([head[at], head[at + 1]]));
+    let sector = u16_at(11);
+    let (reserved, copies, root_entries) = (u16_at(14), u64::from(head[16]), u16_at(17));
+    let (root, length) = match u16_at(22) {
+        0 => {
+            let cluster = u64::from(u32_at(head, 44)).saturating_sub(2);
+            let per_cluster = u64::from(head[13]);
+            let first = reserved + copies * u64::from(u32_at(head, 36));
+            (first + cluster * per_cluster, per_cluster * sector)
+        }
+        fat_sectors => (reserved + copies * fat_sectors, root_entries * 32),
+    };
+    // 64 KiB is the largest cluster, and more than any root directory of FAT16.
+    let length = usize::try_from(length).unwrap_or(0).min(64 << 10);
+    let directory = area.read(root.saturating_mul(sector), length)?;
+    for entry in directory.chunks_exact(32) {
+        // The first entry that was never used ends the directory; 0xe5 marks a deleted one; a part of a
+        // long name has the label's bit as well (0x0f).
+        match (entry[0], entry[11]) {
+            (0, _) => break,
+            (0xe5, _) => {}
+            (_, kind) if kind & 0x18 == 0x08 && kind != 0x0f => {
+                return Ok(String::from_utf8_lossy(&entry[..11]).trim_end().into());
+            }
+            _ => {}
+        }
+    }
+    Ok(String::new())
 }
 
 /// Whether the first sector holds an MBR with partitions of its own (not a protective one).
@@ -305,8 +425,60 @@ mod tests {
             16 << 20,
             &["mkfs.fat", "-n", "ESP", "-i", "12AB34CD"],
         );
+        agrees_with_blkid("vfat", 64 << 20, &["mkfs.fat", "-F", "32", "-n", "BIG ONE"]);
         agrees_with_blkid("vfat", 64 << 20, &["mkfs.fat", "-F", "32"]);
         agrees_with_blkid("swap", 16 << 20, &["mkswap", "-L", "sw"]);
+    }
+
+    #[test]
+    fn what_is_never_made_here_is_recognized_nevertheless() {
+        for (at, magic, kind) in MAGICS {
+            let mut bytes = vec![0; 1 << 20];
+            bytes[*at..*at + magic.len()].copy_from_slice(magic);
+            let Signature::Found(found) = probe_bytes(bytes) else {
+                panic!("{kind}")
+            };
+            assert_eq!(found.kind, *kind);
+        }
+        let mut pool = vec![0; 1 << 20];
+        for slot in 0..3 {
+            let at = (128 + slot) << 10;
+            pool[at..at + 4].copy_from_slice(&[0x0c, 0xb1, 0xba, 0]);
+        }
+        assert_eq!(probe_bytes(pool.clone()), Signature::Blank);
+        pool[200 << 10..][..4].copy_from_slice(&[0x0c, 0xb1, 0xba, 0]);
+        assert_eq!(probe_bytes(pool), Signature::Found(plain("zfs_member")));
+        // md 0.90 of a member whose size is no multiple of 64 KiB.
+        let mut member = vec![0; (1 << 20) + 5 * 512];
+        member[(15 << 16)..][..4].copy_from_slice(&MD_MAGIC.to_le_bytes());
+        assert_eq!(
+            probe_bytes(member),
+            Signature::Found(plain("linux_raid_member"))
+        );
+    }
+
+    proptest::proptest! {
+        /// Superblocks that lie about places and lengths are read without a panic.
+        #[test]
+        fn hostile_fat_never_panics(patch in proptest::collection::vec((0usize..90, proptest::num::u8::ANY), 0..20)) {
+            let mut bytes = vec![0; 4096];
+            bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+            for (at, byte) in patch {
+                bytes[at] = byte;
+            }
+            bytes[54..57].copy_from_slice(b"FAT");
+            probe_bytes(bytes);
+        }
+    }
+
+    fn probe_bytes(bytes: Vec<u8>) -> Signature {
+        let size = bytes.len() as u64;
+        probe(&mut Area {
+            device: &mut io::Cursor::new(bytes),
+            start: 0,
+            size,
+        })
+        .unwrap()
     }
 
     #[test]

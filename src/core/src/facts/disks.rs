@@ -147,7 +147,12 @@ impl Disks {
             }
             "label" => self.filesystem(|found| found.label == unescape(name)),
             "uuid" => self.filesystem(|found| found.uuid.as_deref() == Some(name)),
-            _ => None,
+            // by-id, by-path: udev names a partition after its disk's link.
+            _ => {
+                let (disk, number) = path.rsplit_once("-part")?;
+                let node = partition_node(&self.resolve(disk)?, number.parse().ok()?);
+                self.blocks.contains_key(&node).then_some(node)
+            }
         }
     }
 
@@ -204,7 +209,8 @@ impl Block {
 }
 
 impl Table {
-    fn agrees_with(&self, predicted: &Table) -> bool {
+    /// Whether the table is what was predicted, with random GUIDs agreeing with any.
+    pub fn agrees_with(&self, predicted: &Table) -> bool {
         let guids =
             |seen: &Option<Guid>, expected: &Option<Guid>| expected.is_none() || seen == expected;
         guids(&self.guid, &predicted.guid)

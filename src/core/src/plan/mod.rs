@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod disks;
 pub mod filesystems;
 pub mod mounts;
+mod partitions;
 pub mod placement;
 pub mod ssh_keys;
 pub mod tree;
