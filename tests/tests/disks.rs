@@ -170,9 +170,17 @@ proptest! {
         prop_assume!(labels.len() == partitions.iter().filter(|p| p.label.is_some()).count());
 
         let device = Loop::new(128);
+        // One call: sgdisk waits a second each time it has written.
+        let mut arguments: Vec<String> = Vec::new();
         for (number, size) in &there {
+            arguments.push(format!("--new={number}:0:+{size}M"));
+            arguments.push(format!("--change-name={number}:old{number}"));
             // Attributes as a distribution's own boot loader sets them.
-            run("sgdisk", &[&format!("--new={number}:0:+{size}M"), &format!("--change-name={number}:old{number}"), &format!("--attributes={number}:set:48"), &device.node]);
+            arguments.push(format!("--attributes={number}:set:48"));
+        }
+        if !there.is_empty() {
+            arguments.push(device.node.clone());
+            run("sgdisk", &arguments.iter().map(String::as_str).collect::<Vec<_>>());
         }
         let path = device.path();
         let config = [Disk { wipe_table, ..disk(path.clone(), partitions.clone()) }];
