@@ -117,3 +117,17 @@ impl FirstBoot {
         last.unwrap()
     }
 }
+
+/// So many random cases, the same ones in every run: a test that fails now and then blames the wrong change.
+/// `PROPTEST_RNG_SEED` makes it other ones.
+pub fn cases(cases: u32) -> proptest::test_runner::Config {
+    let seed = std::env::var("PROPTEST_RNG_SEED").ok();
+    proptest::test_runner::Config {
+        cases,
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(
+            seed.and_then(|seed| seed.parse().ok()).unwrap_or(2026),
+        ),
+        ..proptest::test_runner::Config::default()
+    }
+}

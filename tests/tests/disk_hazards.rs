@@ -14,7 +14,7 @@ use pilotlight_core::model::{Disk, Filesystem, Format, Guid, Partition, SysPath}
 use pilotlight_core::op::Op;
 use pilotlight_core::plan::{self, Plan, Planned};
 use pilotlight_sys::{DeviceMap, disks};
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
+use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 
 /// Runs a tool that has to succeed; answers what it said.
 fn tool(line: &[&str]) -> String {
@@ -212,7 +212,7 @@ fn asked() -> impl Strategy<Value = Vec<Partition>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(pilotlight_tests::cases(8))]
 
     #[test]
     fn plans_come_true_with_large_sectors(there in there(), asked in asked()) {

@@ -152,7 +152,7 @@ fn some_partition() -> impl Strategy<Value = Partition> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(pilotlight_tests::cases(32))]
 
     #[test]
     fn untouched_partitions_stay_predictions_come_true_and_nothing_is_left_to_do(

@@ -358,7 +358,7 @@ fn seed(root: &Path, kind: u8, path: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(pilotlight_tests::cases(400))]
 
     /// The two oracles: what is observed afterwards is what was predicted, and there is nothing left to do.
     #[test]

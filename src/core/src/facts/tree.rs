@@ -115,11 +115,13 @@ impl Tree {
         self.differences(predicted).is_empty()
     }
 
-    /// Paths at which the observed tree is not the predicted one.
+    /// Paths at which the observed tree is not the predicted one. Paths that were looked at before, and no
+    /// more afterwards because no link leads to them now, do not count.
     pub fn differences(&self, predicted: &Tree) -> Vec<SysPath> {
         predicted
             .entries
             .iter()
+            .filter(|(path, _)| self.entries.contains_key(path))
             .filter(|(path, expected)| !agrees(self.node(path), expected))
             .map(|(path, _)| path.clone())
             .chain(self.inode_differences(predicted))
@@ -128,11 +130,14 @@ impl Tree {
 
     /// Hard links: the same paths share an inode.
     fn inode_differences(&self, predicted: &Tree) -> Vec<SysPath> {
+        let common = |path: &SysPath| {
+            self.entries.contains_key(path) && predicted.entries.contains_key(path)
+        };
         let first = |tree: &Tree, of: &SysPath| match tree.node(of) {
             Node::File { inode, .. } => tree
                 .entries
                 .iter()
-                .filter(|(path, _)| predicted.entries.contains_key(*path))
+                .filter(|(path, _)| common(path))
                 .find(|(_, node)| matches!(node, Node::File { inode: other, .. } if other == inode))
                 .map(|(path, _)| path.clone()),
             _ => None,
@@ -140,7 +145,7 @@ impl Tree {
         predicted
             .entries
             .keys()
-            .filter(|path| first(self, path) != first(predicted, path))
+            .filter(|path| common(path) && first(self, path) != first(predicted, path))
             .cloned()
             .collect()
     }

@@ -145,10 +145,29 @@ impl Work {
         }
     }
 
+    /// A directory that is replaced may not hold what another entry has just put there.
+    fn holds_others(&self, want: &Want, real: &SysPath) -> Result<(), Diagnostic> {
+        let replaced =
+            want.overwrite && matches!(self.facts.tree.node(real), Node::Directory { .. });
+        let mut others = self.seen.iter();
+        match others.find(|(path, _)| replaced && *path != real && path.is_below(real)) {
+            Some((_, (other, at))) => Err(Diagnostic::error(
+                want.at,
+                format!(
+                    "{} would remove {other}, which the config asks for too",
+                    want.path
+                ),
+            )
+            .other(*at, "stated at")),
+            None => Ok(()),
+        }
+    }
+
     fn want(&mut self, want: &Want) -> Result<(), Diagnostic> {
         let real = self.real(&want.path);
         self.collision(want, &real)?;
         self.leads_elsewhere(want, &real)?;
+        self.holds_others(want, &real)?;
         self.parents(&real, want)?;
         match &want.kind {
             Kind::Directory { mode } => self.directory(want, &real, *mode),
@@ -411,6 +430,10 @@ impl Work {
                 ));
             }
             (Node::File { inode: a, .. }, Node::File { inode: b, .. }) if a == b => return Ok(()),
+            // A link to a link: the same words lead to the same place, whichever inode holds them.
+            (Node::Symlink { target: a, .. }, Node::Symlink { target: b, .. }) if a == b => {
+                return Ok(());
+            }
             (Node::Absent, _) => {}
             (other, _) if !want.overwrite => return Err(Self::exists(want, "a hard link", other)),
             (directory @ Node::Directory { .. }, _) => self.remove(want, real, directory),
