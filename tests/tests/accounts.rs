@@ -575,10 +575,8 @@ fn observations_are_predictions_over_sequences_of_configs() {
     let done = Cell::new(0);
     let refused = Cell::new(0);
     let mut runner = TestRunner::new(Config {
-        cases: std::env::var("PROPTEST_CASES").map_or(16, |cases| cases.parse().unwrap()),
         max_shrink_iters: 64,
-        failure_persistence: None,
-        ..Config::default()
+        ..pilotlight_tests::cases(16)
     });
     let sequences = (any_root(), prop::collection::vec(any_config(), 1..=5));
     let run = runner.run(&sequences, |(has, configs)| {
