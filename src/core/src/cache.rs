@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use crate::diag::{Diagnostic, Place, Report, Sources};
 use crate::json::{self, Node, Value};
-use crate::spec::v3::{Config, NEWEST_MINOR};
+use crate::spec::v3::{Config, DIALECT, NEWEST_MINOR};
 use crate::spec::{Decoder, Encoded, Wire as _};
 
 /// Longest source line that is kept to be shown.
@@ -53,6 +53,7 @@ pub fn decode(
     let decoded = Config::decode(
         &tree,
         &mut Decoder {
+            dialect: &DIALECT,
             minor: NEWEST_MINOR,
             report: &mut report,
         },
@@ -128,6 +129,7 @@ mod tests {
         let config = Config::decode(
             &node,
             &mut Decoder {
+                dialect: &DIALECT,
                 minor: 6,
                 report: &mut report,
             },

@@ -28,6 +28,10 @@ pub enum Value {
     Number(String),
     /// A string, unescaped.
     String(String),
+    /// A scalar of YAML without quotes: its field decides whether it is a string, number or boolean.
+    Plain(String),
+    /// Bytes, which only YAML can write (`!!binary`).
+    Binary(Vec<u8>),
     /// An array.
     Array(Vec<Node>),
     /// An object with its members in order, duplicates included.
@@ -53,6 +57,10 @@ impl Value {
             Value::Bool(_) => "a boolean",
             Value::Number(_) => "a number",
             Value::String(_) => "a string",
+            Value::Plain(text) if matches!(text.as_str(), "true" | "false") => "a boolean",
+            Value::Plain(text) if text.parse::<f64>().is_ok() => "a number",
+            Value::Plain(_) => "a string",
+            Value::Binary(_) => "binary data",
             Value::Array(_) => "an array",
             Value::Object(_) => "an object",
         }

@@ -3,8 +3,8 @@
 //! Nothing in this crate performs I/O or knows an operating-system crate. The way through it:
 //!
 //! ```text
-//! bytes → json → spec::v3 (wire types) → merge → model (parsed types) ─┐
-//! the observed machine ────────────────────────────────────────→ facts ┴→ plan → op
+//! bytes → json or yaml → spec (wire types) → translate → spec::v3 → merge → model (parsed types) ─┐
+//! the observed machine ──────────────────────────────────────────────────────────────────→ facts ┴→ plan → op
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
@@ -19,6 +19,8 @@ pub mod model;
 pub mod op;
 pub mod plan;
 pub mod spec;
+pub mod translate;
 pub mod validate;
+pub mod yaml;
 
 pub use validate::needs_network;

@@ -51,6 +51,7 @@ mod tests {
 
     use super::*;
     use crate::diag::{Report, SourceId};
+    use crate::spec::v3::DIALECT;
     use crate::spec::{Decoder, Encoded};
 
     fn config(json: &Value) -> Config {
@@ -59,6 +60,7 @@ mod tests {
         let decoded = Config::decode(
             &node,
             &mut Decoder {
+                dialect: &DIALECT,
                 minor: 6,
                 report: &mut report,
             },

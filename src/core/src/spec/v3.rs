@@ -4,7 +4,7 @@
 //! all of them, and translating to the newest version is the identity, but for the special mode bits
 //! that [`crate::config`] strips before 3.6.0. Source: the published schemas of each version.
 
-use super::wire::{At, Concat, wire};
+use super::wire::{At, Concat, Dialect, wire};
 
 type Text = Option<At<String>>;
 type Flag = Option<At<bool>>;
@@ -12,6 +12,13 @@ type Int = Option<At<i64>>;
 
 /// The newest stable minor version.
 pub const NEWEST_MINOR: u8 = 6;
+
+/// How the versions of this specification are called.
+pub const DIALECT: Dialect = Dialect {
+    version: |minor| format!("version 3.{minor}.0"),
+    ask: |minor| format!("set ignition.version to \"3.{minor}.0\""),
+    any_case: true,
+};
 
 fn text(value: &Text) -> Option<String> {
     value.as_ref().map(|at| at.value.clone())

@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::diag::{Report, Span, nearest};
 use crate::json::{Member, Node, Value};
+use crate::yaml;
 
 /// A scalar and the place where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +22,23 @@ impl<T> At<T> {
     }
 }
 
+/// How a config language speaks of its versions, for messages.
+#[derive(Debug)]
+pub struct Dialect {
+    /// The language at a minor version: "version 3.4.0".
+    pub version: fn(u8) -> String,
+    /// How to ask for a minor version: "set ignition.version to \"3.4.0\"".
+    pub ask: fn(u8) -> String,
+    /// Whether keys in another case than the specification's are taken, as Go's JSON decoder does.
+    pub any_case: bool,
+}
+
 /// What decoding needs to know and reports to.
 #[derive(Debug)]
 pub struct Decoder<'a> {
-    /// Minor version of the spec that the text claims to be.
+    /// The language.
+    pub dialect: &'static Dialect,
+    /// Minor version of the spec that the text claims to be, as the declaration counts them.
     pub minor: u8,
     /// Findings.
     pub report: &'a mut Report,
@@ -71,7 +85,8 @@ impl Scalar for String {
     const NAME: &'static str = "a string";
     fn read(value: &Value) -> Option<Self> {
         match value {
-            Value::String(text) => Some(text.clone()),
+            Value::String(text) | Value::Plain(text) => Some(text.clone()),
+            Value::Binary(bytes) => String::from_utf8(bytes.clone()).ok(),
             _ => None,
         }
     }
@@ -88,6 +103,7 @@ impl Scalar for bool {
     fn read(value: &Value) -> Option<Self> {
         match value {
             Value::Bool(b) => Some(*b),
+            Value::Plain(text) => yaml::boolean(text),
             _ => None,
         }
     }
@@ -104,6 +120,7 @@ impl Scalar for i64 {
     fn read(value: &Value) -> Option<Self> {
         match value {
             Value::Number(text) => text.parse().ok(),
+            Value::Plain(text) => yaml::integer(text),
             _ => None,
         }
     }
@@ -298,6 +315,7 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
         fields
             .iter()
             .position(|field| field.json.eq_ignore_ascii_case(&member.key))
+            .filter(|_| cx.dialect.any_case)
     });
     let Some(at) = at else {
         let known: Vec<&str> = fields
@@ -323,14 +341,12 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
             crate::diag::Diagnostic::warning(
                 member.key_span,
                 format!(
-                    "key {:?} is not part of version 3.{}.0: it has no effect",
-                    fields[at].json, cx.minor
+                    "key {:?} is not part of {}: it has no effect",
+                    fields[at].json,
+                    (cx.dialect.version)(cx.minor)
                 ),
             )
-            .help(format!(
-                "set ignition.version to \"3.{}.0\"",
-                fields[at].since
-            )),
+            .help((cx.dialect.ask)(fields[at].since)),
         );
         return None;
     }

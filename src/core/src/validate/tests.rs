@@ -347,7 +347,7 @@ fn units() {
 fn versions() {
     for (text, at, words) in [
         ("{}", "1:1", "no \"ignition\" section"),
-        ("[]", "1:1", "a config is an object"),
+        ("[]", "1:1", "a config is a mapping"),
         ("{\"ignition\": {}}", "1:2", "does not say its version"),
         (
             "{\"ignition\": {\"version\": 3}}",
@@ -372,7 +372,7 @@ fn versions() {
         ("{\"ignitionVersion\": 1}", "1:2", "specification 1"),
         ("#cloud-config\nx: y", "1:1", "cloud-config"),
         ("#!/bin/sh\n", "1:1", "a script"),
-        ("variant: fcos\n", "1:1", "Butane YAML"),
+        ("variant: fcos\n", "1:1", "Butane"),
     ] {
         let mut sources = Sources::default();
         let parsed = config::read(&mut sources, "c", text.as_bytes());

@@ -1,10 +1,18 @@
 //! The front door: bytes → a config of the newest version, checked at the version it claims to be.
 
-use crate::diag::{Diagnostic, Report, Sources, Span};
-use crate::json::{self, Member, Node, Value};
-use crate::spec::v3::{Config, NEWEST_MINOR};
+mod language;
+
+use std::borrow::Cow;
+
+pub use language::Language;
+use language::{Start, member};
+
+use crate::diag::{Diagnostic, Report, SourceId, Sources, Span};
+use crate::json::{self, Node, Value};
+use crate::spec::v3::{Config, DIALECT, NEWEST_MINOR};
 use crate::spec::{Decoder, Wire as _};
-use crate::validate;
+use crate::translate::LocalFiles;
+use crate::{validate, yaml};
 
 /// Largest config that is read, in bytes. Configs carry whole files in `data:` URLs, but not images.
 pub const MAX_CONFIG: usize = 64 << 20;
@@ -16,21 +24,39 @@ pub struct Parsed {
     pub config: Option<Config>,
     /// Findings.
     pub report: Report,
+    /// The language that it was written in, as far as that was recognized.
+    pub language: Option<Language>,
+}
+
+/// How a config is read.
+#[derive(Default, Clone, Copy)]
+pub struct Reading<'a> {
+    /// The language; `None` recognizes it from the content.
+    pub language: Option<Language>,
+    /// Where `local:` files come from.
+    pub files: Option<&'a dyn LocalFiles>,
 }
 
 /// Reads a config and adds its text to the sources. Empty input is no config and no error.
 pub fn read(sources: &mut Sources, name: &str, bytes: &[u8]) -> Parsed {
+    read_as(sources, name, bytes, Reading::default())
+}
+
+/// The same with the language and the local files given.
+pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading<'_>) -> Parsed {
     let mut parsed = Parsed::default();
     let text = match text(bytes) {
         Ok(text) => text,
         Err(message) => {
-            let start = sources.add(name, "");
-            let span = Span {
-                source: start,
-                start: 0,
-                end: 0,
-            };
-            parsed.report.error(span, message);
+            let source = sources.add(name, "");
+            parsed.report.error(
+                Span {
+                    source,
+                    start: 0,
+                    end: 0,
+                },
+                message,
+            );
             return parsed;
         }
     };
@@ -38,48 +64,103 @@ pub fn read(sources: &mut Sources, name: &str, bytes: &[u8]) -> Parsed {
         return parsed;
     }
     let source = sources.add(name, text);
-    let whole = |len: usize| Span {
-        source,
-        start: 0,
-        end: u32::try_from(len).unwrap_or(u32::MAX),
-    };
-    if let Some(language) = other_language(text) {
-        let first_line = text.lines().next().unwrap_or_default().len();
-        parsed.report.push(
-            Diagnostic::error(
-                whole(first_line),
-                format!("this is {language}, not an Ignition config"),
-            )
-            .help("this version reads Ignition configs 3.0.0 to 3.6.0; Butane YAML is turned into them by butane"),
-        );
-        return parsed;
+    let read = understand(source, text, reading, &mut parsed);
+    match read {
+        Ok(Some(config)) => {
+            validate::lower(&config, validate::Stage::Single, &mut parsed.report);
+            if !parsed.report.has_errors() {
+                parsed.config = Some(config);
+            }
+        }
+        Ok(None) => {}
+        Err(diagnostic) => parsed.report.push(diagnostic),
     }
-    let tree = match json::parse(source, text) {
-        Ok(tree) => tree,
-        Err(diagnostic) => {
-            parsed.report.push(diagnostic);
-            return parsed;
-        }
+    parsed
+}
+
+/// Recognizes the language, makes the tree and translates it; `None` where the report says why not.
+fn understand(
+    source: SourceId,
+    text: &str,
+    reading: Reading<'_>,
+    parsed: &mut Parsed,
+) -> Result<Option<Config>, Diagnostic> {
+    let start = match reading.language {
+        Some(Language::Ignition) => Start::Json,
+        Some(language) => Start::Certain(language),
+        None => language::start(text),
     };
-    let minor = match version(&tree) {
-        Ok(minor) => minor,
-        Err(diagnostic) => {
-            parsed.report.push(diagnostic);
-            return parsed;
+    let (language, tree) = match start {
+        Start::Json => {
+            let tree = json::parse(source, uncommented(text).as_ref())?;
+            let butane = language::member(&tree, "variant").is_some();
+            let language = if butane {
+                Language::Butane
+            } else {
+                Language::Ignition
+            };
+            (language, tree)
         }
+        Start::Certain(Language::Script) => {
+            parsed.language = Some(Language::Script);
+            return Err(not_read(source, text, "a script"));
+        }
+        Start::Certain(language) => (language, yaml::parse(source, text)?),
+        Start::Yaml => {
+            let tree = yaml::parse(source, text)?;
+            (language::of_yaml(&tree)?, tree)
+        }
+        Start::Foreign(what) => return Err(not_read(source, text, what)),
     };
-    let report = &mut parsed.report;
-    let Some(mut config) = Config::decode(&tree, &mut Decoder { minor, report }) else {
-        return parsed;
+    parsed.language = Some(language);
+    match language {
+        Language::Ignition => ignition(&tree, &mut parsed.report),
+        Language::Butane => Err(not_read(source, text, "Butane")),
+        Language::ContainerLinux => Err(not_read(source, text, "a Container Linux Config")),
+        Language::CloudConfig => Err(not_read(source, text, "cloud-config")),
+        Language::Script => Err(not_read(source, text, "a script")),
+    }
+}
+
+/// An Ignition config of any version.
+fn ignition(tree: &Node, report: &mut Report) -> Result<Option<Config>, Diagnostic> {
+    let minor = version(tree)?;
+    let mut decoder = Decoder {
+        dialect: &DIALECT,
+        minor,
+        report,
+    };
+    let Some(mut config) = Config::decode(tree, &mut decoder) else {
+        return Ok(None);
     };
     if minor < 6 {
         strip_special_bits(&mut config, report);
     }
-    validate::lower(&config, validate::Stage::Single, report);
-    if !report.has_errors() {
-        parsed.config = Some(config);
+    Ok(Some(config))
+}
+
+/// Blanks the line `#cloud-config` that some providers put before every user data, so that places
+/// stay what they are.
+fn uncommented(text: &str) -> Cow<'_, str> {
+    match text.find('{') {
+        Some(brace) if text.get(..brace).is_some_and(|head| head.contains('#')) => {
+            let mut blank: String = " ".repeat(brace);
+            blank.push_str(text.get(brace..).unwrap_or_default());
+            Cow::Owned(blank)
+        }
+        _ => Cow::Borrowed(text),
     }
-    parsed
+}
+
+fn not_read(source: SourceId, text: &str, what: &str) -> Diagnostic {
+    let first_line = text.lines().next().unwrap_or_default().len();
+    let span = Span {
+        source,
+        start: 0,
+        end: u32::try_from(first_line).unwrap_or(u32::MAX),
+    };
+    Diagnostic::error(span, format!("this is {what}, which is not read here"))
+        .help("configs are Ignition (JSON), Butane (YAML with variant: and version:) or cloud-config (YAML that begins with #cloud-config)")
 }
 
 fn text(bytes: &[u8]) -> Result<&str, String> {
@@ -100,38 +181,6 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
             error.valid_up_to() + 1
         )
     })
-}
-
-/// Recognizes what clouds hand out besides Ignition configs.
-fn other_language(text: &str) -> Option<&'static str> {
-    let start = text.trim_start_matches('\u{feff}').trim_start();
-    let head = start.lines().next().unwrap_or_default();
-    if head.starts_with("#cloud-config") {
-        Some("cloud-config")
-    } else if head.starts_with("#!") {
-        Some("a script")
-    } else if head.to_ascii_lowercase().starts_with("content-type:")
-        || head.starts_with("MIME-Version:")
-    {
-        Some("a MIME message")
-    } else if start.starts_with("variant:")
-        || start.contains("\nvariant:") && !start.starts_with('{')
-    {
-        Some("Butane YAML")
-    } else {
-        None
-    }
-}
-
-fn member<'n>(node: &'n Node, key: &str) -> Option<&'n Member> {
-    match &node.value {
-        // Of duplicates the last counts, as it does in the decoder.
-        Value::Object(members) => members
-            .iter()
-            .rev()
-            .find(|m| m.key.eq_ignore_ascii_case(key)),
-        _ => None,
-    }
 }
 
 /// The minor version that the config claims, of major version 3.

@@ -1,0 +1,183 @@
+//! Which language a config is written in.
+
+use crate::diag::{Diagnostic, Span, nearest};
+use crate::json::{Member, Node, Value};
+
+/// A config language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Ignition 2.x or 3.x: JSON that says its version.
+    Ignition,
+    /// Butane: YAML that says its variant and version.
+    Butane,
+    /// Container Linux Config: YAML from before Butane, without a version.
+    ContainerLinux,
+    /// cloud-config: YAML that begins with the line `#cloud-config`.
+    CloudConfig,
+    /// A script that runs once, on the first boot.
+    Script,
+}
+
+impl Language {
+    /// All languages.
+    pub const ALL: [Language; 5] = [
+        Language::Ignition,
+        Language::Butane,
+        Language::ContainerLinux,
+        Language::CloudConfig,
+        Language::Script,
+    ];
+
+    /// The name by which a flag asks for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Language::Ignition => "ignition",
+            Language::Butane => "butane",
+            Language::ContainerLinux => "container-linux",
+            Language::CloudConfig => "cloud-config",
+            Language::Script => "script",
+        }
+    }
+
+    /// The language of a name.
+    pub fn parse(name: &str) -> Option<Language> {
+        Self::ALL
+            .into_iter()
+            .find(|language| language.name() == name)
+    }
+}
+
+/// What the first characters say.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Text that is JSON or nothing.
+    Json,
+    /// Text that may be YAML; its keys tell which.
+    Yaml,
+    /// The language is certain.
+    Certain(Language),
+    /// Something that clouds also take as user data, and nothing here reads.
+    Foreign(&'static str),
+}
+
+/// Looks at the first characters, without the byte order mark.
+pub(super) fn start(text: &str) -> Start {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let head = text.lines().next().unwrap_or_default().trim_end();
+    match head {
+        "#cloud-config" => {
+            // Some providers put this line before every user data, Ignition's included.
+            let rest = text.get(head.len()..).unwrap_or_default();
+            if rest.trim_start().starts_with('{') {
+                return Start::Json;
+            }
+            Start::Certain(Language::CloudConfig)
+        }
+        _ if head.starts_with("#cloud-config ") => Start::Certain(Language::CloudConfig),
+        _ if head.starts_with("#!") => Start::Certain(Language::Script),
+        _ if head.starts_with("#include") => Start::Foreign("a list of files to include"),
+        _ if head.starts_with("#cloud-boothook") => Start::Foreign("a cloud-init boot hook"),
+        _ if head.starts_with("#part-handler") => Start::Foreign("a cloud-init part handler"),
+        _ if head.starts_with("#upstart-job") => Start::Foreign("an Upstart job"),
+        _ if head.starts_with("## template:") => Start::Foreign("a cloud-init template"),
+        _ if text.starts_with('{') => Start::Json,
+        _ => Start::Yaml,
+    }
+}
+
+/// The member of an object under a key, in any case; of duplicates the last, as in the decoder.
+pub(super) fn member<'n>(node: &'n Node, key: &str) -> Option<&'n Member> {
+    match &node.value {
+        Value::Object(members) => members
+            .iter()
+            .rev()
+            .find(|member| member.key.eq_ignore_ascii_case(key)),
+        _ => None,
+    }
+}
+
+/// Keys at the top of a Container Linux Config, but for those of every language.
+const CONTAINER_LINUX: &[&str] = &[
+    "ignition",
+    "passwd",
+    "storage",
+    "systemd",
+    "networkd",
+    "update",
+    "locksmith",
+    "docker",
+    "etcd",
+    "flannel",
+];
+
+/// Keys at the top of a cloud-config that no other language has.
+const CLOUD_CONFIG: &[&str] = &[
+    "users",
+    "ssh_authorized_keys",
+    "write_files",
+    "hostname",
+    "coreos",
+    "runcmd",
+    "bootcmd",
+    "packages",
+    "mounts",
+    "groups",
+    "manage_etc_hosts",
+];
+
+/// Tells the languages that are written in YAML apart by their keys.
+pub(super) fn of_yaml(tree: &Node) -> Result<Language, Diagnostic> {
+    let Value::Object(members) = &tree.value else {
+        return Err(Diagnostic::error(
+            tree.span,
+            format!("a config is a mapping, this is {}", tree.value.kind()),
+        )
+        .help("configs are Ignition (JSON), Butane (YAML with variant: and version:) or cloud-config (YAML that begins with #cloud-config)"));
+    };
+    if member(tree, "variant").is_some() {
+        return Ok(Language::Butane);
+    }
+    if let Some(version) =
+        member(tree, "ignition").and_then(|ignition| member(&ignition.value, "version"))
+    {
+        return Err(Diagnostic::error(
+            version.key_span,
+            "this is an Ignition config in YAML, Ignition configs are JSON",
+        )
+        .help("write it as JSON, or as Butane with variant: flatcar and version: 1.1.0"));
+    }
+    let first = |known: &[&str]| {
+        members
+            .iter()
+            .find(|member| known.contains(&member.key.as_str()))
+    };
+    if let Some(key) = first(CLOUD_CONFIG) {
+        return Err(Diagnostic::error(
+            key.key_span,
+            format!(
+                "{:?} is a key of cloud-config, but the first line is not #cloud-config",
+                key.key
+            ),
+        )
+        .help("begin the file with the line #cloud-config"));
+    }
+    if first(CONTAINER_LINUX).is_some() {
+        return Ok(Language::ContainerLinux);
+    }
+    let all: Vec<&str> = ["variant"]
+        .iter()
+        .chain(CONTAINER_LINUX)
+        .chain(CLOUD_CONFIG)
+        .copied()
+        .collect();
+    let key = members.first();
+    let help = match key.and_then(|key| nearest(&key.key, &all)) {
+        Some(known) => format!("did you mean {known:?}?"),
+        None => {
+            "Butane begins with variant: and version:, cloud-config with the line #cloud-config"
+                .into()
+        }
+    };
+    let span: Span = key.map_or(tree.span, |key| key.key_span);
+    Err(Diagnostic::error(span, "this is no config language that is known here").help(help))
+}

@@ -1,0 +1,67 @@
+//! Every config language → Ignition 3: total functions from trees to wire types.
+//!
+//! What they make keeps the places of the user's own words ([`At::span`]), so that validation and
+//! every later stage speak of the file that the user wrote.
+
+use crate::dataurl;
+use crate::diag::{Report, Span};
+use crate::spec::At;
+use crate::spec::v3;
+
+/// A translation under way.
+pub struct Translation<'a> {
+    /// Findings.
+    pub report: &'a mut Report,
+    /// Where `local:` files come from; `None` where there are none, as on a booting machine.
+    pub files: Option<&'a dyn LocalFiles>,
+}
+
+/// Files beside a config that it takes in (`butane --files-dir`).
+pub trait LocalFiles {
+    /// The contents of a file. The path is relative and stays below the directory; the error says
+    /// what is wrong with it in a few words.
+    fn read(&self, path: &str) -> Result<Vec<u8>, String>;
+    /// Everything below a directory except directories, sorted by path.
+    fn walk(&self, path: &str) -> Result<Vec<LocalEntry>, String>;
+}
+
+/// A file or link below a directory that a config takes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalEntry {
+    /// Path relative to the directory.
+    pub path: String,
+    /// What it is.
+    pub kind: LocalKind,
+}
+
+/// What a local entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalKind {
+    /// A regular file.
+    File {
+        /// Whether its owner may execute it.
+        executable: bool,
+    },
+    /// A symbolic link with its target as it stands.
+    Link {
+        /// The target.
+        target: String,
+    },
+}
+
+/// A value that the translation makes, at the place of the words that ask for it.
+pub fn at<T>(value: T, span: impl Into<Option<Span>>) -> Option<At<T>> {
+    Some(At {
+        value,
+        span: span.into(),
+    })
+}
+
+/// Contents that the config holds itself, as the resource that Ignition takes.
+pub fn inline(contents: &[u8], span: Option<Span>) -> v3::Resource {
+    v3::Resource {
+        at: span,
+        source: at(dataurl::encode(contents), span),
+        ..v3::Resource::default()
+    }
+}

@@ -1,0 +1,572 @@
+//! YAML text → the same spanned tree that [`crate::json`] makes (YAML 1.2, read as Go's yaml.v3 does).
+//!
+//! Plain scalars stay text ([`Value::Plain`]): what `0644`, `yes` or `1.10` means is decided by the
+//! field that they are given to. Aliases and merge keys are expanded within a bound, so that a few
+//! lines cannot become gigabytes.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use saphyr_parser::{Event, Parser as Events, ScalarStyle, StrInput, Tag};
+
+use crate::diag::{Diagnostic, SourceId, Span};
+use crate::json::{MAX_DEPTH, Member, Node, Value};
+
+/// How many values a document may hold once its aliases are expanded.
+const MAX_NODES: usize = 1 << 20;
+/// How many bytes of text aliases may add.
+const MAX_COPIED: usize = 16 << 20;
+
+/// Parses one YAML document. The error names line and column through its span.
+pub fn parse(source: SourceId, text: &str) -> Result<Node, Diagnostic> {
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut builder = Builder {
+        events: Events::new_from_str(body),
+        offsets: Offsets::new(body, text.len() - body.len()),
+        source,
+        anchors: HashMap::new(),
+        nodes: 0,
+        copied: 0,
+    };
+    builder.document()
+}
+
+struct Builder<'a> {
+    events: Events<'a, StrInput<'a>>,
+    offsets: Offsets<'a>,
+    source: SourceId,
+    /// Finished values by the number of their anchor, with their sizes.
+    anchors: HashMap<usize, (Node, Size)>,
+    nodes: usize,
+    copied: usize,
+}
+
+/// What copying a value costs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
+}
+
+type Item<'a> = (Event<'a>, Span);
+
+impl<'a> Builder<'a> {
+    fn next(&mut self) -> Result<Item<'a>, Diagnostic> {
+        match self.events.next_event() {
+            Some(Ok((event, at))) => {
+                let span = Span {
+                    source: self.source,
+                    start: self.offsets.byte(at.start.index()),
+                    end: self.offsets.byte(at.end.index()),
+                };
+                Ok((event, span))
+            }
+            Some(Err(error)) => {
+                let start = self.offsets.byte(error.marker().index());
+                let span = Span {
+                    source: self.source,
+                    start,
+                    end: start.saturating_add(1),
+                };
+                Err(
+                    Diagnostic::error(span, format!("this is not YAML: {}", error.info()))
+                        .help("check the indentation (spaces, no tabs), the colons and the quotes around this place"),
+                )
+            }
+            None => Ok((Event::StreamEnd, self.point(0))),
+        }
+    }
+
+    fn point(&self, start: u32) -> Span {
+        Span {
+            source: self.source,
+            start,
+            end: start.saturating_add(1),
+        }
+    }
+
+    fn document(&mut self) -> Result<Node, Diagnostic> {
+        let mut root = Node {
+            span: self.point(0),
+            value: Value::Null,
+        };
+        loop {
+            match self.next()? {
+                (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
+                (Event::DocumentEnd, _) => break,
+                (Event::StreamEnd, _) => return Ok(root),
+                item => root = self.node(item, 0)?,
+            }
+        }
+        match self.next()? {
+            (Event::StreamEnd, _) => Ok(root),
+            (_, span) => Err(Diagnostic::error(
+                self.point(span.start),
+                "a second YAML document begins here, a config is one",
+            )
+            .help("remove the line --- and what follows it, or merge the two")),
+        }
+    }
+
+    fn node(&mut self, (event, span): Item<'a>, depth: usize) -> Result<Node, Diagnostic> {
+        if depth > MAX_DEPTH {
+            return Err(Diagnostic::error(
+                span,
+                format!("values nest deeper than {MAX_DEPTH} levels"),
+            ));
+        }
+        let before = (self.nodes, self.copied);
+        self.count(1, 0, span)?;
+        let (anchor, node) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let value = scalar(text, style, tag.as_deref(), span)?;
+                // A block scalar ends where the next token begins; its header is what is underlined.
+                (anchor, Node { span, value })
+            }
+            Event::SequenceStart(anchor, tag) => {
+                collection_tag(tag.as_deref(), span)?;
+                (anchor, self.sequence(span, depth)?)
+            }
+            Event::MappingStart(anchor, tag) => {
+                collection_tag(tag.as_deref(), span)?;
+                (anchor, self.mapping(span, depth)?)
+            }
+            Event::Alias(anchor) => return self.alias(anchor, span),
+            _ => return Err(Diagnostic::error(span, "a value is missing here")),
+        };
+        if anchor > 0 {
+            let size = Size {
+                nodes: self.nodes - before.0,
+                bytes: text_bytes(&node),
+            };
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        Ok(node)
+    }
+
+    /// Counts what is about to be added, and stops before it becomes too much.
+    fn count(&mut self, nodes: usize, bytes: usize, span: Span) -> Result<(), Diagnostic> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        self.copied = self.copied.saturating_add(bytes);
+        if self.nodes > MAX_NODES || self.copied > MAX_COPIED {
+            return Err(Diagnostic::error(
+                span,
+                format!(
+                    "with its aliases expanded the document holds more than {MAX_NODES} values or {} MiB",
+                    MAX_COPIED >> 20
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Diagnostic> {
+        // An alias within the value that its anchor names is not finished yet: a cycle.
+        let Some((node, size)) = self.anchors.get(&anchor) else {
+            return Err(Diagnostic::error(
+                span,
+                "this alias refers to a value that contains it",
+            ));
+        };
+        let (node, size) = (node.clone(), *size);
+        self.count(size.nodes, size.bytes, span)?;
+        Ok(node)
+    }
+
+    fn sequence(&mut self, start: Span, depth: usize) -> Result<Node, Diagnostic> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, end) => {
+                    return Ok(Node {
+                        span: join(start, end),
+                        value: Value::Array(items),
+                    });
+                }
+                item => items.push(self.node(item, depth + 1)?),
+            }
+        }
+    }
+
+    fn mapping(&mut self, start: Span, depth: usize) -> Result<Node, Diagnostic> {
+        let mut members: Vec<Member> = Vec::new();
+        let mut merged: Vec<Member> = Vec::new();
+        let mut seen: HashMap<String, Span> = HashMap::new();
+        loop {
+            let item = match self.next()? {
+                (Event::MappingEnd, end) => {
+                    merged.retain(|member| !seen.contains_key(&member.key));
+                    members.extend(merged);
+                    return Ok(Node {
+                        span: join(start, end),
+                        value: Value::Object(members),
+                    });
+                }
+                item => item,
+            };
+            let is_merge =
+                matches!(&item.0, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
+            let key_node = self.node(item, depth + 1)?;
+            let key_span = key_node.span;
+            let key = match key_node.value {
+                Value::String(key) | Value::Plain(key) => key,
+                Value::Null => "null".into(),
+                other => {
+                    return Err(Diagnostic::error(
+                        key_span,
+                        format!("a key is a string, this is {}", other.kind()),
+                    ));
+                }
+            };
+            let next = self.next()?;
+            let value = self.node(next, depth + 1)?;
+            if is_merge {
+                self.merge_key(value, &mut merged)?;
+                continue;
+            }
+            if let Some(first) = seen.insert(key.clone(), key_span) {
+                return Err(Diagnostic::error(
+                    key_span,
+                    format!("key {key:?} stands here a second time"),
+                )
+                .other(Some(first), "first stated at")
+                .help("keep one of the two"));
+            }
+            members.push(Member {
+                key,
+                key_span,
+                value,
+            });
+        }
+    }
+
+    /// `<<: *base` takes over the members that are not stated; of several the first counts.
+    fn merge_key(&mut self, value: Node, merged: &mut Vec<Member>) -> Result<(), Diagnostic> {
+        let sources = match value.value {
+            Value::Array(items) => items,
+            _ => vec![value],
+        };
+        let mut seen: std::collections::HashSet<String> =
+            merged.iter().map(|member| member.key.clone()).collect();
+        for source in sources {
+            let Value::Object(members) = source.value else {
+                return Err(Diagnostic::error(
+                    source.span,
+                    "a merge key << takes a mapping or a list of mappings",
+                ));
+            };
+            for member in members {
+                if seen.insert(member.key.clone()) {
+                    merged.push(member);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn join(start: Span, end: Span) -> Span {
+    Span {
+        end: end.end.max(start.end),
+        ..start
+    }
+}
+
+fn text_bytes(node: &Node) -> usize {
+    match &node.value {
+        Value::Null | Value::Bool(_) => 0,
+        Value::Number(text) | Value::String(text) | Value::Plain(text) => text.len(),
+        Value::Binary(bytes) => bytes.len(),
+        Value::Array(items) => items.iter().map(text_bytes).sum(),
+        Value::Object(members) => members
+            .iter()
+            .map(|member| member.key.len() + text_bytes(&member.value))
+            .sum(),
+    }
+}
+
+const CORE: &str = "tag:yaml.org,2002:";
+
+fn scalar(
+    text: Cow<'_, str>,
+    style: ScalarStyle,
+    tag: Option<&Tag>,
+    span: Span,
+) -> Result<Value, Diagnostic> {
+    let suffix = match tag {
+        None => None,
+        Some(tag) if tag.handle == CORE => Some(tag.suffix.as_str()),
+        Some(tag) if tag.handle == "!" && tag.suffix.is_empty() => Some("str"),
+        Some(tag) => return Err(unknown_tag(tag, span)),
+    };
+    Ok(match suffix {
+        Some("str") => Value::String(text.into_owned()),
+        Some("binary") => {
+            let packed: String = text.split_whitespace().collect();
+            match base64::engine::general_purpose::STANDARD.decode(packed) {
+                Ok(bytes) => Value::Binary(bytes),
+                Err(_) => {
+                    return Err(Diagnostic::error(span, "this !!binary value is not base64"));
+                }
+            }
+        }
+        Some("null") => Value::Null,
+        Some("int" | "bool" | "float") => Value::Plain(text.into_owned()),
+        Some(_) => {
+            return Err(tag.map_or_else(
+                || Diagnostic::error(span, "unknown tag"),
+                |tag| unknown_tag(tag, span),
+            ));
+        }
+        None if style == ScalarStyle::Plain => match text.as_ref() {
+            "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+            _ => Value::Plain(text.into_owned()),
+        },
+        None => Value::String(text.into_owned()),
+    })
+}
+
+fn collection_tag(tag: Option<&Tag>, span: Span) -> Result<(), Diagnostic> {
+    match tag {
+        Some(tag) if tag.handle != CORE || !matches!(tag.suffix.as_str(), "map" | "seq") => {
+            Err(unknown_tag(tag, span))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unknown_tag(tag: &Tag, span: Span) -> Diagnostic {
+    Diagnostic::error(span, format!("the YAML tag {tag} has no meaning here"))
+        .help("remove the word that begins with an exclamation mark")
+}
+
+/// The value of an integer as yaml.v3 reads it: decimal, `0x`, `0o`, `0b`, and octal by a leading 0.
+pub fn integer(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix(['-', '+']) {
+        Some(rest) => (text.starts_with('-'), rest),
+        None => (false, text),
+    };
+    let digits = digits.replace('_', "");
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let (radix, digits) = match digits.get(..2) {
+        Some("0x") => (16, digits.get(2..)?),
+        Some("0o") => (8, digits.get(2..)?),
+        Some("0b") => (2, digits.get(2..)?),
+        Some(other) if other.starts_with('0') => (8, digits.get(1..)?),
+        _ => (10, digits.as_str()),
+    };
+    // A sign within, which from_str_radix would take.
+    if !digits.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let value = i64::from_str_radix(digits, radix).ok()?;
+    Some(if negative { -value } else { value })
+}
+
+/// The value of a boolean as yaml.v3 reads it into a boolean field (YAML 1.1 words included).
+pub fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => {
+            Some(true)
+        }
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => {
+            Some(false)
+        }
+        _ => None,
+    }
+}
+
+/// Turns the parser's positions, which count characters, into bytes.
+struct Offsets<'a> {
+    text: &'a str,
+    base: usize,
+    /// Byte offset of every 64th character; empty for ASCII.
+    marks: Vec<u32>,
+}
+
+const STRIDE: usize = 64;
+
+impl<'a> Offsets<'a> {
+    fn new(text: &'a str, base: usize) -> Self {
+        let marks = if text.is_ascii() {
+            Vec::new()
+        } else {
+            text.char_indices()
+                .step_by(STRIDE)
+                .map(|(at, _)| clip(at))
+                .collect()
+        };
+        Self { text, base, marks }
+    }
+
+    fn byte(&self, character: usize) -> u32 {
+        if self.marks.is_empty() {
+            return clip(character.min(self.text.len()) + self.base);
+        }
+        let Some(mark) = self.marks.get(character / STRIDE) else {
+            return clip(self.text.len() + self.base);
+        };
+        let mark = *mark as usize;
+        let within = self.text.get(mark..).unwrap_or_default();
+        let at = within
+            .char_indices()
+            .nth(character % STRIDE)
+            .map_or(within.len(), |(at, _)| at);
+        clip(mark + at + self.base)
+    }
+}
+
+fn clip(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Sources;
+
+    fn tree(text: &str) -> Node {
+        parse(SourceId(0), text).unwrap()
+    }
+
+    /// The tree as JSON-like text, with plain scalars bare.
+    fn shown(node: &Node) -> String {
+        match &node.value {
+            Value::Null => "null".into(),
+            Value::Bool(b) => b.to_string(),
+            Value::Number(text) | Value::Plain(text) => text.clone(),
+            Value::String(text) => format!("{text:?}"),
+            Value::Binary(bytes) => format!("{bytes:?}"),
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(shown).collect();
+                format!("[{}]", items.join(","))
+            }
+            Value::Object(members) => {
+                let members: Vec<String> = members
+                    .iter()
+                    .map(|m| format!("{}:{}", m.key, shown(&m.value)))
+                    .collect();
+                format!("{{{}}}", members.join(","))
+            }
+        }
+    }
+
+    fn fails(text: &str) -> String {
+        let mut sources = Sources::default();
+        let id = sources.add("c.bu", text);
+        let error = parse(id, text).unwrap_err();
+        let place = sources.place(error.span.unwrap());
+        format!("{}:{} {}", place.line, place.column, error.message)
+    }
+
+    #[test]
+    fn documents_become_trees() {
+        for (text, expected) in [
+            ("", "null"),
+            ("---\na: 1\n", "{a:1}"),
+            (
+                "a: 0644\nb: 'x'\nc: [yes, ~]\n",
+                "{a:0644,b:\"x\",c:[yes,null]}",
+            ),
+            ("a: |\n  one\n  two\n", "{a:\"one\\ntwo\\n\"}"),
+            ("a: !!str 12\nb: !!binary aGk=\n", "{a:\"12\",b:[104, 105]}"),
+            (
+                "x: &x {p: 1, q: 2}\ny:\n  <<: *x\n  q: 3\n",
+                "{x:{p:1,q:2},y:{q:3,p:1}}",
+            ),
+            ("a: &a [1]\nb: *a\n", "{a:[1],b:[1]}"),
+            ("{\"a\": [1, null]}", "{a:[1,null]}"),
+            ("a:\n", "{a:null}"),
+        ] {
+            assert_eq!(shown(&tree(text)), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        for (text, expected) in [
+            ("a: 1\na: 2\n", "2:1 key \"a\" stands here a second time"),
+            (
+                "a: 1\n---\nb: 2\n",
+                "2:1 a second YAML document begins here, a config is one",
+            ),
+            (
+                "a: &a [*a]\n",
+                "1:8 this alias refers to a value that contains it",
+            ),
+            (
+                "a: !secret x\n",
+                "1:4 the YAML tag !secret has no meaning here",
+            ),
+            ("[1]: 2\n", "1:1 a key is a string, this is an array"),
+        ] {
+            assert_eq!(fails(text), expected, "{text:?}");
+        }
+        assert!(fails("a: [1\nb: 2\n").contains("this is not YAML"));
+        assert!(fails("a: *b\n").contains("this is not YAML"));
+    }
+
+    #[test]
+    fn places_count_bytes_where_the_parser_counts_characters() {
+        let text = format!("{}: é\nb: [ü, x]\n", "ä".repeat(200));
+        let root = tree(&text);
+        let Value::Object(members) = root.value else {
+            panic!()
+        };
+        let span = members[1].value.span;
+        assert_eq!(&text[span.start as usize..span.end as usize], "[ü, x]");
+        let Value::Array(items) = &members[1].value.value else {
+            panic!()
+        };
+        let span = items[1].span;
+        assert_eq!(&text[span.start as usize..span.end as usize], "x");
+    }
+
+    #[test]
+    fn aliases_and_depth_are_bounded() {
+        let mut laughs = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for i in 1..12 {
+            let refs = vec![format!("*a{}", i - 1); 10].join(",");
+            laughs.push_str(&format!("a{i}: &a{i} [{refs}]\n"));
+        }
+        assert!(fails(&laughs).contains("with its aliases expanded"));
+        let big = format!(
+            "a: &a {}\nb: [{}]\n",
+            "x".repeat(1 << 20),
+            vec!["*a"; 40].join(",")
+        );
+        assert!(fails(&big).contains("with its aliases expanded"));
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        assert!(fails(&deep).contains("nest deeper than 128"));
+    }
+
+    #[test]
+    fn integers_and_booleans_are_gos() {
+        for (text, expected) in [
+            ("644", Some(644)),
+            ("0644", Some(420)),
+            ("0o644", Some(420)),
+            ("0x1F", Some(31)),
+            ("0b11", Some(3)),
+            ("-7", Some(-7)),
+            ("+7", Some(7)),
+            ("1_000", Some(1000)),
+            ("0", Some(0)),
+            ("089", None),
+            ("--1", None),
+            ("0x-1", None),
+            ("1.5", None),
+            ("", None),
+            ("é1", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(integer(text), expected, "{text:?}");
+        }
+        assert_eq!(boolean("yes"), Some(true));
+        assert_eq!(boolean("Off"), Some(false));
+        assert_eq!(boolean("maybe"), None);
+    }
+}
