@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
+use pilotlight_core::config::Language;
 
 /// First-boot provisioning agent for image-based Linux.
 ///
@@ -22,7 +23,9 @@ Examples:
   pilotlight plan node.ign --disk disk.img=/dev/vda     what would be done to this disk
   pilotlight plan node.ign --root ./tree --json         the same for a directory tree, for machines
   pilotlight apply node.ign --root ./tree               write files, users and units into a tree
-  pilotlight validate node.ign                          find mistakes before the machine does
+  pilotlight validate node.bu                           find mistakes before the machine does
+  pilotlight convert node.bu --to 3.4 --pretty          any config language as Ignition JSON
+  pilotlight schema 3.4                                 the JSON schema of a version, for editors
   pilotlight report                                     what the stages of this boot did
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
@@ -33,8 +36,12 @@ pub enum Command {
     Plan(Plan),
     /// Write a config's files, directories, links, users and units into a directory tree
     Apply(Apply),
-    /// Check a config and point at every mistake
+    /// Check configs and point at every mistake
     Validate(Validate),
+    /// Turn a config of any language into Ignition JSON of a chosen version
+    Convert(Convert),
+    /// Print the JSON schema of a version of the Ignition specification
+    Schema(Schema),
     /// Show what the stages of this boot did
     Report(Report),
     /// Write man pages and shell completions into a directory
@@ -44,6 +51,36 @@ pub enum Command {
         /// The directory
         directory: PathBuf,
     },
+}
+
+/// A config in any language.
+#[derive(Debug, Args)]
+pub struct Input {
+    /// The config; "-" is standard input
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
+
+/// How configs are read.
+#[derive(Debug, Default, Args)]
+pub struct ReadingArgs {
+    /// The config's language; without it, what the content says
+    #[arg(long, value_name = "LANGUAGE", value_parser = language)]
+    pub language: Option<Language>,
+    /// Where Butane's local: files and trees: are
+    #[arg(long, short = 'd', value_name = "DIR")]
+    pub files_dir: Option<PathBuf>,
+    /// Make errors of warnings
+    #[arg(long)]
+    pub strict: bool,
+}
+
+fn language(name: &str) -> Result<Language, String> {
+    Language::parse(name).ok_or_else(|| {
+        let known: Vec<&str> = Language::ALL.iter().map(|known| known.name()).collect();
+        format!("known are {}", known.join(", "))
+    })
 }
 
 #[derive(Debug, Args)]
@@ -57,8 +94,8 @@ Examples:
 
 A disk that no --disk stands for is looked at on this machine.")]
 pub struct Plan {
-    /// The config; "-" is standard input
-    pub config: PathBuf,
+    #[command(flatten)]
+    pub input: Input,
     /// Let a disk image stand for a device of the config; may be given several times
     #[arg(long, value_name = "IMAGE=DEVICE")]
     pub disk: Vec<ImageOf>,
@@ -80,8 +117,8 @@ Example:
 
 Disks and file systems in the config are an error unless --ignore-unsupported is given.")]
 pub struct Apply {
-    /// The config; "-" is standard input
-    pub config: PathBuf,
+    #[command(flatten)]
+    pub input: Input,
     /// The directory tree to write to
     #[arg(long, value_name = "DIR")]
     pub root: PathBuf,
@@ -94,9 +131,68 @@ pub struct Apply {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Reads Ignition 2.0 to 3.7-experimental, Butane, Container Linux Config, cloud-config and scripts.
+Configs that a config refers to are not fetched; \"pilotlight plan\" does that.
+
+Examples:
+  pilotlight validate node.ign
+  pilotlight validate --strict --files-dir files *.bu
+  generate | pilotlight validate --json -
+
+Exit codes: 0 the configs can be used, 1 one cannot, 2 wrong arguments.")]
 pub struct Validate {
-    /// The config; "-" is standard input
-    pub config: PathBuf,
+    /// The configs; "-" is standard input
+    #[arg(required = true)]
+    pub config: Vec<PathBuf>,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What the chosen version cannot say is an error that names it.
+
+Examples:
+  pilotlight convert node.bu --to 3.4 > node.ign
+  pilotlight convert old-2.3.ign --pretty
+  pilotlight convert user-data.yaml --language cloud-config")]
+pub struct Convert {
+    #[command(flatten)]
+    pub input: Input,
+    /// The version of the Ignition specification, as in 3.4
+    #[arg(long, value_name = "VERSION", default_value = "3.6", value_parser = minor)]
+    pub to: u8,
+    /// Indent the JSON
+    #[arg(long, short)]
+    pub pretty: bool,
+    /// Write to this file
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// The version of the Ignition specification, as in 3.4
+    #[arg(default_value = "3.6", value_parser = minor)]
+    pub version: u8,
+}
+
+/// The minor version of `3.N` or `3.N.0`; 3.7 may be called experimental.
+fn minor(text: &str) -> Result<u8, String> {
+    let plain = text.trim_end_matches("-experimental");
+    let plain = plain
+        .strip_suffix(".0")
+        .filter(|short| *short != "3")
+        .unwrap_or(plain);
+    plain
+        .strip_prefix("3.")
+        .and_then(|minor| minor.parse().ok())
+        .filter(|minor| *minor <= 7)
+        .ok_or_else(|| "versions are 3.0 to 3.7".into())
 }
 
 #[derive(Debug, Args)]
@@ -143,33 +239,28 @@ struct IgnitionApply {
     ignore_unsupported: bool,
 }
 
-#[derive(Debug, Parser)]
-#[command(name = "ignition-validate")]
-struct IgnitionValidate {
-    config: PathBuf,
-}
-
-fn named(name: &str, arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    std::iter::once(OsString::from(name)).chain(arguments)
-}
-
 impl Command {
     /// Reads the command line of `ignition-apply`.
     pub fn parse_as_apply(arguments: impl Iterator<Item = OsString>) -> Command {
-        let given = IgnitionApply::parse_from(named("ignition-apply", arguments));
+        let arguments = std::iter::once(OsString::from("ignition-apply")).chain(arguments);
+        let given = IgnitionApply::parse_from(arguments);
         Command::Apply(Apply {
-            config: given.config,
+            input: Input {
+                config: given.config,
+                reading: ReadingArgs::default(),
+            },
             root: given.root,
             offline: given.offline,
             ignore_unsupported: given.ignore_unsupported,
         })
     }
 
-    /// Reads the command line of `ignition-validate`.
-    pub fn parse_as_validate(arguments: impl Iterator<Item = OsString>) -> Command {
-        let given = IgnitionValidate::parse_from(named("ignition-validate", arguments));
+    /// The command that `ignition-validate CONFIG` is.
+    pub fn validate(config: PathBuf) -> Command {
         Command::Validate(Validate {
-            config: given.config,
+            config: vec![config],
+            reading: ReadingArgs::default(),
+            json: false,
         })
     }
 }
@@ -188,6 +279,22 @@ mod tests {
         assert!("disk.img".parse::<ImageOf>().is_err());
         assert!("=/dev/vda".parse::<ImageOf>().is_err());
         assert!("disk.img=vda".parse::<ImageOf>().is_err());
+    }
+
+    #[test]
+    fn versions_are_named_short_or_in_full() {
+        for (text, expected) in [
+            ("3.4", Some(4)),
+            ("3.0", Some(0)),
+            ("3.0.0", Some(0)),
+            ("3.7.0-experimental", Some(7)),
+            ("3.8", None),
+            ("2.3.0", None),
+            ("3", None),
+            ("", None),
+        ] {
+            assert_eq!(minor(text).ok(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! What the subcommands do: read the input, call the engine, print.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use pilotlight_core::config::MAX_CONFIG;
-use pilotlight_core::diag::Sources;
-use pilotlight_engine::{DryRun, State};
+use pilotlight_core::config::{self, Language, MAX_CONFIG, Parsed, Reading};
+use pilotlight_core::diag::{self, Diagnostic, Sources};
+use pilotlight_core::translate::LocalFiles;
+use pilotlight_engine::{DryRun, Given, LocalDirectory, State};
 
-use crate::args::{Apply, Command, Plan, Report, Validate};
+use crate::args::{Apply, Command, Convert, Plan, ReadingArgs, Report, Schema, Validate};
 
 /// Runs a subcommand. Exit codes: 0 done, 1 failed; clap answers 2 for wrong arguments.
 pub fn run(command: Command) -> ExitCode {
@@ -17,6 +18,8 @@ pub fn run(command: Command) -> ExitCode {
         Command::Plan(given) => plan(&given),
         Command::Apply(given) => apply(&given),
         Command::Validate(given) => validate(&given),
+        Command::Convert(given) => convert(&given),
+        Command::Schema(given) => schema(&given),
         Command::Report(given) => report(&given),
         #[cfg(feature = "docs")]
         Command::Docs { directory } => docs(&directory),
@@ -48,10 +51,34 @@ fn read_config(path: &Path) -> anyhow::Result<(String, Vec<u8>)> {
     Ok((name, bytes))
 }
 
+/// The directory of local files, opened.
+fn local_files(reading: &ReadingArgs) -> anyhow::Result<Option<LocalDirectory>> {
+    let Some(path) = &reading.files_dir else {
+        return Ok(None);
+    };
+    let opened = LocalDirectory::open(path)
+        .with_context(|| format!("while opening the directory {}", path.display()))?;
+    Ok(Some(opened))
+}
+
+fn reading<'a>(given: &ReadingArgs, files: Option<&'a LocalDirectory>) -> Reading<'a> {
+    Reading {
+        language: given.language,
+        files: files.map(|files| files as &dyn LocalFiles),
+    }
+}
+
 fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
-    let (name, bytes) = read_config(&given.config)?;
-    let run = DryRun {
+    let (name, bytes) = read_config(&given.input.config)?;
+    let files = local_files(&given.input.reading)?;
+    let config = Given {
+        name: &name,
+        bytes: &bytes,
+        reading: reading(&given.input.reading, files.as_ref()),
         online: !given.offline,
+        strict: given.input.reading.strict,
+    };
+    let run = DryRun {
         disks: given
             .disk
             .iter()
@@ -59,7 +86,7 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
             .collect(),
         root: given.root.clone(),
     };
-    let result = pilotlight_engine::dry_run(&name, &bytes, &run)?;
+    let result = pilotlight_engine::dry_run(config, &run)?;
     eprint!("{}", result.warnings);
     if given.json {
         println!("{:#}", result.json);
@@ -70,28 +97,112 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
 }
 
 fn apply(given: &Apply) -> anyhow::Result<ExitCode> {
-    let (name, bytes) = read_config(&given.config)?;
+    let (name, bytes) = read_config(&given.input.config)?;
+    let files = local_files(&given.input.reading)?;
+    let config = Given {
+        name: &name,
+        bytes: &bytes,
+        reading: reading(&given.input.reading, files.as_ref()),
+        online: !given.offline,
+        strict: given.input.reading.strict,
+    };
     pilotlight_engine::log::start(true);
-    pilotlight_engine::apply_to_directory(
-        &name,
-        &bytes,
-        &given.root,
-        !given.offline,
-        given.ignore_unsupported,
-    )?;
+    pilotlight_engine::apply_to_directory(config, &given.root, given.ignore_unsupported)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn validate(given: &Validate) -> anyhow::Result<ExitCode> {
-    let (name, bytes) = read_config(&given.config)?;
+/// Reads and checks one config by itself; an empty one is no config, which is an error here.
+fn check(
+    path: &Path,
+    given: &ReadingArgs,
+    files: Option<&LocalDirectory>,
+) -> anyhow::Result<(Parsed, Sources)> {
+    let (name, bytes) = read_config(path)?;
     let mut sources = Sources::default();
-    let parsed = pilotlight_core::config::read(&mut sources, &name, &bytes);
-    eprint!("{}", parsed.report.render(&sources));
-    Ok(if parsed.report.has_errors() {
-        ExitCode::FAILURE
-    } else {
+    let mut parsed = config::read_as(&mut sources, &name, &bytes, reading(given, files));
+    if parsed.config.is_none() && !parsed.report.has_errors() {
+        let message = format!("{name} is empty");
+        parsed.report.push(
+            Diagnostic::error(None, message)
+                .help("the least config is {\"ignition\": {\"version\": \"3.4.0\"}}"),
+        );
+    }
+    if given.strict {
+        parsed.report.deny_warnings();
+    }
+    Ok((parsed, sources))
+}
+
+fn validate(given: &Validate) -> anyhow::Result<ExitCode> {
+    let files = local_files(&given.reading)?;
+    let mut all_good = true;
+    let mut results = Vec::new();
+    for path in &given.config {
+        let (parsed, sources) = check(path, &given.reading, files.as_ref())?;
+        let good = !parsed.report.has_errors();
+        all_good &= good;
+        if given.json {
+            results.push(serde_json::json!({
+                "config": path.display().to_string(),
+                "language": parsed.language.map(Language::name),
+                "valid": good,
+                "findings": parsed.report.json(&sources),
+            }));
+        } else {
+            show(&parsed.report, &sources);
+        }
+    }
+    if given.json {
+        println!("{:#}", serde_json::Value::Array(results));
+    }
+    Ok(if all_good {
         ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
+}
+
+/// Findings on standard error, and how many there are where that is more than one.
+fn show(report: &diag::Report, sources: &Sources) {
+    eprint!("{}", report.render(sources));
+    if let Some(summary) = report.summary().filter(|_| report.items.len() > 1) {
+        eprintln!("{summary}");
+    }
+}
+
+fn convert(given: &Convert) -> anyhow::Result<ExitCode> {
+    let files = local_files(&given.input.reading)?;
+    let (parsed, sources) = check(&given.input.config, &given.input.reading, files.as_ref())?;
+    show(&parsed.report, &sources);
+    let Some(config) = parsed.config.filter(|_| !parsed.report.has_errors()) else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let json = match pilotlight_core::convert::to_version(&config, given.to) {
+        Ok(json) => json,
+        Err(report) => {
+            show(&report, &sources);
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let text = if given.pretty {
+        format!("{json:#}\n")
+    } else {
+        format!("{json}\n")
+    };
+    match &given.output {
+        // Configs may hold secrets: only their owner reads them.
+        Some(path) => pilotlight_engine::replace_file(path, text.as_bytes(), 0o600)
+            .with_context(|| format!("while writing {}", path.display()))?,
+        None => std::io::stdout()
+            .write_all(text.as_bytes())
+            .context("while writing to standard output")?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn schema(given: &Schema) -> anyhow::Result<ExitCode> {
+    println!("{:#}", pilotlight_core::schema::ignition(given.version));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn report(given: &Report) -> anyhow::Result<ExitCode> {
@@ -114,6 +225,9 @@ fn report(given: &Report) -> anyhow::Result<ExitCode> {
     } else if state.stages.is_empty() && failed.is_none() {
         println!("no stage has run in this boot");
     } else {
+        for warning in &state.warnings {
+            println!("{warning}");
+        }
         for entry in &state.stages {
             println!("{}", pilotlight_engine::line(entry));
         }

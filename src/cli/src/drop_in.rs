@@ -7,6 +7,9 @@ use std::time::Duration;
 use pilotlight_engine::{Options, Stage};
 use pilotlight_providers::Platform;
 
+use crate::args::Command;
+use crate::commands;
+
 const USAGE: &str = "\
 Usage: ignition -platform NAME -stage STAGE [-root DIR] [-log-to-stdout]
                 [-config-cache FILE] [-neednet FILE] [-state-file FILE]
@@ -22,7 +25,7 @@ pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         .collect();
     match parse(&texts, |name| std::env::var(name).ok()) {
         Ok(Call::Version) => {
-            println!("Ignition 2.26.0 (pilotlight {})", env!("CARGO_PKG_VERSION"));
+            println!("{}", version());
             ExitCode::SUCCESS
         }
         Ok(Call::Help) => {
@@ -44,6 +47,48 @@ pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+const VALIDATE_USAGE: &str = "\
+Usage: ignition-validate [-version] CONFIG
+  CONFIG is a file, or - for standard input
+";
+
+/// Checks a config. Exit codes as the tool of that name has them: 0 it can be used, 1 it cannot or
+/// there is not exactly one, 2 unknown flag.
+pub fn ignition_validate(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut configs = Vec::new();
+    for argument in arguments {
+        let text = argument.to_string_lossy();
+        let flag = text.strip_prefix("--").or_else(|| text.strip_prefix('-'));
+        match flag.filter(|flag| !flag.is_empty()) {
+            Some("version") => {
+                println!("{}", version());
+                return ExitCode::SUCCESS;
+            }
+            Some("h" | "help") => {
+                print!("{VALIDATE_USAGE}");
+                return ExitCode::SUCCESS;
+            }
+            Some(unknown) => {
+                eprint!("ignition-validate: unknown flag -{unknown}\n{VALIDATE_USAGE}");
+                return ExitCode::from(2);
+            }
+            None => configs.push(argument),
+        }
+    }
+    match <[OsString; 1]>::try_from(configs) {
+        Ok([config]) => commands::run(Command::validate(config.into())),
+        Err(_) => {
+            eprint!("{VALIDATE_USAGE}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What `-version` prints; scripts look for the word and the number.
+fn version() -> String {
+    format!("Ignition 2.26.0 (pilotlight {})", env!("CARGO_PKG_VERSION"))
 }
 
 fn remove_cache(options: &Options) -> Result<(), String> {

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     match name {
         Some("ignition") => drop_in::ignition(arguments),
         Some("ignition-apply") => commands::run(args::Command::parse_as_apply(arguments)),
-        Some("ignition-validate") => commands::run(args::Command::parse_as_validate(arguments)),
+        Some("ignition-validate") => drop_in::ignition_validate(arguments),
         _ => commands::run(args::Arguments::parse().command),
     }
 }

@@ -3,6 +3,8 @@
 //! This module renders and never prints. A [`Span`] points into one of the [`Sources`] that a run
 //! has read; it survives merging, so that an error found late still shows the user's own line.
 
+mod json;
+
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};

@@ -10,6 +10,7 @@
 
 pub mod cache;
 pub mod config;
+pub mod convert;
 pub mod dataurl;
 pub mod diag;
 pub mod facts;
@@ -18,6 +19,7 @@ pub mod merge;
 pub mod model;
 pub mod op;
 pub mod plan;
+pub mod schema;
 pub mod spec;
 pub mod translate;
 pub mod validate;

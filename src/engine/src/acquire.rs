@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use pilotlight_core::config::{self, Reading};
 use pilotlight_core::diag::{Diagnostic, Report, Sources, Span};
 use pilotlight_core::model::{self, Resource};
 use pilotlight_core::spec::At;
 use pilotlight_core::spec::v3;
-use pilotlight_core::{config, merge, validate};
+use pilotlight_core::{merge, validate};
 use pilotlight_fetch::{ACCEPT_CONFIG, CONFIG_LIMIT, Client};
 use pilotlight_providers::{HostError, Platform, UserConfig, cmdline, metal};
 
@@ -32,6 +33,8 @@ pub struct Places {
     pub config_dirs: [PathBuf; 3],
     /// The kernel command line.
     pub cmdline: PathBuf,
+    /// Whether warnings about a config stop the boot.
+    pub strict: bool,
 }
 
 /// The one config, and how it came about.
@@ -68,7 +71,7 @@ impl From<Failure> for Stop {
 
 /// Finds, reads and merges all configs of a machine.
 pub async fn machine_config(places: &Places, machine: &Machine) -> Result<Acquired, Stop> {
-    let mut acquire = Acquire::new(machine.online);
+    let mut acquire = Acquire::new(machine.online, places.strict);
     let mut whole = v3::Config::default();
     for path in base_configs(places).map_err(Failure::new)? {
         let name = path.display().to_string();
@@ -88,11 +91,42 @@ pub async fn machine_config(places: &Places, machine: &Machine) -> Result<Acquir
     acquire.finish(whole, user_name).await
 }
 
+/// A config that a person gave on the command line.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    /// The name that diagnostics show for it.
+    pub name: &'a str,
+    /// Its text.
+    pub bytes: &'a [u8],
+    /// Its language and the files that it may take in.
+    pub reading: Reading<'a>,
+    /// Whether configs and files may be fetched from the network.
+    pub online: bool,
+    /// Whether warnings count as errors.
+    pub strict: bool,
+}
+
 /// Reads one config by itself, as `plan` and `apply` do.
-pub async fn single_config(name: &str, bytes: &[u8], online: bool) -> Result<Acquired, Stop> {
-    let mut acquire = Acquire::new(online);
-    let config = acquire.config(name, bytes, Links::default()).await?;
-    acquire.finish(config, Some(name.to_string())).await
+pub async fn single_config(given: Given<'_>) -> Result<Acquired, Stop> {
+    let mut acquire = Acquire::new(given.online, given.strict);
+    let config = acquire
+        .config_as(given.name, given.bytes, given.reading, Links::default())
+        .await?;
+    acquire.finish(config, Some(given.name.to_string())).await
+}
+
+/// The same for callers that are not asynchronous; needing the network is a failure here.
+pub fn given_config(given: Given<'_>) -> Result<Acquired, Failure> {
+    match pilotlight_fetch::blocking(single_config(given)) {
+        Ok(Ok(acquired)) => Ok(acquired),
+        Ok(Err(Stop::Failed(failure))) => Err(failure),
+        Ok(Err(Stop::NeedsNetwork(what))) => Err(Failure::new(format!(
+            "the network is needed to fetch {what}"
+        ))),
+        Err(error) => Err(Failure::new(format!(
+            "while starting the I/O runtime: {error}"
+        ))),
+    }
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
@@ -175,17 +209,22 @@ struct Links {
     authorities: Vec<Vec<u8>>,
 }
 
+/// A config being read with all that it refers to. Boxed because configs refer to configs.
+type Following<'a> = std::pin::Pin<Box<dyn Future<Output = Result<v3::Config, Stop>> + 'a>>;
+
 struct Acquire {
     online: bool,
+    strict: bool,
     sources: Sources,
     report: Report,
     names: Vec<String>,
 }
 
 impl Acquire {
-    fn new(online: bool) -> Self {
+    fn new(online: bool, strict: bool) -> Self {
         Self {
             online,
+            strict,
             sources: Sources::default(),
             report: Report::default(),
             names: Vec::new(),
@@ -200,13 +239,18 @@ impl Acquire {
         })
     }
 
-    /// Parses a config and follows its references. Boxed because configs refer to configs.
-    fn config<'a>(
+    /// Parses a config in whatever language it is and follows its references.
+    fn config<'a>(&'a mut self, name: &'a str, bytes: &'a [u8], links: Links) -> Following<'a> {
+        self.config_as(name, bytes, Reading::default(), links)
+    }
+
+    fn config_as<'a>(
         &'a mut self,
         name: &'a str,
         bytes: &'a [u8],
+        reading: Reading<'a>,
         links: Links,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<v3::Config, Stop>> + 'a>> {
+    ) -> Following<'a> {
         Box::pin(async move {
             if self.names.len() == MAX_CONFIGS {
                 return Err(self.fail(Diagnostic::error(
@@ -215,8 +259,11 @@ impl Acquire {
                 )));
             }
             self.names.push(name.to_string());
-            let parsed = config::read(&mut self.sources, name, bytes);
+            let parsed = config::read_as(&mut self.sources, name, bytes, reading);
             self.report.extend(parsed.report);
+            if self.strict {
+                self.report.deny_warnings();
+            }
             if self.report.has_errors() {
                 return Err(self.failed());
             }
@@ -350,6 +397,9 @@ impl Acquire {
         let Some(model) = validate::lower(&wire, validate::Stage::Merged, &mut self.report) else {
             return Err(self.failed());
         };
+        if self.strict {
+            self.report.deny_warnings();
+        }
         if self.report.has_errors() {
             return Err(self.failed());
         }
@@ -455,6 +505,7 @@ mod tests {
             platform: Platform::Metal,
             config_dirs: ["run", "etc", "usr"].map(|name| dir.join(name)),
             cmdline: dir.join("cmdline"),
+            strict: false,
         }
     }
 
@@ -472,6 +523,16 @@ mod tests {
             online: false,
             fetch_timeout: std::time::Duration::from_secs(1),
         }
+    }
+
+    fn alone(name: &str, text: &str) -> Result<Acquired, Failure> {
+        given_config(Given {
+            name,
+            bytes: text.as_bytes(),
+            reading: Reading::default(),
+            online: false,
+            strict: false,
+        })
     }
 
     fn file(path: &str, text: &str) -> String {
@@ -548,7 +609,7 @@ mod tests {
             r#"{{"ignition":{{"version":"3.2.0","config":{{"merge":[{{"source":"{child}"}}]}}}},
                 "storage":{{"files":[{{"path":"/a","mode":384,"contents":{{"source":"data:,parent"}}}}]}}}}"#
         );
-        let acquired = run(single_config("p", parent.as_bytes(), false)).unwrap();
+        let acquired = alone("p", &parent).unwrap();
         assert_eq!(source_of(&acquired.config, "/a"), "data:,child");
         assert_eq!(
             acquired.config.files[0].mode.map(|mode| mode.bits()),
@@ -556,7 +617,7 @@ mod tests {
         );
         let merge = format!(r#""merge":[{{"source":"{child}"}}]"#);
         let replace = parent.replace(&merge, &format!(r#""replace":{{"source":"{child}"}}"#));
-        let acquired = run(single_config("p", replace.as_bytes(), false)).unwrap();
+        let acquired = alone("p", &replace).unwrap();
         assert_eq!(acquired.config.files[0].mode, None);
     }
 
@@ -564,11 +625,7 @@ mod tests {
     fn sections_that_are_not_performed_are_refused_before_anything_happens() {
         let text = r#"{"ignition":{"version":"3.3.0"},
             "kernelArguments":{"shouldExist":["quiet"]}}"#;
-        let Stop::Failed(failure) =
-            run(single_config("k.ign", text.as_bytes(), false)).unwrap_err()
-        else {
-            panic!()
-        };
+        let failure = alone("k.ign", text).unwrap_err();
         assert!(failure.to_string().starts_with("k.ign:2:"), "{failure}");
         assert!(failure.to_string().contains("kernelArguments"));
     }

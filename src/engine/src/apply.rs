@@ -13,7 +13,7 @@ use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::{DeviceMap, accounts, disks, mounts, tree};
 
-use crate::acquire::{self, Acquired, Stop};
+use crate::acquire::{self, Acquired, Given, Stop};
 use crate::blobs::BlobStore;
 use crate::failure::Failure;
 use crate::machine::Spoken;
@@ -297,14 +297,12 @@ impl Hands {
 ///
 /// Sections about disks, file systems and kernel arguments are an error unless `ignore_unsupported`.
 pub fn apply_to_directory(
-    name: &str,
-    bytes: &[u8],
+    given: Given<'_>,
     root: &Path,
-    online: bool,
     ignore_unsupported: bool,
 ) -> Result<(), Failure> {
     let work = async {
-        let acquired = match acquire::single_config(name, bytes, online).await {
+        let acquired = match acquire::single_config(given).await {
             Ok(acquired) => acquired,
             Err(Stop::Failed(failure)) => return Err(failure),
             Err(Stop::NeedsNetwork(what)) => {

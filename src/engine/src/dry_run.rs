@@ -10,7 +10,7 @@ use pilotlight_core::plan::Plan;
 use pilotlight_sys::DeviceMap;
 use serde_json::{Value, json};
 
-use crate::acquire::{self, Stop};
+use crate::acquire::{self, Given};
 use crate::failure::Failure;
 use crate::observe::Observer;
 use crate::options::Stage;
@@ -19,8 +19,6 @@ use crate::stages::{Part, Surroundings};
 /// What a dry run looks at.
 #[derive(Debug, Clone, Default)]
 pub struct DryRun {
-    /// Whether configs and files may be fetched from the network.
-    pub online: bool,
     /// Disk images and the devices of the config that they stand for.
     pub disks: Vec<(PathBuf, String)>,
     /// The root to compare with; `None` is an empty one.
@@ -49,22 +47,8 @@ const PARTS: &[(Stage, Part)] = &[
 ];
 
 /// Plans all stages of a config without touching anything.
-pub fn dry_run(name: &str, bytes: &[u8], run: &DryRun) -> Result<Shown, Failure> {
-    let acquired = match pilotlight_fetch::blocking(acquire::single_config(name, bytes, run.online))
-    {
-        Ok(Ok(acquired)) => acquired,
-        Ok(Err(Stop::Failed(failure))) => return Err(failure),
-        Ok(Err(Stop::NeedsNetwork(what))) => {
-            return Err(Failure::new(format!(
-                "the network is needed to fetch {what}"
-            )));
-        }
-        Err(error) => {
-            return Err(Failure::new(format!(
-                "while starting the I/O runtime: {error}"
-            )));
-        }
-    };
+pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
+    let acquired = acquire::given_config(given)?;
     let around = Surroundings {
         ssh_key_fragment: true,
         ..Surroundings::default()

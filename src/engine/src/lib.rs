@@ -21,10 +21,12 @@ mod transfer;
 
 use std::time::Instant;
 
+pub use acquire::Given;
 pub use apply::apply_to_directory;
 pub use dry_run::{DryRun, dry_run};
 pub use failure::Failure;
 pub use options::{Options, Stage};
+pub use pilotlight_sys::{LocalDirectory, replace_file};
 pub use state::{Entry, State, line};
 
 /// Runs one stage and answers the exit code of the drop-in command line.

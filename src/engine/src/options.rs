@@ -81,6 +81,8 @@ pub struct Options {
     pub cmdline: PathBuf,
     /// Write SSH keys to authorized_keys.d/ignition rather than to authorized_keys.
     pub ssh_key_fragment: bool,
+    /// Refuse configs that only warnings were found in (`PILOTLIGHT_STRICT`).
+    pub strict: bool,
 }
 
 impl Options {
@@ -110,6 +112,7 @@ impl Options {
             cmdline: path("IGNITION_KERNEL_CMDLINE_PATH", "/proc/cmdline"),
             ssh_key_fragment: variable("IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT")
                 .is_none_or(|text| truth(&text)),
+            strict: variable("PILOTLIGHT_STRICT").is_some_and(|text| truth(&text)),
         }
     }
 }

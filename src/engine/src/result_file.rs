@@ -13,6 +13,7 @@ pub fn contents(
     boot_id: &str,
     now: SystemTime,
     user_config_provided: bool,
+    warnings: &[String],
     previous: Option<&[u8]>,
 ) -> String {
     let mut report = json!({
@@ -20,6 +21,9 @@ pub fn contents(
         "provisioningDate": rfc3339(now),
         "userConfigProvided": user_config_provided,
     });
+    if !warnings.is_empty() {
+        report["warnings"] = json!(warnings);
+    }
     let previous = previous.and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok());
     if let Some(Value::Object(mut previous)) = previous {
         previous.remove("previousReport");
@@ -89,13 +93,20 @@ mod tests {
 
     #[test]
     fn an_earlier_report_is_kept_one_deep() {
-        let first = contents("a\n", UNIX_EPOCH, false, None);
-        let second = contents("b", UNIX_EPOCH, true, Some(first.as_bytes()));
-        let third = contents("c", UNIX_EPOCH, true, Some(second.as_bytes()));
+        let first = contents("a\n", UNIX_EPOCH, false, &[], None);
+        let second = contents("b", UNIX_EPOCH, true, &[], Some(first.as_bytes()));
+        let third = contents(
+            "c",
+            UNIX_EPOCH,
+            true,
+            &["w".into()],
+            Some(second.as_bytes()),
+        );
         let third: Value = serde_json::from_str(&third).unwrap();
         assert_eq!(third["provisioningBootID"], "c");
+        assert_eq!(third["warnings"], json!(["w"]));
         assert_eq!(third["previousReport"]["provisioningBootID"], "b");
         assert_eq!(third["previousReport"].get("previousReport"), None);
-        assert!(!contents("d", UNIX_EPOCH, true, Some(b"{broken")).contains("previous"));
+        assert!(!contents("d", UNIX_EPOCH, true, &[], Some(b"{broken")).contains("previous"));
     }
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use pilotlight_core::diag::{Report, Sources};
+use pilotlight_core::diag::{Report, Severity, Sources};
 use pilotlight_core::facts::Facts;
 use pilotlight_core::model::{Config, Mode, SysPath};
 use pilotlight_core::needs_network;
@@ -103,6 +103,7 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
         platform: options.platform,
         config_dirs: options.config_dirs.clone(),
         cmdline: options.cmdline.clone(),
+        strict: options.strict,
     };
     let work = async {
         let acquired = match acquire::machine_config(&places, &machine).await {
@@ -110,13 +111,11 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
             Err(Stop::NeedsNetwork(what)) => return ask_for_network(&options.neednet, &what),
             Err(Stop::Failed(failure)) => return Err(failure),
         };
-        for warning in &acquired.report.items {
-            tracing::warn!("{}", warning.render(&acquired.sources).trim_end());
-        }
         if !online && let Some((_, what)) = needs_network(&acquired.config).first() {
             return ask_for_network(&options.neednet, what);
         }
         state.user_config_provided = acquired.user_config.is_some();
+        warn(&acquired, state);
         announce(&acquired);
         prefetch(options, &acquired).await?;
         cache::write(&options.config_cache, &acquired)?;
@@ -163,6 +162,23 @@ fn ask_for_network(neednet: &Path, what: &str) -> Result<Done, Failure> {
         ))
     })?;
     Ok(Done::default())
+}
+
+/// Warnings go where they are seen: the log, the console, the state and so the result.
+fn warn(acquired: &Acquired, state: &mut State) {
+    state.warnings.clear();
+    for item in &acquired.report.items {
+        let text = item.render(&acquired.sources);
+        match item.severity {
+            Severity::Hint => tracing::info!("{}", text.trim_end()),
+            _ => {
+                tracing::warn!("{}", text.trim_end());
+                let line = text.lines().next().unwrap_or_default();
+                log::console(&format!("pilotlight: {line}"));
+                state.warnings.push(line.into());
+            }
+        }
+    }
 }
 
 fn announce(acquired: &Acquired) {
@@ -225,6 +241,7 @@ fn result_want(hands: &Hands, state: &State) -> Result<Want, Failure> {
         &boot_id,
         std::time::SystemTime::now(),
         state.user_config_provided,
+        &state.warnings,
         previous.as_deref(),
     );
     Ok(Want {

@@ -30,6 +30,9 @@ pub struct State {
     pub stages: Vec<Entry>,
     /// Whether the user gave a config (base configs do not count).
     pub user_config_provided: bool,
+    /// Warnings about the config, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl State {
@@ -160,6 +163,7 @@ mod tests {
         let state = State {
             stages: vec![done(3)],
             user_config_provided: true,
+            warnings: vec!["user.ign:1:2: warning: odd".into()],
         };
         state.save(&path).unwrap();
         assert_eq!(State::load(&path).unwrap(), state);

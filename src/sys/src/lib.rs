@@ -9,6 +9,7 @@ pub mod blockdev;
 pub mod disks;
 pub mod gpt;
 pub mod journal;
+mod local_files;
 pub mod mounts;
 pub mod probe;
 pub mod root;
@@ -17,4 +18,5 @@ pub mod tool;
 pub mod tree;
 
 pub use disks::DeviceMap;
+pub use local_files::LocalDirectory;
 pub use runtime_dir::{free_space, private_directory, replace_file, unnamed_file};
