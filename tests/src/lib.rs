@@ -61,6 +61,7 @@ pub struct FirstBoot {
     directory: PathBuf,
     /// The new root.
     pub root: PathBuf,
+    variables: Vec<(String, String)>,
 }
 
 impl FirstBoot {
@@ -76,7 +77,14 @@ impl FirstBoot {
         Self {
             directory: directory.into(),
             root: root.into(),
+            variables: Vec::new(),
         }
+    }
+
+    /// Sets a variable of the environment for the stages that follow.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
     }
 
     /// Runs one stage.
@@ -98,6 +106,7 @@ impl FirstBoot {
             .env("IGNITION_SYSTEM_LOCAL_CONFIG_DIR", &empty)
             .env("IGNITION_SYSTEM_CONFIG_DIR", &empty)
             .env("IGNITION_KERNEL_CMDLINE_PATH", at("cmdline"))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .output()
             .unwrap()
             .into()

@@ -1,12 +1,12 @@
 //! What the subcommands do: read the input, call the engine, print.
 
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use pilotlight_core::config::{self, Language, MAX_CONFIG, Parsed, Reading};
-use pilotlight_core::diag::{self, Diagnostic, Sources};
+use pilotlight_core::diag::{self, Diagnostic, Sources, Style};
 use pilotlight_core::translate::LocalFiles;
 use pilotlight_engine::{DryRun, Given, LocalDirectory, State};
 
@@ -162,9 +162,19 @@ fn validate(given: &Validate) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Colours for a terminal, unless its owner wants none (no-color.org).
+fn style() -> Style {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted && std::io::stderr().is_terminal() {
+        Style::Coloured
+    } else {
+        Style::Plain
+    }
+}
+
 /// Findings on standard error, and how many there are where that is more than one.
 fn show(report: &diag::Report, sources: &Sources) {
-    eprint!("{}", report.render(sources));
+    eprint!("{}", report.render_as(sources, style()));
     if let Some(summary) = report.summary().filter(|_| report.items.len() > 1) {
         eprintln!("{summary}");
     }

@@ -248,11 +248,40 @@ impl Report {
 
     /// The findings as text, each with its line shown and underlined.
     pub fn render(&self, sources: &Sources) -> String {
+        self.render_as(sources, Style::Plain)
+    }
+
+    /// The same for a terminal or for a file.
+    pub fn render_as(&self, sources: &Sources, style: Style) -> String {
         let mut out = String::new();
         for item in &self.items {
-            item.render_into(sources, &mut out);
+            item.render_into(sources, style, &mut out);
         }
         out
+    }
+}
+
+/// What findings are rendered for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Files, logs and serial consoles.
+    Plain,
+    /// A terminal that knows the colours of ECMA-48.
+    Coloured,
+}
+
+impl Style {
+    /// The codes for the severity's colour, for bold, and back to normal.
+    fn codes(self, severity: Severity) -> (&'static str, &'static str, &'static str) {
+        let colour = match severity {
+            Severity::Error => "\x1b[1;31m",
+            Severity::Warning => "\x1b[1;33m",
+            Severity::Hint => "\x1b[1;36m",
+        };
+        match self {
+            Style::Plain => ("", "", ""),
+            Style::Coloured => (colour, "\x1b[1m", "\x1b[0m"),
+        }
     }
 }
 
@@ -263,27 +292,33 @@ impl Diagnostic {
     /// The finding as text with its line shown and underlined.
     pub fn render(&self, sources: &Sources) -> String {
         let mut out = String::new();
-        self.render_into(sources, &mut out);
+        self.render_into(sources, Style::Plain, &mut out);
         out
     }
 
-    fn render_into(&self, sources: &Sources, out: &mut String) {
+    fn render_into(&self, sources: &Sources, style: Style, out: &mut String) {
+        let (colour, bold, end) = style.codes(self.severity);
         let place = self.span.map(|span| sources.place(span));
         // Writing to a String cannot fail.
         let _ = match &place {
             Some(at) => writeln!(
                 out,
-                "{}:{}:{}: {}: {}",
+                "{bold}{}:{}:{}: {end}{colour}{}{end}: {bold}{}{end}",
                 at.file,
                 at.line,
                 at.column,
                 self.severity.word(),
                 self.message
             ),
-            None => writeln!(out, "{}: {}", self.severity.word(), self.message),
+            None => writeln!(
+                out,
+                "{colour}{}{end}: {bold}{}{end}",
+                self.severity.word(),
+                self.message
+            ),
         };
         if let Some(at) = place.filter(|at| !at.text.trim().is_empty() && !holds_secret(&at.text)) {
-            excerpt(&at, out);
+            excerpt(&at, (colour, end), out);
         }
         if let Some((span, what)) = self.other {
             let at = sources.place(span);
@@ -312,7 +347,7 @@ fn holds_secret(line: &str) -> bool {
 }
 
 /// Shows a window of the line around the column: minified configs are one line of many kilobytes.
-fn excerpt(at: &Place, out: &mut String) {
+fn excerpt(at: &Place, (colour, end): (&str, &str), out: &mut String) {
     let column = at.column.saturating_sub(1) as usize;
     let skip = column.saturating_sub(SHOWN / 2);
     let shown: String = at
@@ -329,7 +364,7 @@ fn excerpt(at: &Place, out: &mut String) {
     let _ = writeln!(out, "  {gutter} | {more}{}", shown.trim_end());
     let _ = writeln!(
         out,
-        "  {} | {}{}",
+        "  {} | {}{colour}{}{end}",
         " ".repeat(gutter.len()),
         " ".repeat(pad),
         "^".repeat(width)
@@ -390,6 +425,27 @@ mod tests {
             |   ^^^^^^
           help: did you mean "path"?
         "#);
+    }
+
+    #[test]
+    fn colours_change_nothing_but_the_looks() {
+        let mut sources = Sources::default();
+        let source = sources.add("a", "x: 1");
+        let span = Span {
+            source,
+            start: 0,
+            end: 1,
+        };
+        let mut report = Report::default();
+        report.push(Diagnostic::warning(span, "odd").help("no"));
+        report.error(None, "wrong");
+        let coloured = report.render_as(&sources, Style::Coloured);
+        assert!(coloured.contains("\x1b[1;33mwarning\x1b[0m: \x1b[1modd"));
+        let mut plain = coloured;
+        for code in ["\x1b[1;31m", "\x1b[1;33m", "\x1b[1m", "\x1b[0m"] {
+            plain = plain.replace(code, "");
+        }
+        assert_eq!(plain, report.render(&sources));
     }
 
     #[test]
