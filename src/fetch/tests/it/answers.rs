@@ -372,3 +372,13 @@ fn a_sink_that_refuses_ends_it() {
             .contains("while writing the contents: no storage space")
     );
 }
+
+#[test]
+fn hosts_are_ascii_and_paths_are_anything() {
+    let outcome = get("http://b\u{fc}cher.example/");
+    let cause = outcome.result.unwrap_err().cause;
+    assert!(matches!(cause, Cause::InvalidUrl(_)), "{cause}");
+    let server = Server::answers([answer("200 OK", &[], "read")]);
+    assert_eq!(get(server.url("/b\u{fc}cher")).contents(), b"read");
+    assert_eq!(server.seen()[0].line, "GET /b%C3%BCcher HTTP/1.1");
+}
