@@ -1,7 +1,84 @@
-//! stub
-use crate::diag::Report;
-use crate::spec::v3;
-/// stub
-pub fn to_version(_: &v3::Config, _: u8) -> Result<serde_json::Value, Report> {
-    Ok(serde_json::Value::Null)
+//! A config as Ignition 3 JSON of a chosen version.
+
+use serde_json::Value as Json;
+
+use crate::diag::{Diagnostic, Report};
+use crate::spec::v3::{Config, version_name};
+use crate::spec::{At, Encoded, Newer, Wire as _};
+use crate::validate::version_rules;
+
+/// Writes the config at version 3.`minor`.0, or names everything that this version cannot say.
+pub fn to_version(config: &Config, minor: u8) -> Result<Json, Report> {
+    let mut newer = Vec::new();
+    config.newer_than(minor, &mut newer);
+    version_rules::newer_than(config, minor, &mut newer);
+    if !newer.is_empty() {
+        let items = newer.iter().map(|found| unsayable(found, minor)).collect();
+        return Err(Report { items });
+    }
+    let mut config = config.clone();
+    config.ignition.version = Some(At::new(version_name(minor)));
+    let json = config.encode("", &mut Encoded::default());
+    // The version is there, so there is something to write.
+    Ok(json.unwrap_or_default())
+}
+
+fn unsayable(newer: &Newer, minor: u8) -> Diagnostic {
+    Diagnostic::error(
+        newer.span,
+        format!("version {} has no {}", version_name(minor), newer.what),
+    )
+    .help(format!(
+        "version {} is the first that has it",
+        version_name(newer.since)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::diag::Sources;
+
+    fn converted(text: &str, minor: u8) -> Result<Json, String> {
+        let mut sources = Sources::default();
+        let parsed = config::read(&mut sources, "c.ign", text.as_bytes());
+        to_version(&parsed.config.unwrap(), minor).map_err(|report| report.render(&sources))
+    }
+
+    #[test]
+    fn the_version_is_the_chosen_one_and_the_rest_stays() {
+        // All fields at once are no valid config, but they are all written again.
+        let text = include_str!("../tests/data/every-field-3.6.ign");
+        let every = crate::cache::decode(&mut Sources::default(), "c.ign", text, None).unwrap();
+        let original: Json = serde_json::from_str(text).unwrap();
+        assert_eq!(to_version(&every, 6), Ok(original));
+        let plain = r#"{"ignition": {"version": "3.5.0"}}"#;
+        let json = converted(plain, 0).unwrap();
+        assert_eq!(json, serde_json::json!({"ignition": {"version": "3.0.0"}}));
+    }
+
+    #[test]
+    fn what_an_older_version_lacks_is_named_where_it_stands() {
+        let text = r#"{"ignition": {"version": "3.4.0"},
+"kernelArguments": {"shouldExist": ["quiet"]},
+"storage": {"luks": [{"name": "d", "device": "/dev/vdb",
+  "discard": true,
+  "keyFile": {"source": "data:,k"}}]}}"#;
+        let said = converted(text, 3).unwrap_err();
+        insta::assert_snapshot!(said, @r#"
+        c.ign:4:14: error: version 3.3.0 has no "discard"
+          4 |   "discard": true,
+            |              ^^^^
+          help: version 3.4.0 is the first that has it
+        "#);
+        let said = converted(text, 2).unwrap_err();
+        assert_eq!(said.matches("error:").count(), 2, "{said}");
+        assert!(said.contains("c.ign:2:20: error: version 3.2.0 has no \"kernelArguments\""));
+        let said = converted(text, 1).unwrap_err();
+        assert!(
+            said.contains("c.ign:3:22: error: version 3.1.0 has no \"luks\""),
+            "{said}"
+        );
+    }
 }

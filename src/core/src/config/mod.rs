@@ -9,10 +9,11 @@ use language::{Start, member};
 
 use crate::diag::{Diagnostic, Report, SourceId, Sources, Span};
 use crate::json::{self, Node, Value};
-use crate::spec::v3::{Config, DIALECT, NEWEST_MINOR};
+use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR, NEWEST_MINOR, version_name};
 use crate::spec::{Decoder, Wire as _};
 use crate::translate::LocalFiles;
-use crate::{validate, yaml};
+use crate::validate::{self, version_rules};
+use crate::yaml;
 
 /// Largest config that is read, in bytes. Configs carry whole files in `data:` URLs, but not images.
 pub const MAX_CONFIG: usize = 64 << 20;
@@ -136,6 +137,16 @@ fn ignition(tree: &Node, report: &mut Report) -> Result<Option<Config>, Diagnost
     if minor < 6 {
         strip_special_bits(&mut config, report);
     }
+    version_rules::check(&config, minor, report);
+    if minor == EXPERIMENTAL_MINOR {
+        report.push(
+            Diagnostic::warning(
+                config.ignition.version.as_ref().and_then(|at| at.span),
+                "version 3.7.0-experimental may change its meaning until it is stable",
+            )
+            .help("use version 3.6.0 unless you need what is new"),
+        );
+    }
     Ok(Some(config))
 }
 
@@ -185,7 +196,7 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
 
 /// The minor version that the config claims, of major version 3.
 fn version(tree: &Node) -> Result<u8, Diagnostic> {
-    const HELP: &str = "this version reads ignition.version \"3.0.0\" to \"3.6.0\"";
+    const HELP: &str = "known are \"3.0.0\" to \"3.6.0\", and \"3.7.0-experimental\"";
     if !matches!(tree.value, Value::Object(_)) {
         return Err(Diagnostic::error(
             tree.span,
@@ -222,6 +233,9 @@ fn version(tree: &Node) -> Result<u8, Diagnostic> {
             format!("expected a string, found {}", version.value.value.kind()),
         ));
     };
+    if *text == version_name(EXPERIMENTAL_MINOR) {
+        return Ok(EXPERIMENTAL_MINOR);
+    }
     let parts: Option<Vec<u64>> = text.split('.').map(|part| part.parse().ok()).collect();
     match parts.as_deref() {
         Some([3, minor, 0]) if *minor <= u64::from(NEWEST_MINOR) => {
@@ -234,7 +248,7 @@ fn version(tree: &Node) -> Result<u8, Diagnostic> {
         .help(HELP)),
         _ if text.contains("-experimental") => Err(Diagnostic::error(
             span,
-            format!("the experimental version {text} is not accepted: its meaning may change"),
+            format!("the experimental version {text} is over: its meaning has changed since"),
         )
         .help(HELP)),
         _ => Err(Diagnostic::error(span, format!("unknown config version {text:?}")).help(HELP)),

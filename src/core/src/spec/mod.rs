@@ -7,4 +7,4 @@
 pub mod v3;
 mod wire;
 
-pub use wire::{At, Concat, Decoder, Dialect, Encoded, Wire};
+pub use wire::{At, Concat, Decoder, Dialect, Encoded, Newer, Wire};

@@ -1,4 +1,4 @@
-//! Ignition config specification 3.0.0 to 3.6.0, as one declaration.
+//! Ignition config specification 3.0.0 to 3.7.0-experimental, as one declaration.
 //!
 //! Later minors only added fields, so one set of types with the version of each field stands for
 //! all of them, and translating to the newest version is the identity, but for the special mode bits
@@ -13,10 +13,23 @@ type Int = Option<At<i64>>;
 /// The newest stable minor version.
 pub const NEWEST_MINOR: u8 = 6;
 
+/// The experimental minor version: its meaning may change until it is stable.
+pub const EXPERIMENTAL_MINOR: u8 = 7;
+
+/// How a version is written: "3.4.0".
+pub fn version_name(minor: u8) -> String {
+    let experimental = if minor == EXPERIMENTAL_MINOR {
+        "-experimental"
+    } else {
+        ""
+    };
+    format!("3.{minor}.0{experimental}")
+}
+
 /// How the versions of this specification are called.
 pub const DIALECT: Dialect = Dialect {
-    version: |minor| format!("version 3.{minor}.0"),
-    ask: |minor| format!("set ignition.version to \"3.{minor}.0\""),
+    version: |minor| format!("version {}", version_name(minor)),
+    ask: |minor| format!("set ignition.version to \"{}\"", version_name(minor)),
     any_case: true,
 };
 

@@ -1,6 +1,6 @@
 //! What every wire type can do: be decoded from a spanned tree, be encoded again, be merged.
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::diag::{Report, Span, nearest};
 use crate::json::{Member, Node, Value};
@@ -67,12 +67,31 @@ pub trait Wire: Sized {
     fn removes(&self) -> bool {
         false
     }
+    /// Where the value says something; `None` where it says nothing.
+    fn said(&self) -> Option<Option<Span>>;
+    /// Finds what is said by fields that a minor version does not have yet.
+    fn newer_than(&self, minor: u8, found: &mut Vec<Newer>);
+    /// The JSON schema of the type at a minor version.
+    fn schema(minor: u8) -> Json;
+}
+
+/// Something that a config says and an older version cannot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newer {
+    /// Where it is said.
+    pub span: Option<Span>,
+    /// What it is, for messages: `"kernelArguments"`.
+    pub what: String,
+    /// The first minor version that can say it.
+    pub since: u8,
 }
 
 /// Scalars: what may stand as a single JSON value.
 pub trait Scalar: Sized + Clone {
     /// How the type is called in messages.
     const NAME: &'static str;
+    /// How JSON Schema calls it.
+    const SCHEMA: &'static str;
     /// Reads the value.
     fn read(value: &Value) -> Option<Self>;
     /// Writes the value.
@@ -83,6 +102,7 @@ pub trait Scalar: Sized + Clone {
 
 impl Scalar for String {
     const NAME: &'static str = "a string";
+    const SCHEMA: &'static str = "string";
     fn read(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) | Value::Plain(text) => Some(text.clone()),
@@ -100,6 +120,7 @@ impl Scalar for String {
 
 impl Scalar for bool {
     const NAME: &'static str = "true or false";
+    const SCHEMA: &'static str = "boolean";
     fn read(value: &Value) -> Option<Self> {
         match value {
             Value::Bool(b) => Some(*b),
@@ -117,6 +138,7 @@ impl Scalar for bool {
 
 impl Scalar for i64 {
     const NAME: &'static str = "a whole number";
+    const SCHEMA: &'static str = "integer";
     fn read(value: &Value) -> Option<Self> {
         match value {
             Value::Number(text) => text.parse().ok(),
@@ -158,6 +180,21 @@ impl<T: Scalar> Wire for At<T> {
     fn key(&self) -> Option<String> {
         Some(self.value.as_key())
     }
+    fn said(&self) -> Option<Option<Span>> {
+        Some(self.span)
+    }
+    fn newer_than(&self, _minor: u8, _found: &mut Vec<Newer>) {}
+    fn schema(_minor: u8) -> Json {
+        json!({ "type": T::SCHEMA })
+    }
+}
+
+/// Lets a schema's type be `null` too, which Go's decoder takes for absent.
+pub(super) fn nullable(mut schema: Json) -> Json {
+    if let Some(name) = schema["type"].as_str() {
+        schema["type"] = json!([name, "null"]);
+    }
+    schema
 }
 
 /// `null` is absent, as in Go's decoder.
@@ -176,6 +213,17 @@ impl<T: Wire> Wire for Option<T> {
             (Some(parent), Some(child)) => Some(T::merge(parent, child)),
             (parent, child) => child.or(parent),
         }
+    }
+    fn said(&self) -> Option<Option<Span>> {
+        self.as_ref()?.said()
+    }
+    fn newer_than(&self, minor: u8, found: &mut Vec<Newer>) {
+        if let Some(value) = self {
+            value.newer_than(minor, found);
+        }
+    }
+    fn schema(minor: u8) -> Json {
+        nullable(T::schema(minor))
     }
 }
 
@@ -237,6 +285,17 @@ impl<T: Wire> Wire for Vec<T> {
         }
         merged.into_iter().flatten().chain(added).collect()
     }
+    fn said(&self) -> Option<Option<Span>> {
+        self.iter().find_map(Wire::said)
+    }
+    fn newer_than(&self, minor: u8, found: &mut Vec<Newer>) {
+        for item in self {
+            item.newer_than(minor, found);
+        }
+    }
+    fn schema(minor: u8) -> Json {
+        json!({ "type": ["array", "null"], "items": T::schema(minor) })
+    }
 }
 
 /// A list whose entries are concatenated on merge and may repeat, whatever their keys.
@@ -258,6 +317,15 @@ impl<T: Wire> Wire for Concat<T> {
     }
     fn merge(parent: Self, child: Self) -> Self {
         Self(parent.0.into_iter().chain(child.0).collect())
+    }
+    fn said(&self) -> Option<Option<Span>> {
+        self.0.said()
+    }
+    fn newer_than(&self, minor: u8, found: &mut Vec<Newer>) {
+        self.0.newer_than(minor, found);
+    }
+    fn schema(minor: u8) -> Json {
+        Vec::<T>::schema(minor)
     }
 }
 
@@ -387,6 +455,43 @@ pub(super) fn put<T: Wire>(
     }
 }
 
+/// One field of [`Wire::newer_than`].
+pub(super) fn field_newer_than<T: Wire>(
+    name: &str,
+    since: u8,
+    value: &T,
+    minor: u8,
+    found: &mut Vec<Newer>,
+) {
+    if since <= minor {
+        return value.newer_than(minor, found);
+    }
+    if let Some(span) = value.said() {
+        found.push(Newer {
+            span,
+            what: format!("{name:?}"),
+            since,
+        });
+    }
+}
+
+/// One field of [`Wire::schema`].
+pub(super) fn field_schema<T: Wire>(
+    name: &str,
+    since: u8,
+    minor: u8,
+    properties: &mut Map<String, Json>,
+) {
+    if since <= minor {
+        properties.insert(name.into(), T::schema(minor));
+    }
+}
+
+/// The schema of a struct.
+pub(super) fn object_schema(properties: Map<String, Json>) -> Json {
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
+}
+
 /// Declares a wire struct.
 ///
 /// `struct Name "what it is called" key(self => expr) { "jsonName" since N field: Type, … }`
@@ -446,6 +551,19 @@ macro_rules! wire {
                     at: child.at.or(parent.at),
                     $( $field: $crate::spec::wire::Wire::merge(parent.$field, child.$field), )*
                 }
+            }
+            fn said(&self) -> Option<Option<$crate::diag::Span>> {
+                let mut said = None;
+                $( said = said.or_else(|| $crate::spec::wire::Wire::said(&self.$field)); )*
+                said.map(|first| self.at.or(first))
+            }
+            fn newer_than(&self, minor: u8, found: &mut Vec<$crate::spec::wire::Newer>) {
+                $( $crate::spec::wire::field_newer_than($json, $since, &self.$field, minor, found); )*
+            }
+            fn schema(minor: u8) -> serde_json::Value {
+                let mut properties = serde_json::Map::new();
+                $( $crate::spec::wire::field_schema::<$ty>($json, $since, minor, &mut properties); )*
+                $crate::spec::wire::object_schema(properties)
             }
             $( fn key(&self) -> Option<String> { let $this = self; $key } )?
             $( fn removes(&self) -> bool { let $that = self; $removes } )?

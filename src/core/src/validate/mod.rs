@@ -9,6 +9,7 @@ mod resource;
 mod storage;
 mod unit_text;
 mod units;
+pub(crate) mod version_rules;
 
 #[cfg(test)]
 mod tests;

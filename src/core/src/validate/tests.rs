@@ -365,9 +365,9 @@ fn versions() {
             "unknown config version",
         ),
         (
-            "{\"ignition\": {\"version\": \"3.7.0-experimental\"}}",
+            "{\"ignition\": {\"version\": \"3.4.0-experimental\"}}",
             "1:26",
-            "experimental",
+            "experimental version 3.4.0-experimental is over",
         ),
         ("{\"ignitionVersion\": 1}", "1:2", "specification 1"),
         ("#cloud-config\nx: y", "1:1", "cloud-config"),
