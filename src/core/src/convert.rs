@@ -81,4 +81,36 @@ mod tests {
             "{said}"
         );
     }
+
+    #[test]
+    fn values_that_an_older_version_lacks_are_named_too() {
+        let text = r#"{"ignition": {"version": "3.6.0", "config": {"merge": [
+  {"source": "gs://bucket/a", "compression": "gzip"}]}},
+"storage": {"directories": [{"path": "/srv/d", "mode": 1533}],
+ "filesystems": [{"device": "/dev/vdb", "format": "none"}],
+ "disks": [{"device": "/dev/vda", "partitions": [
+  {"number": 1, "shouldExist": false, "wipePartitionEntry": true},
+  {"number": 0, "label": "x"}]}]}}"#;
+        let mut sources = Sources::default();
+        let config = crate::cache::decode(&mut sources, "c.ign", text, None).unwrap();
+        let said = |minor| {
+            to_version(&config, minor).map_err(|report| {
+                let lines: Vec<String> = report
+                    .render(&sources)
+                    .lines()
+                    .filter(|line| line.starts_with("c.ign"))
+                    .map(Into::into)
+                    .collect();
+                lines.join("\n")
+            })
+        };
+        assert!(said(7).is_ok());
+        insta::assert_snapshot!(said(0).unwrap_err(), @r#"
+        c.ign:2:46: error: version 3.0.0 has no compression of configs and certificate authorities
+        c.ign:2:14: error: version 3.0.0 has no gs:// URLs
+        c.ign:4:51: error: version 3.0.0 has no file system format "none"
+        c.ign:3:56: error: version 3.0.0 has no setuid, setgid and sticky bits in modes
+        c.ign:6:32: error: version 3.0.0 has no removal of a partition beside one that takes the next free number
+        "#);
+    }
 }

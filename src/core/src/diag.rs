@@ -211,6 +211,9 @@ impl Diagnostic {
     }
 }
 
+/// How many findings of one severity a report keeps.
+pub const MOST: usize = 200;
+
 /// The findings of one run, in the order they were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -219,9 +222,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds a finding.
+    /// Adds a finding. Of each severity the first [`MOST`] are kept: nobody reads more, and a hostile
+    /// config could make millions.
     pub fn push(&mut self, item: Diagnostic) {
-        self.items.push(item);
+        if self.count(item.severity) < MOST {
+            self.items.push(item);
+        }
     }
 
     /// Adds an error.
@@ -234,9 +240,13 @@ impl Report {
         self.push(Diagnostic::warning(span, message));
     }
 
-    /// Takes over another report's findings.
+    /// Takes over another report's findings, but for those that are there already.
     pub fn extend(&mut self, other: Report) {
-        self.items.extend(other.items);
+        for item in other.items {
+            if !self.items.contains(&item) {
+                self.push(item);
+            }
+        }
     }
 
     /// Whether any finding is an error.

@@ -394,7 +394,11 @@ impl Acquire {
         user_config: Option<String>,
     ) -> Result<Acquired, Stop> {
         wire.ignition.version = Some(At::new(format!("3.{}.0", v3::NEWEST_MINOR)));
-        let Some(model) = validate::lower(&wire, validate::Stage::Merged, &mut self.report) else {
+        // What was found in the single configs is found once more here.
+        let mut report = Report::default();
+        let merged = validate::lower(&wire, validate::Stage::Merged, &mut report);
+        self.report.extend(report);
+        let Some(model) = merged else {
             return Err(self.failed());
         };
         if self.strict {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Diagnostic, Report, Severity, Sources, Span};
+use super::{Diagnostic, MOST, Report, Severity, Sources, Span};
 
 impl Report {
     /// The findings as an array of objects: `severity`, `message`, and where they are known `file`,
@@ -26,6 +26,7 @@ impl Report {
             .filter_map(|severity| match self.count(severity) {
                 0 => None,
                 1 => Some(format!("1 {}", severity.word())),
+                MOST => Some(format!("{MOST} {}s or more", severity.word())),
                 n => Some(format!("{n} {}s", severity.word())),
             })
             .collect();
@@ -99,5 +100,10 @@ mod tests {
         );
         report.deny_warnings();
         assert_eq!(report.summary().as_deref(), Some("2 errors"));
+        for _ in 0..1000 {
+            report.warning(None, "again");
+        }
+        let said = report.summary();
+        assert_eq!(said.as_deref(), Some("2 errors, 200 warnings or more"));
     }
 }
