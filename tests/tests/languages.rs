@@ -137,7 +137,7 @@ fn butane_directory() -> tempfile::TempDir {
     dir
 }
 
-fn at<'a>(directory: &Path, arguments: &[&'a str]) -> Vec<std::ffi::OsString> {
+fn at(directory: &Path, arguments: &[&str]) -> Vec<std::ffi::OsString> {
     arguments
         .iter()
         .map(|argument| match argument.strip_prefix('@') {

@@ -368,20 +368,21 @@ impl Acquire {
             &links.fetch,
             links.authorities.clone(),
         ));
-        let mut request = transfer::request(resource);
-        request.accept = Some(ACCEPT_CONFIG.into());
-        match client
-            .fetch_to_vec(&request, CONFIG_LIMIT, &Spoken::default())
-            .await
-        {
+        let fetched = match transfer::request(resource) {
+            Ok(mut request) => {
+                request.accept = Some(ACCEPT_CONFIG.into());
+                client
+                    .fetch_to_vec(&request, CONFIG_LIMIT, &Spoken::default())
+                    .await
+                    .map_err(|error| error.cause.to_string())
+            }
+            Err(why) => Err(why),
+        };
+        match fetched {
             Ok((bytes, _)) => Ok(bytes),
-            Err(error) => Err(self.fail(Diagnostic::error(
+            Err(why) => Err(self.fail(Diagnostic::error(
                 resource.at,
-                format!(
-                    "while fetching {what} {}: {}",
-                    resource.shown(),
-                    error.cause
-                ),
+                format!("while fetching {what} {}: {why}", resource.shown()),
             ))),
         }
     }

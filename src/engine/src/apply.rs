@@ -284,7 +284,7 @@ impl Hands {
             resource.ok_or_else(|| io::Error::other("no resource of the config has this key"))?;
         let client = stages::client(&self.config).map_err(io::Error::other)?;
         let mut file = pilotlight_sys::unnamed_file(&self.root)?;
-        let request = transfer::request(resource);
+        let request = transfer::request(resource).map_err(io::Error::other)?;
         let spoken = Spoken::default();
         let fetch = client.fetch(&request, &mut file, &spoken);
         pilotlight_fetch::blocking(fetch)?.map_err(io::Error::other)?;

@@ -168,7 +168,7 @@ async fn fetch_one(
         .help("nothing has been changed on this machine's disks")
     };
     let mut file = File::create(&path).map_err(|error| failed(error.to_string()))?;
-    let mut request = transfer::request(&resource);
+    let mut request = transfer::request(&resource).map_err(failed)?;
     request.max_bytes = Some(bound);
     match client.fetch(&request, &mut file, &Spoken::default()).await {
         Ok(fetched) => Ok(Some((key, hex(&fetched.sha256), fetched.bytes))),

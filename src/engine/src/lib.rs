@@ -13,6 +13,7 @@ mod failure;
 pub mod log;
 mod machine;
 mod observe;
+mod oem;
 mod options;
 mod result_file;
 mod stages;

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use pilotlight_core::model::{Compression, Digest, FetchOptions, Resource};
+use pilotlight_core::model::{Compression, Digest, FetchOptions, Resource, Scheme};
 use pilotlight_fetch::{ClientConfig, Proxy, Request};
+use pilotlight_providers::metal;
+
+use crate::oem;
 
 /// Fetch settings of a config, with the PEM texts of its authorities.
 pub fn client_config(options: &FetchOptions, authorities: Vec<Vec<u8>>) -> ClientConfig {
@@ -30,9 +33,13 @@ pub fn client_config(options: &FetchOptions, authorities: Vec<Vec<u8>>) -> Clien
     }
 }
 
-/// The request that a resource stands for.
-pub fn request(resource: &Resource) -> Request {
-    let mut request = Request::new(resource.url.clone());
+/// The request that a resource stands for. The error says why there can be none.
+pub fn request(resource: &Resource) -> Result<Request, String> {
+    let url = match resource.scheme {
+        Scheme::Oem => oem::data_url(&resource.url, metal::OEM_DIRECTORIES)?,
+        _ => resource.url.clone(),
+    };
+    let mut request = Request::new(url);
     request.headers = resource.headers.clone();
     request.compression = match resource.compression {
         Compression::None => pilotlight_fetch::Compression::None,
@@ -42,5 +49,5 @@ pub fn request(resource: &Resource) -> Request {
         Digest::Sha256(bytes) => pilotlight_fetch::Digest::Sha256(bytes),
         Digest::Sha512(bytes) => pilotlight_fetch::Digest::Sha512(bytes),
     });
-    request
+    Ok(request)
 }

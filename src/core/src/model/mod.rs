@@ -70,6 +70,8 @@ pub enum Scheme {
     Http,
     /// HTTP over TLS
     Https,
+    /// A file on the OEM partition (Flatcar)
+    Oem,
     /// TFTP
     Tftp,
     /// Amazon S3 by bucket
@@ -83,7 +85,7 @@ pub enum Scheme {
 impl Scheme {
     /// Whether fetching needs the network.
     pub fn needs_network(self) -> bool {
-        !matches!(self, Scheme::Empty | Scheme::Data)
+        !matches!(self, Scheme::Empty | Scheme::Data | Scheme::Oem)
     }
 }
 

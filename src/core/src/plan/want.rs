@@ -69,6 +69,7 @@ impl Resource {
     /// Whether the contents are not simply in the URL, and have to be fetched or decompressed.
     pub fn is_fetched(&self) -> bool {
         self.scheme.needs_network()
+            || self.scheme == Scheme::Oem
             || self.compression != Compression::None
             || self.digest.is_some()
     }

@@ -138,6 +138,6 @@ pub fn needs_network(config: &Config) -> Vec<(Option<Span>, String)> {
 pub fn is_supported(scheme: Scheme) -> bool {
     matches!(
         scheme,
-        Scheme::Empty | Scheme::Data | Scheme::Http | Scheme::Https
+        Scheme::Empty | Scheme::Data | Scheme::Oem | Scheme::Http | Scheme::Https
     )
 }

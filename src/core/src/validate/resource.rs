@@ -56,7 +56,7 @@ impl Check<'_> {
             Err(why) => {
                 self.report.push(
                     Diagnostic::error(source.span, why)
-                        .help("sources are URLs of http, https, tftp, s3, arn, gs or data"),
+                        .help("sources are URLs of http, https, tftp, s3, arn, gs, oem or data"),
                 );
                 return None;
             }
@@ -68,7 +68,7 @@ impl Check<'_> {
         if !super::is_supported(scheme) {
             self.report.error(
                 source.span,
-                "this version of pilotlight fetches http, https and data URLs only",
+                "this version of pilotlight fetches http, https, oem and data URLs only",
             );
         }
         Some(Resource {
@@ -175,6 +175,14 @@ fn scheme(url: &str) -> Result<Scheme, String> {
             return match crate::dataurl::decode(url) {
                 Ok(_) => Ok(Scheme::Data),
                 Err(error) => Err(format!("the data URL is not valid: {error}")),
+            };
+        }
+        "oem" => {
+            return match rest.strip_prefix("///") {
+                Some(path) if !path.is_empty() && !path.split('/').any(|part| part == "..") => {
+                    Ok(Scheme::Oem)
+                }
+                _ => Err("a file of the OEM partition is written oem:///PATH".into()),
             };
         }
         other => return Err(format!("URLs of scheme {other:?} are not supported")),
