@@ -3,10 +3,11 @@
 //! Files, directories and links share one key space, and so do the two lists of kernel arguments: what
 //! the child puts into one list leaves the parent's other lists.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::spec::v3::Config;
-use crate::spec::{At, Wire};
+use crate::spec::v3::{Config, File};
+use crate::spec::{At, Concat, Wire};
 
 /// Merges a child into its parent. The child's word counts where it says something.
 pub fn configs(mut parent: Config, child: Config) -> Config {
@@ -28,6 +29,69 @@ pub fn configs(mut parent: Config, child: Config) -> Config {
         .retain(|at| !exist.contains(&at.value));
 
     Config::merge(parent, child)
+}
+
+/// Appends a config as version 2 does: lists follow one another and later entries count. A later file
+/// takes the place of an earlier one whole, one that is only appended to adds to it; of other entries
+/// with one key the later one's fields count.
+pub fn appended(parent: Config, child: Config) -> Config {
+    let mut files = parent.storage.files.clone();
+    files.extend(child.storage.files.iter().cloned());
+    let mut merged = Config::merge(unique(parent), unique(child));
+    merged.storage.files = joined(files, |earlier, later| {
+        let adds = later.contents.source.is_none() && !later.append.0.is_empty();
+        if !adds {
+            return later;
+        }
+        File {
+            append: Concat::merge(earlier.append, later.append),
+            ..earlier
+        }
+    });
+    merged
+}
+
+/// A config of which every list holds each key once.
+fn unique(mut config: Config) -> Config {
+    fn once<T: Wire>(list: &mut Vec<T>) {
+        *list = joined(std::mem::take(list), T::merge);
+    }
+    once(&mut config.passwd.groups);
+    once(&mut config.passwd.users);
+    once(&mut config.storage.directories);
+    once(&mut config.storage.disks);
+    once(&mut config.storage.links);
+    once(&mut config.storage.raid);
+    once(&mut config.systemd.units);
+    for unit in &mut config.systemd.units {
+        once(&mut unit.dropins);
+    }
+    config
+}
+
+/// Joins the entries of equal key in the place of the first.
+fn joined<T: Wire>(list: Vec<T>, join: impl Fn(T, T) -> T) -> Vec<T> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut kept: Vec<Option<T>> = Vec::new();
+    for item in list {
+        let place = item.key().and_then(|key| match places.entry(key) {
+            Entry::Occupied(entry) => Some(*entry.get()),
+            Entry::Vacant(entry) => {
+                entry.insert(kept.len());
+                None
+            }
+        });
+        match place.and_then(|place| kept.get_mut(place)) {
+            Some(slot) => {
+                *slot = match slot.take() {
+                    Some(earlier) => Some(join(earlier, item)),
+                    None => Some(item),
+                }
+            }
+            None => kept.push(Some(item)),
+        }
+    }
+    kept.into_iter().flatten().collect()
 }
 
 fn paths<T: Wire>(list: &[T]) -> BTreeSet<String> {

@@ -277,7 +277,12 @@ impl Acquire {
             else {
                 return Err(self.failed());
             };
-            self.follow(wire, model, links).await
+            let join = if parsed.appends {
+                merge::appended
+            } else {
+                merge::configs
+            };
+            self.follow(wire, model, links, join).await
         })
     }
 
@@ -293,6 +298,7 @@ impl Acquire {
         mut wire: v3::Config,
         model: model::Config,
         links: Links,
+        join: fn(v3::Config, v3::Config) -> v3::Config,
     ) -> Result<v3::Config, Stop> {
         let mut below = Links {
             urls: links.urls,
@@ -313,7 +319,7 @@ impl Acquire {
         wire.ignition.config = v3::IgnitionConfig::default();
         for child in &model.merge {
             let child = self.child(child, &below).await?;
-            wire = merge::configs(wire, child);
+            wire = join(wire, child);
         }
         Ok(wire)
     }
@@ -623,6 +629,22 @@ mod tests {
         let merge = format!(r#""merge":[{{"source":"{child}"}}]"#);
         let replace = parent.replace(&merge, &format!(r#""replace":{{"source":"{child}"}}"#));
         let acquired = alone("p", &replace).unwrap();
+        assert_eq!(acquired.config.files[0].mode, None);
+    }
+
+    #[test]
+    fn version_2_appends_where_version_3_merges() {
+        let child = r#"{"ignition":{"version":"2.3.0"},"storage":{"files":[
+            {"filesystem":"root","path":"/a","contents":{"source":"data:,child"}}]}}"#;
+        let child = pilotlight_core::dataurl::encode(child.as_bytes());
+        let parent = format!(
+            r#"{{"ignition":{{"version":"2.3.0","config":{{"append":[{{"source":"{child}"}}]}}}},
+                "storage":{{"files":[{{"filesystem":"root","path":"/a","mode":384,
+                    "contents":{{"source":"data:,parent"}}}}]}}}}"#
+        );
+        let acquired = alone("p", &parent).unwrap();
+        assert_eq!(source_of(&acquired.config, "/a"), "data:,child");
+        // The later file is the whole file: nothing of the earlier one is left.
         assert_eq!(acquired.config.files[0].mode, None);
     }
 

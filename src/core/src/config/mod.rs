@@ -10,8 +10,8 @@ use language::{Start, member};
 use crate::diag::{Diagnostic, Report, SourceId, Sources, Span};
 use crate::json::{self, Node, Value};
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR, NEWEST_MINOR, version_name};
-use crate::spec::{Decoder, Wire as _};
-use crate::translate::LocalFiles;
+use crate::spec::{Decoder, Wire as _, v2};
+use crate::translate::{LocalFiles, Translation, ignition2};
 use crate::validate::{self, version_rules};
 use crate::yaml;
 
@@ -27,6 +27,8 @@ pub struct Parsed {
     pub report: Report,
     /// The language that it was written in, as far as that was recognized.
     pub language: Option<Language>,
+    /// Whether what it refers to is appended ([`crate::merge::appended`], version 2) rather than merged.
+    pub appends: bool,
 }
 
 /// How a config is read.
@@ -115,7 +117,18 @@ fn understand(
     };
     parsed.language = Some(language);
     match language {
-        Language::Ignition => ignition(&tree, &mut parsed.report),
+        Language::Ignition => {
+            let version = version(&tree)?;
+            parsed.appends = matches!(version, Version::Two(_));
+            let mut cx = Translation {
+                report: &mut parsed.report,
+                files: reading.files,
+            };
+            Ok(match version {
+                Version::Two(minor) => ignition2::translate(&tree, minor, &mut cx),
+                Version::Three(minor) => ignition3(&tree, minor, cx.report),
+            })
+        }
         Language::Butane => Err(not_read(source, text, "Butane")),
         Language::ContainerLinux => Err(not_read(source, text, "a Container Linux Config")),
         Language::CloudConfig => Err(not_read(source, text, "cloud-config")),
@@ -123,17 +136,14 @@ fn understand(
     }
 }
 
-/// An Ignition config of any version.
-fn ignition(tree: &Node, report: &mut Report) -> Result<Option<Config>, Diagnostic> {
-    let minor = version(tree)?;
+/// An Ignition config of version 3.
+fn ignition3(tree: &Node, minor: u8, report: &mut Report) -> Option<Config> {
     let mut decoder = Decoder {
         dialect: &DIALECT,
         minor,
         report,
     };
-    let Some(mut config) = Config::decode(tree, &mut decoder) else {
-        return Ok(None);
-    };
+    let mut config = Config::decode(tree, &mut decoder)?;
     if minor < 6 {
         strip_special_bits(&mut config, report);
     }
@@ -147,7 +157,7 @@ fn ignition(tree: &Node, report: &mut Report) -> Result<Option<Config>, Diagnost
             .help("use version 3.6.0 unless you need what is new"),
         );
     }
-    Ok(Some(config))
+    Some(config)
 }
 
 /// Blanks the line `#cloud-config` that some providers put before every user data, so that places
@@ -194,9 +204,18 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
     })
 }
 
-/// The minor version that the config claims, of major version 3.
-fn version(tree: &Node) -> Result<u8, Diagnostic> {
-    const HELP: &str = "known are \"3.0.0\" to \"3.6.0\", and \"3.7.0-experimental\"";
+/// Major and minor version of an Ignition config.
+enum Version {
+    /// 2.N.0
+    Two(u8),
+    /// 3.N.0
+    Three(u8),
+}
+
+/// The version that the config claims.
+fn version(tree: &Node) -> Result<Version, Diagnostic> {
+    const HELP: &str =
+        "known are \"2.0.0\" to \"2.4.0\", \"3.0.0\" to \"3.6.0\" and \"3.7.0-experimental\"";
     if !matches!(tree.value, Value::Object(_)) {
         return Err(Diagnostic::error(
             tree.span,
@@ -234,18 +253,16 @@ fn version(tree: &Node) -> Result<u8, Diagnostic> {
         ));
     };
     if *text == version_name(EXPERIMENTAL_MINOR) {
-        return Ok(EXPERIMENTAL_MINOR);
+        return Ok(Version::Three(EXPERIMENTAL_MINOR));
     }
     let parts: Option<Vec<u64>> = text.split('.').map(|part| part.parse().ok()).collect();
     match parts.as_deref() {
         Some([3, minor, 0]) if *minor <= u64::from(NEWEST_MINOR) => {
-            Ok(u8::try_from(*minor).unwrap_or(NEWEST_MINOR))
+            Ok(Version::Three(u8::try_from(*minor).unwrap_or(NEWEST_MINOR)))
         }
-        Some([2, _, _]) => Err(Diagnostic::error(
-            span,
-            format!("configs of version {text} are not read by this version"),
-        )
-        .help(HELP)),
+        Some([2, minor, 0]) if *minor <= u64::from(v2::NEWEST_MINOR) => Ok(Version::Two(
+            u8::try_from(*minor).unwrap_or(v2::NEWEST_MINOR),
+        )),
         _ if text.contains("-experimental") => Err(Diagnostic::error(
             span,
             format!("the experimental version {text} is over: its meaning has changed since"),

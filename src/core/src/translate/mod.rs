@@ -3,6 +3,8 @@
 //! What they make keeps the places of the user's own words ([`At::span`]), so that validation and
 //! every later stage speak of the file that the user wrote.
 
+pub mod ignition2;
+
 use crate::dataurl;
 use crate::diag::{Report, Span};
 use crate::spec::At;

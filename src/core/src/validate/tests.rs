@@ -355,9 +355,9 @@ fn versions() {
             "expected a string",
         ),
         (
-            "{\"ignition\": {\"version\": \"2.3.0\"}}",
+            "{\"ignition\": {\"version\": \"2.5.0\"}}",
             "1:26",
-            "version 2.3.0 are not read",
+            "unknown config version",
         ),
         (
             "{\"ignition\": {\"version\": \"3.7.0\"}}",

@@ -1,0 +1,305 @@
+use serde_json::{Value, json};
+
+use crate::config;
+use crate::diag::Sources;
+use crate::spec::{Encoded, Wire as _};
+
+/// What a section of a config of version 2.`minor` becomes; lines with what was found.
+fn read(minor: u8, sections: &str) -> (Value, Vec<String>) {
+    let text = format!("{{\"ignition\": {{\"version\": \"2.{minor}.0\"}},\n{sections}}}");
+    let mut sources = Sources::default();
+    let parsed = config::read(&mut sources, "c.ign", text.as_bytes());
+    let said = parsed.report.render(&sources);
+    let said = said.lines().filter(|line| line.starts_with("c.ign:"));
+    let json = parsed
+        .config
+        .and_then(|config| config.encode("", &mut Encoded::default()))
+        .unwrap_or_default();
+    (json, said.map(Into::into).collect())
+}
+
+/// The same where nothing is found.
+fn means(minor: u8, sections: &str) -> Value {
+    let (json, said) = read(minor, sections);
+    assert!(said.is_empty(), "{said:?}");
+    json
+}
+
+fn says(minor: u8, sections: &str, expected: &str) {
+    let (_, said) = read(minor, sections);
+    assert_eq!(said, [expected], "{sections}");
+}
+
+fn storage(sections: &str) -> Value {
+    means(4, &format!("\"storage\": {{{sections}}}"))["storage"].clone()
+}
+
+#[test]
+fn files_are_overwritten_unless_they_are_appended_to() {
+    let file = |more: &str| {
+        let text = format!(r#""files": [{{"filesystem": "root", "path": "/a"{more}}}]"#);
+        storage(&text)["files"][0].clone()
+    };
+    assert_eq!(
+        file(""),
+        json!({"path": "/a", "overwrite": true, "contents": {"source": ""}})
+    );
+    assert_eq!(
+        file(
+            r#", "overwrite": false, "mode": 384, "user": {"id": 5}, "contents": {"source": "data:,x"}"#
+        ),
+        json!({"path": "/a", "overwrite": false, "mode": 384, "user": {"id": 5},
+               "contents": {"source": "data:,x"}})
+    );
+    assert_eq!(
+        file(r#", "append": true, "contents": {"source": "data:,x"}"#),
+        json!({"path": "/a", "append": [{"source": "data:,x"}]})
+    );
+    says(
+        2,
+        r#""storage": {"files": [{"filesystem": "root", "path": "/a", "append": true, "overwrite": true,
+  "contents": {"source": "data:,x"}}]}"#,
+        "c.ign:2:89: error: a file is either appended to or overwritten",
+    );
+}
+
+#[test]
+fn file_systems_have_names() {
+    let unit = "[Mount]\\nWhat=/dev/disk/by-label/D\\nWhere=/var/lib/data/\\n";
+    let sections = format!(
+        r#""storage": {{
+  "filesystems": [
+    {{"name": "data", "mount": {{"device": "/dev/sdb", "format": "ext4", "label": "D",
+      "create": {{"force": true, "options": ["-m", "0"]}}}}}},
+    {{"name": "root", "mount": {{"device": "/dev/disk/by-label/ROOT", "format": "xfs", "wipeFilesystem": true}}}},
+    {{"name": "image", "path": "/sysroot/usr/share/oem"}}],
+  "files": [
+    {{"filesystem": "data", "path": "/x/y"}},
+    {{"filesystem": "image", "path": "/z"}},
+    {{"filesystem": "oem", "path": "/grub.cfg"}},
+    {{"filesystem": "root", "path": "/etc/r"}}],
+  "links": [{{"filesystem": "data", "path": "/h", "target": "/x/y", "hard": true}},
+            {{"filesystem": "data", "path": "/s", "target": "/x/y"}}]}},
+"systemd": {{"units": [{{"name": "var-lib-data.mount", "contents": "{unit}"}}]}}"#
+    );
+    let storage = means(4, &sections)["storage"].clone();
+    assert_eq!(
+        storage["filesystems"],
+        json!([
+            {"device": "/dev/sdb", "format": "ext4", "label": "D", "path": "/var/lib/data",
+             "options": ["-m", "0"], "wipeFilesystem": true},
+            {"device": "/dev/disk/by-label/ROOT", "format": "xfs", "wipeFilesystem": true},
+            {"device": "/dev/disk/by-label/OEM", "format": "btrfs", "path": "/oem"},
+        ])
+    );
+    let paths = |list: &str| -> Vec<String> {
+        let list = storage[list].as_array().unwrap();
+        list.iter()
+            .map(|entry| entry["path"].as_str().unwrap().into())
+            .collect()
+    };
+    assert_eq!(
+        paths("files"),
+        ["/var/lib/data/x/y", "/oem/z", "/oem/grub.cfg", "/etc/r"]
+    );
+    assert_eq!(paths("links"), ["/var/lib/data/h", "/var/lib/data/s"]);
+    assert_eq!(storage["links"][0]["target"], "/var/lib/data/x/y");
+    assert_eq!(storage["links"][1]["target"], "/x/y");
+}
+
+#[test]
+fn a_file_system_that_nobody_mounts_has_a_place_of_its_own() {
+    let (json, said) = read(
+        1,
+        r#""storage": {"filesystems": [{"name": "da/ta", "mount": {"device": "/dev/sdb", "format": "ext4"}}],
+"directories": [{"filesystem": "da/ta", "path": "/d", "mode": 448}]}"#,
+    );
+    assert_eq!(said.len(), 1);
+    assert!(
+        said[0].starts_with("c.ign:2:38: warning: no mount unit of the config mounts"),
+        "{said:?}"
+    );
+    let place = "/run/pilotlight/filesystems/da_ta";
+    assert_eq!(json["storage"]["filesystems"][0]["path"], place);
+    assert_eq!(
+        json["storage"]["directories"][0]["path"],
+        format!("{place}/d")
+    );
+}
+
+#[test]
+fn names_that_are_wrong_are_named() {
+    says(
+        4,
+        r#""storage": {"files": [{"filesystem": "rot", "path": "/a"}]}"#,
+        "c.ign:2:38: error: there is no file system of the name \"rot\"",
+    );
+    says(
+        4,
+        r#""storage": {"files": [{"path": "/a"}]}"#,
+        "c.ign:2:23: error: the entry does not say which file system it lies on",
+    );
+    says(
+        4,
+        r#""storage": {"filesystems": [{"name": "a", "path": "/mnt"}]}"#,
+        "c.ign:2:51: error: the path of a file system lies below /sysroot",
+    );
+    says(
+        4,
+        r#""storage": {"filesystems": [{"name": "a"}]}"#,
+        "c.ign:2:38: error: the file system has neither a mount nor a path",
+    );
+}
+
+#[test]
+fn sectors_become_mib() {
+    let partitions = |fields: &str| {
+        format!(
+            r#""storage": {{"disks": [{{"device": "/dev/sda", "partitions": [{{"number": 1, "label": "a", {fields}}}]}}]}}"#
+        )
+    };
+    let partition = |fields: &str| {
+        means(3, &partitions(fields))["storage"]["disks"][0]["partitions"][0].clone()
+    };
+    assert_eq!(
+        partition(r#""start": 2048, "size": 131072"#),
+        json!({"number": 1, "label": "a", "startMiB": 1, "sizeMiB": 64})
+    );
+    assert_eq!(
+        partition(
+            r#""startMiB": 1, "sizeMiB": 64, "start": 0, "shouldExist": true, "wipePartitionEntry": true"#
+        ),
+        json!({"number": 1, "label": "a", "startMiB": 1, "sizeMiB": 64, "shouldExist": true,
+               "wipePartitionEntry": true})
+    );
+    says(
+        2,
+        &partitions(r#""size": 2049"#),
+        "c.ign:2:97: error: size 2049 is no whole number of MiB (2048 sectors of 512 bytes)",
+    );
+    says(
+        3,
+        &partitions(r#""size": 2048, "sizeMiB": 1"#),
+        "c.ign:2:114: error: size and sizeMiB are stated both",
+    );
+}
+
+#[test]
+fn units_are_enabled_by_the_newer_word() {
+    let unit = |fields: &str| {
+        let text = format!(r#""systemd": {{"units": [{{"name": "a.service", {fields}}}]}}"#);
+        means(1, &text)["systemd"]["units"][0].clone()
+    };
+    let enabled = |fields: &str| unit(fields)["enabled"].as_bool();
+    assert_eq!(enabled(r#""enable": true"#), Some(true));
+    assert_eq!(enabled(r#""enable": false"#), None);
+    assert_eq!(enabled(r#""enable": true, "enabled": false"#), Some(false));
+    assert_eq!(unit(r#""mask": true"#)["mask"], true);
+    assert!(unit(r#""mask": false"#)["mask"].is_null());
+}
+
+#[test]
+fn networkd_units_are_files() {
+    let files = means(
+        2,
+        r#""networkd": {"units": [{"name": "00-eth.network", "contents": "[Match]\nName=eth0\n",
+"dropins": [{"name": "a.conf", "contents": "[Network]\n"}]}]}"#,
+    )["storage"]["files"]
+        .clone();
+    assert_eq!(files[0]["path"], "/etc/systemd/network/00-eth.network");
+    assert_eq!(files[0]["mode"], 0o644);
+    assert_eq!(files[0]["overwrite"], true);
+    assert_eq!(
+        files[1]["path"],
+        "/etc/systemd/network/00-eth.network.d/a.conf"
+    );
+    says(
+        0,
+        r#""networkd": {"units": [{"name": "../x.network", "contents": "a"}]}"#,
+        "c.ign:2:33: error: \"../x.network\" cannot be the name of a networkd unit",
+    );
+}
+
+#[test]
+fn create_counts_instead_of_what_stands_beside_it() {
+    let users = means(
+        1,
+        r#""passwd": {"users": [
+  {"name": "a", "uid": 5, "create": {"uid": 6, "groups": ["g"]}},
+  {"name": "b", "uid": 7, "shell": "/bin/sh"}]}"#,
+    )["passwd"]["users"]
+        .clone();
+    assert_eq!(
+        users,
+        json!([{"name": "a", "uid": 6, "groups": ["g"]}, {"name": "b", "uid": 7, "shell": "/bin/sh"}])
+    );
+}
+
+#[test]
+fn later_entries_count() {
+    let json = means(
+        4,
+        r#""storage": {"files": [
+  {"filesystem": "root", "path": "/a", "mode": 384, "contents": {"source": "data:,1", "compression": "gzip"}},
+  {"filesystem": "root", "path": "/a", "contents": {"source": "data:,2"}},
+  {"filesystem": "root", "path": "/a", "append": true, "contents": {"source": "data:,3"}}]},
+"systemd": {"units": [
+  {"name": "u.service", "enable": true, "dropins": [{"name": "a.conf", "contents": "[Unit]\n"}]},
+  {"name": "u.service", "dropins": [{"name": "b.conf", "contents": "[Unit]\n"}]}]}"#,
+    );
+    assert_eq!(
+        json["storage"]["files"],
+        json!([{"path": "/a", "overwrite": true, "contents": {"source": "data:,2"},
+                "append": [{"source": "data:,3"}]}])
+    );
+    let units = &json["systemd"]["units"];
+    assert_eq!(units.as_array().unwrap().len(), 1);
+    assert_eq!(units[0]["enabled"], true);
+    assert_eq!(units[0]["dropins"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_rest_is_as_it_was() {
+    let text = r#"{"ignition": {"version": "2.4.0",
+  "config": {"append": [{"source": "http://h/a", "httpHeaders": [{"name": "X", "value": "y"}]}]},
+  "timeouts": {"httpTotal": 30},
+  "security": {"tls": {"certificateAuthorities": [{"source": "oem:///ca.pem"}]}},
+  "proxy": {"httpProxy": "http://p:3128", "noProxy": ["a"]}},
+"passwd": {"groups": [{"name": "g", "gid": 7}]},
+"storage": {"raid": [{"name": "r", "level": "raid1", "devices": ["/dev/a", "/dev/b"], "options": ["--assume-clean"]}]}}"#;
+    let parsed = config::read(&mut Sources::default(), "c.ign", text.as_bytes());
+    assert!(parsed.appends);
+    let json = parsed
+        .config
+        .unwrap()
+        .encode("", &mut Encoded::default())
+        .unwrap();
+    assert_eq!(
+        json,
+        json!({"ignition": {"version": "3.6.0",
+            "config": {"merge": [{"source": "http://h/a", "httpHeaders": [{"name": "X", "value": "y"}]}]},
+            "timeouts": {"httpTotal": 30},
+            "security": {"tls": {"certificateAuthorities": [{"source": "oem:///ca.pem"}]}},
+            "proxy": {"httpProxy": "http://p:3128", "noProxy": ["a"]}},
+        "passwd": {"groups": [{"name": "g", "gid": 7}]},
+        "storage": {"raid": [{"name": "r", "level": "raid1", "devices": ["/dev/a", "/dev/b"],
+            "options": ["--assume-clean"]}]}})
+    );
+}
+
+#[test]
+fn fields_and_hashes_are_those_of_the_version() {
+    says(
+        0,
+        r#""storage": {"links": []}"#,
+        "c.ign:2:13: warning: key \"links\" is not part of version 2.0.0: it has no effect",
+    );
+    let hash = format!("sha256-{}", "0".repeat(64));
+    says(
+        4,
+        &format!(
+            r#""storage": {{"files": [{{"filesystem": "root", "path": "/a", "contents": {{"source": "http://h/", "verification": {{"hash": "{hash}"}}}}}}]}}"#
+        ),
+        "c.ign:2:121: error: version 2 knows hashes of kind sha512 only",
+    );
+}
