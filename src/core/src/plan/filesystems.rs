@@ -38,12 +38,7 @@ fn plan_one(
 ) -> Result<(), Diagnostic> {
     let there = content(block);
     let wipe = filesystem.wipe_filesystem;
-    if let Signature::Found(found) = &block.signature
-        && !wipe
-        && format != Format::None
-        && block.table == TableState::None
-        && matches(filesystem, format, found)
-    {
+    if kept_as(filesystem, format, block).is_some() {
         return Ok(());
     }
     match (&there, wipe) {
@@ -88,6 +83,38 @@ fn plan_one(
         filesystem.at,
     );
     Ok(())
+}
+
+/// The format of the file system that is there, if it is one that is kept.
+pub(super) fn kept_as(filesystem: &Filesystem, format: Format, block: &Block) -> Option<Format> {
+    let Signature::Found(found) = &block.signature else {
+        return None;
+    };
+    if filesystem.wipe_filesystem || format == Format::None || block.table != TableState::None {
+        return None;
+    }
+    formats(filesystem, format)
+        .iter()
+        .copied()
+        .find(|format| matches(filesystem, *format, found))
+}
+
+/// The formats that will do. The OEM partition was ext4 and is btrfs: configs written for either are
+/// taken on both, because it holds what the vendor put there (Flatcar).
+fn formats(filesystem: &Filesystem, format: Format) -> &'static [Format] {
+    const OEM: [&str; 2] = ["/dev/disk/by-label/OEM", "/dev/disk/by-partlabel/OEM"];
+    match format {
+        Format::Ext4 if OEM.contains(&filesystem.device.as_str()) => &[Format::Ext4, Format::Btrfs],
+        Format::Btrfs if OEM.contains(&filesystem.device.as_str()) => {
+            &[Format::Btrfs, Format::Ext4]
+        }
+        Format::Ext4 => &[Format::Ext4],
+        Format::Btrfs => &[Format::Btrfs],
+        Format::Xfs => &[Format::Xfs],
+        Format::Vfat => &[Format::Vfat],
+        Format::Swap => &[Format::Swap],
+        Format::None => &[],
+    }
 }
 
 fn in_use(filesystem: &Filesystem, node: &str, block: &Block) -> Result<(), Diagnostic> {
@@ -147,3 +174,7 @@ fn matches(filesystem: &Filesystem, format: Format, found: &Superblock) -> bool 
         // A predicted file system with a random UUID cannot be asked for by UUID yet.
         && uuid.is_none_or(|uuid| found.uuid.as_ref() == Some(&uuid))
 }
+
+#[cfg(test)]
+#[path = "filesystems_tests.rs"]
+mod tests;

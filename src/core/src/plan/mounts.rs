@@ -5,6 +5,7 @@ use crate::facts::Facts;
 use crate::model::{Filesystem, Format, SysPath};
 use crate::op::MountOp;
 use crate::plan::disks::find;
+use crate::plan::filesystems::kept_as;
 use crate::plan::{Plan, Planned};
 
 /// What is mounted: file systems with a path, sorted by depth.
@@ -29,11 +30,11 @@ pub fn plan(filesystems: &[Filesystem], facts: &Facts) -> Planned {
             continue;
         }
         match find(filesystem.device.as_str(), filesystem.at, facts) {
-            Ok((node, _)) => plan.push(
+            Ok((node, block)) => plan.push(
                 MountOp::Mount {
                     device: node,
                     path: path.clone(),
-                    format,
+                    format: kept_as(filesystem, format, block).unwrap_or(format),
                     options: filesystem.mount_options.clone(),
                 },
                 "files of the config may lie on it",
