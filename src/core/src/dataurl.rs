@@ -43,6 +43,40 @@ pub fn encode(bytes: &[u8]) -> String {
     format!("data:;base64,{}", BASE64.encode(bytes))
 }
 
+/// The shortest `data:` URL that decodes to these bytes; text stays readable in it.
+pub fn shortest(bytes: &[u8]) -> String {
+    let mut plain = String::from("data:,");
+    for byte in bytes {
+        match byte {
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'_'
+            | b'.'
+            | b'~'
+            | b'!'
+            | b'$'
+            | b'('
+            | b')'
+            | b'*'
+            | b'+'
+            | b'/'
+            | b':'
+            | b'='
+            | b'?'
+            | b'@' => plain.push(char::from(*byte)),
+            other => plain.push_str(&format!("%{other:02X}")),
+        }
+    }
+    let base64 = encode(bytes);
+    if base64.len() < plain.len() {
+        base64
+    } else {
+        plain
+    }
+}
+
 /// Parts of the text before the comma (split at each semicolon), and what follows it; a quoted parameter
 /// value may hold either character.
 fn split_header(rest: &str) -> Option<(Vec<&str>, &str)> {

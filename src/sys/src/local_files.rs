@@ -89,7 +89,7 @@ impl LocalDirectory {
                     LocalKind::Link { target }
                 }
                 FileType::RegularFile => LocalKind::File {
-                    executable: stat.st_mode & 0o100 != 0,
+                    executable: stat.st_mode & 0o111 != 0,
                 },
                 _ => return Err(format!("{path} is neither a file nor a link")),
             };

@@ -11,7 +11,7 @@ use crate::diag::{Diagnostic, Report, SourceId, Sources, Span};
 use crate::json::{self, Node, Value};
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR, NEWEST_MINOR, version_name};
 use crate::spec::{Decoder, Wire as _, v2};
-use crate::translate::{LocalFiles, Translation, ignition2};
+use crate::translate::{LocalFiles, Translation, butane, ignition2};
 use crate::validate::{self, version_rules};
 use crate::yaml;
 
@@ -129,7 +129,14 @@ fn understand(
                 Version::Three(minor) => ignition3(&tree, minor, cx.report),
             })
         }
-        Language::Butane => Err(not_read(source, text, "Butane")),
+        Language::Butane => {
+            let mut cx = Translation {
+                report: &mut parsed.report,
+                files: reading.files,
+            };
+            let translated = butane::translate(&tree, &mut cx);
+            Ok(translated.map(|(config, minor)| at_version(config, minor, &mut parsed.report)))
+        }
         Language::ContainerLinux => Err(not_read(source, text, "a Container Linux Config")),
         Language::CloudConfig => Err(not_read(source, text, "cloud-config")),
         Language::Script => Err(not_read(source, text, "a script")),
@@ -143,11 +150,8 @@ fn ignition3(tree: &Node, minor: u8, report: &mut Report) -> Option<Config> {
         minor,
         report,
     };
-    let mut config = Config::decode(tree, &mut decoder)?;
-    if minor < 6 {
-        strip_special_bits(&mut config, report);
-    }
-    version_rules::check(&config, minor, report);
+    let config = Config::decode(tree, &mut decoder)?;
+    let config = at_version(config, minor, report);
     if minor == EXPERIMENTAL_MINOR {
         report.push(
             Diagnostic::warning(
@@ -158,6 +162,15 @@ fn ignition3(tree: &Node, minor: u8, report: &mut Report) -> Option<Config> {
         );
     }
     Some(config)
+}
+
+/// Holds a config to what its version of Ignition can say.
+fn at_version(mut config: Config, minor: u8, report: &mut Report) -> Config {
+    if minor < 6 {
+        strip_special_bits(&mut config, report);
+    }
+    version_rules::check(&config, minor, report);
+    config
 }
 
 /// Blanks the line `#cloud-config` that some providers put before every user data, so that places

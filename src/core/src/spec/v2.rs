@@ -4,7 +4,7 @@
 //! configuration-v2_0 to configuration-v2_4 of Ignition's branch spec2x.
 
 use super::v3;
-use super::wire::{At, Dialect, wire};
+use super::wire::{At, Dialect, as_declared, wire};
 
 type Text = Option<At<String>>;
 type Flag = Option<At<bool>>;
@@ -18,6 +18,7 @@ pub const DIALECT: Dialect = Dialect {
     version: |minor| format!("version 2.{minor}.0"),
     ask: |minor| format!("set ignition.version to \"2.{minor}.0\""),
     any_case: true,
+    spelling: as_declared,
 };
 
 fn text(value: &Text) -> Option<String> {

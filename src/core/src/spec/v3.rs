@@ -4,7 +4,7 @@
 //! all of them, and translating to the newest version is the identity, but for the special mode bits
 //! that [`crate::config`] strips before 3.6.0. Source: the published schemas of each version.
 
-use super::wire::{At, Concat, Dialect, wire};
+use super::wire::{At, Concat, Dialect, as_declared, wire};
 
 type Text = Option<At<String>>;
 type Flag = Option<At<bool>>;
@@ -31,6 +31,7 @@ pub const DIALECT: Dialect = Dialect {
     version: |minor| format!("version {}", version_name(minor)),
     ask: |minor| format!("set ignition.version to \"{}\"", version_name(minor)),
     any_case: true,
+    spelling: as_declared,
 };
 
 fn text(value: &Text) -> Option<String> {

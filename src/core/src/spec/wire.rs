@@ -1,5 +1,7 @@
 //! What every wire type can do: be decoded from a spanned tree, be encoded again, be merged.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::diag::{Report, Span, nearest};
@@ -31,6 +33,13 @@ pub struct Dialect {
     pub ask: fn(u8) -> String,
     /// Whether keys in another case than the specification's are taken, as Go's JSON decoder does.
     pub any_case: bool,
+    /// How a key of the declaration is written.
+    pub spelling: fn(&'static str) -> Cow<'static, str>,
+}
+
+/// Keys that are written as they are declared.
+pub(super) fn as_declared(key: &'static str) -> Cow<'static, str> {
+    Cow::Borrowed(key)
 }
 
 /// What decoding needs to know and reports to.
@@ -344,7 +353,7 @@ pub(super) fn members<'n>(
     what: &str,
     fields: &[Field],
     cx: &mut Decoder<'_>,
-) -> Option<Vec<Option<std::borrow::Cow<'n, Node>>>> {
+) -> Option<Vec<Option<Cow<'n, Node>>>> {
     let Value::Object(list) = &node.value else {
         if node.value != Value::Null {
             cx.report.error(
@@ -355,13 +364,13 @@ pub(super) fn members<'n>(
         }
         return Some(fields.iter().map(|_| None).collect());
     };
-    let mut found: Vec<Option<std::borrow::Cow<'n, Node>>> = fields.iter().map(|_| None).collect();
+    let mut found: Vec<Option<Cow<'n, Node>>> = fields.iter().map(|_| None).collect();
     for member in list {
         let Some(at) = field_of(member, what, fields, cx) else {
             continue;
         };
         found[at] = Some(match found[at].take() {
-            None => std::borrow::Cow::Borrowed(&member.value),
+            None => Cow::Borrowed(&member.value),
             Some(earlier) => {
                 cx.report.push(
                     crate::diag::Diagnostic::warning(
@@ -370,7 +379,7 @@ pub(super) fn members<'n>(
                     )
                     .help("keep one of the two: of single values the later one counts"),
                 );
-                std::borrow::Cow::Owned(combine(&earlier, &member.value))
+                Cow::Owned(combine(&earlier, &member.value))
             }
         });
     }
@@ -378,7 +387,10 @@ pub(super) fn members<'n>(
 }
 
 fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>) -> Option<usize> {
-    let exact = fields.iter().position(|field| field.json == member.key);
+    let spelling = |field: &Field| (cx.dialect.spelling)(field.json);
+    let exact = fields
+        .iter()
+        .position(|field| spelling(field) == member.key);
     let at = exact.or_else(|| {
         fields
             .iter()
@@ -386,11 +398,12 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
             .filter(|_| cx.dialect.any_case)
     });
     let Some(at) = at else {
-        let known: Vec<&str> = fields
+        let known: Vec<Cow<'static, str>> = fields
             .iter()
             .filter(|field| field.since <= cx.minor)
-            .map(|field| field.json)
+            .map(spelling)
             .collect();
+        let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
         let help = match nearest(&member.key, &known) {
             Some(name) => format!("did you mean {name:?}?"),
             None => format!("{what} knows: {}", known.join(", ")),
@@ -410,7 +423,7 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
                 member.key_span,
                 format!(
                     "key {:?} is not part of {}: it has no effect",
-                    fields[at].json,
+                    member.key,
                     (cx.dialect.version)(cx.minor)
                 ),
             )

@@ -372,7 +372,7 @@ fn versions() {
         ("{\"ignitionVersion\": 1}", "1:2", "specification 1"),
         ("#cloud-config\nx: y", "1:1", "cloud-config"),
         ("#!/bin/sh\n", "1:1", "a script"),
-        ("variant: fcos\n", "1:1", "Butane"),
+        ("variant: fcos\n", "1:1", "does not say its version"),
     ] {
         let mut sources = Sources::default();
         let parsed = config::read(&mut sources, "c", text.as_bytes());

@@ -1,0 +1,335 @@
+//! Butane → Ignition: the sections one to one, and the sugar (Butane's own documentation and behaviour).
+
+mod boot_device;
+mod contents;
+mod mounts;
+mod trees;
+
+use contents::Contents;
+
+use crate::diag::{Diagnostic, Span, nearest};
+use crate::json::{Node, Value};
+use crate::merge;
+use crate::spec::butane::{self as wire, Variant};
+use crate::spec::v3::{self, version_name};
+use crate::spec::{At, Decoder, Wire as _};
+use crate::translate::{Translation, at};
+
+/// Reads and translates a config; `None` where the report says why not. Answers the minor version of
+/// Ignition that the config's version stands for, too.
+pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<(v3::Config, u8)> {
+    let (variant, version, minor) = match version(tree) {
+        Ok(found) => found,
+        Err(diagnostic) => {
+            cx.report.push(diagnostic);
+            return None;
+        }
+    };
+    let mut decoder = Decoder {
+        dialect: variant.dialect(),
+        minor,
+        report: cx.report,
+    };
+    let config = wire::Config::decode(tree, &mut decoder)?;
+    let before = cx.report.items.len();
+    if variant == Variant::Flatcar {
+        without_fedora(&config, cx);
+    }
+    if version == "1.2.0"
+        && let Some(place) = config.boot_device.said()
+    {
+        cx.report.push(
+            Diagnostic::error(place, "boot_device is not part of fcos 1.2.0")
+                .help("set version to 1.3.0"),
+        );
+    }
+    let translated = from_wire(config, minor, cx);
+    // What is known to be wrong must not be judged a second time as Ignition.
+    let wrong = cx.report.items.get(before..).is_some_and(|new| {
+        new.iter()
+            .any(|item| item.severity == crate::diag::Severity::Error)
+    });
+    (!wrong).then_some((translated, minor))
+}
+
+fn member<'n>(tree: &'n Node, key: &str) -> Option<&'n crate::json::Member> {
+    match &tree.value {
+        Value::Object(members) => members.iter().find(|member| member.key == key),
+        _ => None,
+    }
+}
+
+/// The variant, the version and the minor version of Ignition that they stand for.
+fn version(tree: &Node) -> Result<(Variant, &'static str, u8), Diagnostic> {
+    let start = Span {
+        end: tree.span.start.saturating_add(1),
+        ..tree.span
+    };
+    let text = |key: &str, help: &str| match member(tree, key) {
+        Some(member) => match &member.value.value {
+            Value::String(text) | Value::Plain(text) => Ok((text.clone(), member.value.span)),
+            other => Err(Diagnostic::error(
+                member.value.span,
+                format!("{key} is a string, this is {}", other.kind()),
+            )),
+        },
+        None => {
+            Err(Diagnostic::error(start, format!("the config does not say its {key}")).help(help))
+        }
+    };
+    let (variant, place) = text("variant", "add variant: flatcar (or fcos)")?;
+    let Some(variant) = Variant::parse(&variant) else {
+        let foreign = ["openshift", "r4e", "fiot", "rhcos"];
+        let why = match foreign.contains(&variant.as_str()) {
+            true => format!("the variant {variant} is not read here"),
+            false => format!("unknown variant {variant:?}"),
+        };
+        let help = match nearest(&variant, &["flatcar", "fcos"]) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "known are flatcar and fcos".into(),
+        };
+        return Err(Diagnostic::error(place, why).help(help));
+    };
+    let (version, place) = text("version", "add version: 1.1.0")?;
+    let known = variant.versions().iter().find(|(name, _)| *name == version);
+    match known {
+        Some((name, minor)) => Ok((variant, *name, *minor)),
+        None => {
+            let names: Vec<&str> = variant.versions().iter().map(|(name, _)| *name).collect();
+            let why = match version.contains("experimental") {
+                true => {
+                    format!("the experimental version {version} may mean something else tomorrow")
+                }
+                false => format!("unknown version {version:?} of this variant"),
+            };
+            Err(Diagnostic::error(place, why).help(format!("known are {}", names.join(", "))))
+        }
+    }
+}
+
+/// Sections that only Fedora CoreOS has: without them a Flatcar machine would come up otherwise than its
+/// config says.
+fn without_fedora(config: &wire::Config, cx: &mut Translation<'_>) {
+    let sections = [
+        ("boot_device", config.boot_device.said()),
+        ("grub", config.grub.said()),
+    ];
+    for (name, place) in sections {
+        if let Some(place) = place {
+            cx.report.push(
+                Diagnostic::error(place, format!("the variant flatcar has no {name}"))
+                    .help("describe disks, raid, luks and filesystems under storage"),
+            );
+        }
+    }
+    for luks in &config.storage.luks {
+        if let Some(place) = luks.clevis.said() {
+            cx.report.push(
+                Diagnostic::warning(place, "butane refuses clevis for the variant flatcar")
+                    .help("images from 2024 on have clevis; on older ones the volume stays closed"),
+            );
+        }
+    }
+}
+
+fn from_wire(config: wire::Config, minor: u8, cx: &mut Translation<'_>) -> v3::Config {
+    let generated = generated(&config, cx);
+    let mut contents = Contents { cx };
+    let version = config.version.as_ref().and_then(|at| at.span);
+    let mut translated = v3::Config {
+        at: config.at,
+        ignition: ignition(config.ignition, version, minor, &mut contents),
+        kernel_arguments: config.kernel_arguments,
+        passwd: v3::Passwd {
+            at: config.passwd.at,
+            groups: config.passwd.groups,
+            users: config
+                .passwd
+                .users
+                .into_iter()
+                .map(|user| self::user(user, &mut contents))
+                .collect(),
+        },
+        storage: v3::Storage {
+            at: config.storage.at,
+            directories: config.storage.directories,
+            disks: config.storage.disks,
+            files: config
+                .storage
+                .files
+                .into_iter()
+                .map(|file| self::file(file, &mut contents))
+                .collect(),
+            filesystems: config
+                .storage
+                .filesystems
+                .into_iter()
+                .map(filesystem)
+                .collect(),
+            links: config.storage.links,
+            luks: config
+                .storage
+                .luks
+                .into_iter()
+                .map(|luks| self::luks(luks, &mut contents))
+                .collect(),
+            raid: config.storage.raid,
+        },
+        systemd: v3::Systemd {
+            at: config.systemd.at,
+            units: config
+                .systemd
+                .units
+                .into_iter()
+                .map(|unit| self::unit(unit, &mut contents))
+                .collect(),
+        },
+    };
+    trees::plant(
+        &config.storage.trees,
+        &mut translated.storage,
+        &mut contents,
+    );
+    // The user's own words count before what the sugar stands for.
+    merge::configs(generated, translated)
+}
+
+/// What the sugar stands for besides the sections themselves.
+fn generated(config: &wire::Config, cx: &mut Translation<'_>) -> v3::Config {
+    let boot = boot_device::translate(&config.boot_device, cx);
+    let grub = boot_device::grub(&config.grub, cx);
+    let mut generated = merge::configs(boot, grub);
+    generated.systemd.units = mounts::units(&config.storage, cx);
+    generated
+}
+
+fn ignition(
+    from: wire::Ignition,
+    version: Option<Span>,
+    minor: u8,
+    contents: &mut Contents<'_, '_>,
+) -> v3::Ignition {
+    v3::Ignition {
+        at: from.at,
+        version: at(version_name(minor), version),
+        config: v3::IgnitionConfig {
+            at: from.config.at,
+            merge: contents.resources(from.config.merge),
+            replace: from
+                .config
+                .replace
+                .map(|replace| contents.resource(replace)),
+        },
+        timeouts: from.timeouts,
+        security: v3::Security {
+            at: from.security.at,
+            tls: v3::Tls {
+                at: from.security.tls.at,
+                certificate_authorities: contents
+                    .resources(from.security.tls.certificate_authorities),
+            },
+        },
+        proxy: from.proxy,
+    }
+}
+
+fn user(from: wire::User, contents: &mut Contents<'_, '_>) -> v3::User {
+    let mut keys = from.ssh_authorized_keys;
+    for file in &from.ssh_authorized_keys_local {
+        let Some(text) = contents.local_text(file) else {
+            continue;
+        };
+        let lines = text.lines().map(str::trim_end);
+        keys.extend(
+            lines
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(|line| At {
+                    value: line.to_string(),
+                    span: file.span,
+                }),
+        );
+    }
+    v3::User {
+        at: from.at,
+        name: from.name,
+        gecos: from.gecos,
+        groups: from.groups,
+        home_dir: from.home_dir,
+        no_create_home: from.no_create_home,
+        no_log_init: from.no_log_init,
+        no_user_group: from.no_user_group,
+        password_hash: from.password_hash,
+        primary_group: from.primary_group,
+        shell: from.shell,
+        should_exist: from.should_exist,
+        ssh_authorized_keys: keys,
+        system: from.system,
+        uid: from.uid,
+    }
+}
+
+fn file(from: wire::File, contents: &mut Contents<'_, '_>) -> v3::File {
+    v3::File {
+        at: from.at,
+        path: from.path,
+        user: from.user,
+        group: from.group,
+        overwrite: from.overwrite,
+        mode: from.mode,
+        contents: contents.resource(from.contents),
+        append: crate::spec::Concat(contents.resources(from.append)),
+    }
+}
+
+fn filesystem(from: wire::Filesystem) -> v3::Filesystem {
+    v3::Filesystem {
+        at: from.at,
+        device: from.device,
+        format: from.format,
+        path: from.path,
+        label: from.label,
+        uuid: from.uuid,
+        options: from.options,
+        mount_options: from.mount_options,
+        wipe_filesystem: from.wipe_filesystem,
+    }
+}
+
+fn luks(from: wire::Luks, contents: &mut Contents<'_, '_>) -> v3::Luks {
+    v3::Luks {
+        at: from.at,
+        name: from.name,
+        device: from.device,
+        key_file: contents.resource(from.key_file),
+        label: from.label,
+        uuid: from.uuid,
+        options: from.options,
+        discard: from.discard,
+        open_options: from.open_options,
+        wipe_volume: from.wipe_volume,
+        clevis: from.clevis,
+        cex: from.cex,
+    }
+}
+
+fn unit(from: wire::Unit, contents: &mut Contents<'_, '_>) -> v3::Unit {
+    v3::Unit {
+        at: from.at,
+        name: from.name,
+        contents: contents.text(from.contents, from.contents_local),
+        dropins: from
+            .dropins
+            .into_iter()
+            .map(|dropin| v3::Dropin {
+                at: dropin.at,
+                name: dropin.name,
+                contents: contents.text(dropin.contents, dropin.contents_local),
+            })
+            .collect(),
+        enabled: from.enabled,
+        mask: from.mask,
+    }
+}
+
+#[cfg(test)]
+mod tests;

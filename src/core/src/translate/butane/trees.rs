@@ -1,0 +1,197 @@
+//! `storage.trees`: local directories whose files and links are written below a path.
+
+use std::collections::HashMap;
+
+use super::contents::Contents;
+use crate::diag::{Diagnostic, Span};
+use crate::spec::At;
+use crate::spec::butane::Tree;
+use crate::spec::v3::{self, Storage};
+use crate::translate::{LocalKind, at};
+
+/// How many bytes all trees of a config may hold: they become part of it.
+const MAX_BYTES: usize = 48 << 20;
+
+/// What stands at a path already.
+#[derive(Clone, Copy)]
+enum There {
+    File(usize),
+    Link(usize),
+    Directory(usize),
+}
+
+/// Adds the trees' files and links. An entry of the config at the same path says owner and mode, if it
+/// says no contents of its own.
+pub(super) fn plant(trees: &[Tree], storage: &mut Storage, contents: &mut Contents<'_, '_>) {
+    let mut there = HashMap::new();
+    let path = |at: &Option<At<String>>| at.as_ref().map(|at| at.value.clone());
+    for (index, file) in storage.files.iter().enumerate() {
+        there.extend(path(&file.path).map(|path| (path, There::File(index))));
+    }
+    for (index, link) in storage.links.iter().enumerate() {
+        there.extend(path(&link.path).map(|path| (path, There::Link(index))));
+    }
+    for (index, directory) in storage.directories.iter().enumerate() {
+        there.extend(path(&directory.path).map(|path| (path, There::Directory(index))));
+    }
+    let mut left = MAX_BYTES;
+    for tree in trees {
+        plant_one(tree, storage, &mut there, &mut left, contents);
+    }
+}
+
+fn plant_one(
+    tree: &Tree,
+    storage: &mut Storage,
+    there: &mut HashMap<String, There>,
+    left: &mut usize,
+    contents: &mut Contents<'_, '_>,
+) {
+    let Some(local) = tree.local.as_ref().filter(|local| !local.value.is_empty()) else {
+        contents
+            .cx
+            .report
+            .error(tree.at, "the tree does not say its local directory");
+        return;
+    };
+    let fail = |contents: &mut Contents<'_, '_>, why: String| {
+        contents.cx.report.push(
+            Diagnostic::error(local.span, why)
+                .help("trees are directories below the one that --files-dir names"),
+        );
+    };
+    let Some(files) = contents.cx.files else {
+        fail(
+            contents,
+            format!("the local directory {:?} is not at hand", local.value),
+        );
+        return;
+    };
+    let entries = match files.walk(&local.value) {
+        Ok(entries) => entries,
+        Err(why) => {
+            fail(
+                contents,
+                format!("while reading the local directory {:?}: {why}", local.value),
+            );
+            return;
+        }
+    };
+    let base = tree
+        .path
+        .as_ref()
+        .map_or("", |path| path.value.trim_end_matches('/'));
+    for entry in entries {
+        let path = format!("{base}/{}", entry.path);
+        let name = format!("{}/{}", local.value, entry.path);
+        match entry.kind {
+            LocalKind::File { executable } => {
+                let bytes = match files.read(&name) {
+                    Ok(bytes) => bytes,
+                    Err(why) => {
+                        fail(
+                            contents,
+                            format!("while reading the local file {name:?}: {why}"),
+                        );
+                        continue;
+                    }
+                };
+                let Some(rest) = left.checked_sub(bytes.len()) else {
+                    fail(
+                        contents,
+                        format!("the trees hold more than {} MiB", MAX_BYTES >> 20),
+                    );
+                    return;
+                };
+                *left = rest;
+                let Some(file) = file_at(path, storage, there, local.span, contents) else {
+                    continue;
+                };
+                contents.embed(&bytes, local.span, &mut file.contents);
+                let mode = if executable { 0o755 } else { 0o644 };
+                file.mode = file.mode.take().or_else(|| at(mode, local.span));
+            }
+            LocalKind::Link { target } => {
+                if let Some(link) = link_at(path, storage, there, local.span, contents) {
+                    link.target = at(target, local.span);
+                }
+            }
+        }
+    }
+}
+
+fn file_at<'s>(
+    path: String,
+    storage: &'s mut Storage,
+    there: &mut HashMap<String, There>,
+    span: Option<Span>,
+    contents: &mut Contents<'_, '_>,
+) -> Option<&'s mut v3::File> {
+    match there.get(&path) {
+        None => {
+            there.insert(path.clone(), There::File(storage.files.len()));
+            storage.files.push(v3::File {
+                at: span,
+                path: at(path, span),
+                ..v3::File::default()
+            });
+            storage.files.last_mut()
+        }
+        Some(There::File(index)) if storage.files.get(*index)?.contents.source.is_none() => {
+            storage.files.get_mut(*index)
+        }
+        Some(other) => {
+            collision(&path, *other, storage, span, contents);
+            None
+        }
+    }
+}
+
+fn link_at<'s>(
+    path: String,
+    storage: &'s mut Storage,
+    there: &mut HashMap<String, There>,
+    span: Option<Span>,
+    contents: &mut Contents<'_, '_>,
+) -> Option<&'s mut v3::Link> {
+    match there.get(&path) {
+        None => {
+            there.insert(path.clone(), There::Link(storage.links.len()));
+            storage.links.push(v3::Link {
+                at: span,
+                path: at(path, span),
+                ..v3::Link::default()
+            });
+            storage.links.last_mut()
+        }
+        Some(There::Link(index)) if storage.links.get(*index)?.target.is_none() => {
+            storage.links.get_mut(*index)
+        }
+        Some(other) => {
+            collision(&path, *other, storage, span, contents);
+            None
+        }
+    }
+}
+
+fn collision(
+    path: &str,
+    other: There,
+    storage: &Storage,
+    span: Option<Span>,
+    contents: &mut Contents<'_, '_>,
+) {
+    let place = match other {
+        There::File(index) => storage.files.get(index).and_then(|file| file.at),
+        There::Link(index) => storage.links.get(index).and_then(|link| link.at),
+        There::Directory(index) => storage.directories.get(index).and_then(|dir| dir.at),
+    };
+    contents.cx.report.push(
+        Diagnostic::error(
+            span,
+            format!("the tree holds {path}, which the config asks for, too"),
+        )
+        .other(place, "it is asked for at")
+        .help("remove one of the two; an entry that only says owner and mode may stay"),
+    );
+}
