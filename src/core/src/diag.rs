@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::spelling::nearest;
+
 /// Index of a source in [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceId(pub u32);
@@ -127,6 +129,43 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// The place of one line of a value: a line of a block of several, or what stands between two
+    /// `\n` of a quoted string. `None` where the value is written in yet another way.
+    fn line_within(&self, value: Span, line: &TextLine) -> Option<Span> {
+        let source = self.list.get(value.source.0 as usize)?;
+        let meant = line.text.trim();
+        // The cache is written by pilotlight: its own lines are nobody's words.
+        if meant.is_empty() || !source.origins.is_empty() {
+            return None;
+        }
+        let text = source.text.get(value.start as usize..value.end as usize)?;
+        let quoted = serde_json::to_string(meant).ok()?;
+        let (text, offset, between, meant) = match text.contains('\n') {
+            true => (text, 0, "\n", meant),
+            false => (unquote(text)?, 1, "\\n", unquote(&quoted)?),
+        };
+        let mut at = value.start as usize + offset;
+        for (index, part) in text.split(between).enumerate() {
+            // Behind `contents: |` the block's first line is the second one of the value.
+            if index + 1 >= line.number && part.trim() == meant {
+                let start = at + part.len() - part.trim_start().len();
+                return Some(Span {
+                    source: value.source,
+                    start: u32::try_from(start).ok()?,
+                    end: u32::try_from(start + meant.len()).ok()?,
+                });
+            }
+            at += part.len() + between.len();
+        }
+        None
+    }
+}
+
+fn unquote(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.strip_suffix('"')
+}
+
 fn small(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
@@ -140,7 +179,7 @@ fn floor_char(text: &str, mut at: usize) -> usize {
 }
 
 /// How much a diagnostic weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The config cannot be used.
@@ -161,6 +200,15 @@ impl Severity {
     }
 }
 
+/// A line of a text that stands in the config as one value, such as the text of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextLine {
+    /// Counted from 1 within the value.
+    pub number: usize,
+    /// The line itself.
+    pub text: String,
+}
+
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -174,6 +222,10 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Another place that belongs to the finding, and what is there: "first stated here".
     pub other: Option<(Span, &'static str)>,
+    /// The line within the value at `span` that is meant, where only one is.
+    pub line: Option<TextLine>,
+    /// Whether the source line must not be shown, because it holds a password or a key.
+    pub secret: bool,
 }
 
 impl Diagnostic {
@@ -185,6 +237,8 @@ impl Diagnostic {
             span: span.into(),
             help: None,
             other: None,
+            line: None,
+            secret: false,
         }
     }
 
@@ -192,6 +246,14 @@ impl Diagnostic {
     pub fn warning(span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
+            ..Self::error(span, message)
+        }
+    }
+
+    /// A hint at a place.
+    pub fn hint(span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Hint,
             ..Self::error(span, message)
         }
     }
@@ -208,6 +270,34 @@ impl Diagnostic {
     pub fn other(mut self, span: Option<Span>, what: &'static str) -> Self {
         self.other = span.map(|span| (span, what));
         self
+    }
+
+    /// Means one line of the value only.
+    #[must_use]
+    pub fn line(mut self, line: TextLine) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// Keeps the source line from being shown.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// Where it stands, for people. The text is empty where it may hold a secret.
+    pub fn place(&self, sources: &Sources) -> Option<Place> {
+        let value = self.span?;
+        let line = self
+            .line
+            .as_ref()
+            .and_then(|line| sources.line_within(value, line));
+        let mut place = sources.place(line.unwrap_or(value));
+        if self.secret || holds_secret(&place.text) {
+            place.text.clear();
+        }
+        Some(place)
     }
 }
 
@@ -308,7 +398,7 @@ impl Diagnostic {
 
     fn render_into(&self, sources: &Sources, style: Style, out: &mut String) {
         let (colour, bold, end) = style.codes(self.severity);
-        let place = self.span.map(|span| sources.place(span));
+        let place = self.place(sources);
         // Writing to a String cannot fail.
         let _ = match &place {
             Some(at) => writeln!(
@@ -327,7 +417,7 @@ impl Diagnostic {
                 self.message
             ),
         };
-        if let Some(at) = place.filter(|at| !at.text.trim().is_empty() && !holds_secret(&at.text)) {
+        if let Some(at) = place.filter(|at| !at.text.trim().is_empty()) {
             excerpt(&at, (colour, end), out);
         }
         if let Some((span, what)) = self.other {
@@ -344,6 +434,9 @@ impl Diagnostic {
 /// are not shown, because reports end on consoles and in log collectors.
 const SECRET_WORDS: &[&str] = &[
     "passwordhash",
+    "password_hash",
+    "passwd:",
+    "private key",
     "data:",
     "keyfile",
     "authorization",
@@ -379,33 +472,6 @@ fn excerpt(at: &Place, (colour, end): (&str, &str), out: &mut String) {
         " ".repeat(pad),
         "^".repeat(width)
     );
-}
-
-/// The known name nearest to a misspelt one, if any is near enough to be meant.
-pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
-    known
-        .iter()
-        .map(|candidate| (distance(name, candidate), *candidate))
-        .filter(|(d, _)| *d <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Edits between two words, without regard to case.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.to_lowercase().chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let here = if x == *y { diagonal } else { diagonal + 1 };
-            diagonal = row[j + 1];
-            row[j + 1] = here.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -477,11 +543,64 @@ mod tests {
         assert_eq!(lines[1].chars().nth(caret), Some('X'));
     }
 
+    /// The source text and place of a line within the value that spans from the first `<` to the last `>`.
+    fn line_of(text: &str, number: usize, line: &str) -> Option<(u32, u32, String)> {
+        let mut sources = Sources::default();
+        let start = text.find('<').unwrap();
+        let end = text.rfind('>').unwrap() - 1;
+        let id = sources.add("u", text.replace(['<', '>'], ""));
+        let span = Span {
+            source: id,
+            start: small(start),
+            end: small(end),
+        };
+        let line = TextLine {
+            number,
+            text: line.into(),
+        };
+        let found = sources.line_within(span, &line)?;
+        let place = sources.place(found);
+        let words = sources.text(id)[found.start as usize..found.end as usize].to_string();
+        Some((place.line, place.column, words))
+    }
+
     #[test]
-    fn nearest_finds_typing_errors_only() {
-        let known = ["files", "filesystems", "links"];
-        assert_eq!(nearest("file", &known), Some("files"));
-        assert_eq!(nearest("filesytems", &known), Some("filesystems"));
-        assert_eq!(nearest("passwd", &known), None);
+    fn a_line_of_a_value_is_found_in_its_source() {
+        let block = "a: <|\n  [Unit]\n  Foo\n\n  Foo\n>b: 1";
+        assert_eq!(line_of(block, 2, "Foo"), Some((3, 3, "Foo".into())));
+        assert_eq!(line_of(block, 4, "Foo"), Some((5, 3, "Foo".into())));
+        let json = r#"{"a": <"[Unit]\nX=\"é\"\n">}"#;
+        assert_eq!(
+            line_of(json, 2, "X=\"é\""),
+            Some((1, 16, r#"X=\"é\""#.into()))
+        );
+        assert_eq!(line_of(json, 1, "[Unit]"), Some((1, 8, "[Unit]".into())));
+        assert_eq!(line_of("a: <file.service>", 1, "Foo"), None);
+        assert_eq!(line_of(block, 9, "Foo"), None);
+    }
+
+    #[test]
+    fn secrets_are_placed_but_not_shown() {
+        let mut sources = Sources::default();
+        let id = sources.add("u", "x: hunter2");
+        let span = Span {
+            source: id,
+            start: 3,
+            end: 10,
+        };
+        let said = Diagnostic::warning(span, "no hash").secret();
+        assert_eq!(said.render(&sources), "u:1:4: warning: no hash\n");
+        assert_eq!(said.place(&sources).unwrap().text, "");
+    }
+
+    #[test]
+    fn what_was_said_is_not_said_again() {
+        let mut report = Report::default();
+        report.warning(None, "a");
+        let mut again = report.clone();
+        again.warning(None, "b");
+        report.extend(again);
+        let said: Vec<&str> = report.items.iter().map(|item| &*item.message).collect();
+        assert_eq!(said, ["a", "b"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::check::{Check, Seen, flag};
+use super::check::{Check, Seen, flag, octal_slip};
 use crate::diag::{Diagnostic, Span};
 use crate::model::{Config, Directory, File, Inode, Link, Owner, SysPath, account_number};
 use crate::spec::At;
@@ -105,6 +105,7 @@ impl Check<'_> {
         for wire in list {
             let inode = self.inode(&common!(wire));
             let mode = self.mode(&wire.mode);
+            self.enterable(&wire.mode);
             if let Some(inode) = inode {
                 if inode.path == SysPath::root() && inode.overwrite {
                     self.report
@@ -114,6 +115,24 @@ impl Check<'_> {
             }
         }
         parsed
+    }
+
+    /// A directory that may be read, but has no x, is not entered. One without any bit is closed on
+    /// purpose.
+    fn enterable(&mut self, mode: &Option<At<i64>>) {
+        let Some(mode) = mode else { return };
+        let bits = mode.value;
+        if bits & 0o400 == 0 || bits & 0o111 != 0 || octal_slip(bits).is_some() {
+            return;
+        }
+        let entered = bits | (bits & 0o444) >> 2;
+        self.report.push(
+            Diagnostic::warning(
+                mode.span,
+                format!("mode {bits:04o} of a directory has no x: only root can enter it"),
+            )
+            .help(format!("for the mode {entered:04o} write {entered}")),
+        );
     }
 
     pub(super) fn links(&mut self, list: &[v3::Link]) -> Vec<Link> {

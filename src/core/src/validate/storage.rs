@@ -47,7 +47,9 @@ impl Check<'_> {
                     "the file system's device",
                 );
             }
-            if let Some(path) = wire.path.as_ref().filter(|path| !path.value.is_empty()) {
+            let mounted = !matches!(text(&wire.format).as_deref(), Some("swap" | "none"));
+            let path = wire.path.as_ref().filter(|path| !path.value.is_empty());
+            if let Some(path) = path.filter(|_| mounted) {
                 self.unique_path(&mut paths, path);
             }
             parsed.extend(self.filesystem(wire));
@@ -57,7 +59,7 @@ impl Check<'_> {
 
     /// Two file systems on one path hide one another, whether in one config or after merging.
     fn unique_path(&mut self, seen: &mut Seen, path: &crate::spec::At<String>) {
-        let stage = std::mem::replace(&mut self.stage, super::Stage::Single);
+        let stage = std::mem::replace(&mut self.stage, super::Stage::Whole);
         self.unique(seen, &path.value, path.span, "the file system's path");
         self.stage = stage;
     }
@@ -295,10 +297,7 @@ impl Check<'_> {
             );
             if let Some(url) = &url {
                 self.unique(&mut seen, &url.value, url.span, "the tang server");
-                if !(url.value.starts_with("http://") || url.value.starts_with("https://")) {
-                    self.report
-                        .error(url.span, "a tang server is named by an http or https URL");
-                }
+                self.tang_url(url);
             }
             if let (Some(url), Some(thumbprint)) = (url, thumbprint) {
                 tang.push((url.value, thumbprint.value, text(&server.advertisement)));
