@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use crate::spelling::nearest_within;
 
-/// systemd.unit(5), [Unit]
+/// systemd.unit(5), `[Unit]`
 const UNIT: &str = "\
     After AllowIsolate AssertACPower AssertArchitecture AssertCPUFeature AssertCPUPressure \
     AssertCPUs AssertCapability AssertControlGroupController AssertCredential \
@@ -37,7 +37,7 @@ const UNIT: &str = "\
     StartLimitIntervalSec StopPropagatedFrom StopWhenUnneeded SuccessAction \
     SuccessActionExitStatus SurviveFinalKillSignal Upholds Wants WantsMountsFor";
 
-/// systemd.unit(5), [Install]
+/// systemd.unit(5), `[Install]`
 const INSTALL: &str = "\
     Alias Also DefaultInstance RequiredBy UpheldBy WantedBy";
 

@@ -265,8 +265,8 @@ fn known_options(options: &str) -> Result<(), Fault> {
         .flat_map(|part| part.split(','));
     for option in outside {
         let name = option.split('=').next().unwrap_or_default();
-        let known = |known: &&str| known.eq_ignore_ascii_case(name);
-        if name.is_empty() || OPTIONS.iter().any(|option| known(&option)) {
+        let mut known = OPTIONS.iter();
+        if name.is_empty() || known.any(|option| option.eq_ignore_ascii_case(name)) {
             continue;
         }
         if let Some(meant) = nearest_within(name, OPTIONS.iter().copied(), 2) {
