@@ -120,9 +120,10 @@ impl Diagnostic {
             .as_ref()
             .and_then(|line| sources.line_within(value, line));
         let mut place = sources.place(line.unwrap_or(value));
-        if self.secret || holds_secret(&place.text) {
-            place.text.clear();
-        }
+        place.text = match self.secret {
+            true => String::new(),
+            false => without_secrets(&place),
+        };
         Some(place)
     }
 }
@@ -256,23 +257,52 @@ impl Diagnostic {
     }
 }
 
-/// Lines with these words may hold passwords, keys or private contents: their place is named, but they
-/// are not shown, because reports end on consoles and in log collectors.
-const SECRET_WORDS: &[&str] = &[
+/// Behind these words may stand passwords, keys or private contents, which are not shown, because
+/// reports end on consoles and in log collectors.
+const SECRET_BEHIND: &[&str] = &[
     "passwordhash",
     "password_hash",
     "passwd:",
     "private key",
     "data:",
     "keyfile",
-    "authorization",
     "httpheaders",
-    "token",
 ];
 
-fn holds_secret(line: &str) -> bool {
-    let line = line.to_lowercase();
-    SECRET_WORDS.iter().any(|word| line.contains(word))
+/// With these words on a line it is unknown where on it the secret stands.
+const SECRET_AROUND: &[&str] = &["authorization", "token"];
+
+/// The line as far as it holds no secret; empty where that is less than what is meant.
+fn without_secrets(place: &Place) -> String {
+    let line = place.text.to_ascii_lowercase();
+    if SECRET_AROUND.iter().any(|word| line.contains(word)) {
+        return String::new();
+    }
+    let words = SECRET_BEHIND.iter().filter_map(|word| line.find(word));
+    let Some(before) = words
+        .chain(user_of_url(&line))
+        .min()
+        .and_then(|at| place.text.get(..at))
+    else {
+        return place.text.clone();
+    };
+    let meant = (place.column - 1 + place.width) as usize;
+    match before.chars().count() >= meant {
+        true => format!("{before}…"),
+        false => String::new(),
+    }
+}
+
+/// Where a user and a password stand in a URL on the line.
+fn user_of_url(line: &str) -> Option<usize> {
+    let mut starts = line
+        .match_indices("://")
+        .map(|(at, found)| at + found.len());
+    starts.find(|start| {
+        let rest = line.get(*start..).unwrap_or_default();
+        let authority = rest.split(['/', '?', '#', '"', ' ']).next();
+        authority.is_some_and(|authority| authority.contains('@'))
+    })
 }
 
 /// Shows a window of the line around the column: minified configs are one line of many kilobytes.
@@ -381,6 +411,27 @@ mod tests {
         let said = Diagnostic::warning(span, "no hash").secret();
         assert_eq!(said.render(&sources), "u:1:4: warning: no hash\n");
         assert_eq!(said.place(&sources).unwrap().text, "");
+    }
+
+    #[test]
+    fn a_line_is_shown_up_to_its_secret() {
+        let shown = |text: &str, meant: &str| {
+            let mut sources = Sources::default();
+            let start = text.find(meant).unwrap();
+            let source = sources.add("u", text);
+            let end = u32::try_from(start + meant.len()).unwrap();
+            let start = u32::try_from(start).unwrap();
+            let said = Diagnostic::error(Span { source, start, end }, "x");
+            said.place(&sources).unwrap().text
+        };
+        assert_eq!(shown("é: a, data:,x", "a"), "é: a, …");
+        assert_eq!(shown("é: a, data:,x", "é"), "é: a, …");
+        assert_eq!(shown("a: data:,x, b: c", "c"), "");
+        assert_eq!(shown("PasswordHash: x", "x"), "");
+        assert_eq!(shown("v: secret, n: Authorization", "n"), "");
+        assert_eq!(shown("a: http://u:p@b/", "a"), "a: http://…");
+        assert_eq!(shown("a: http://u:p@b/", "http://u:p@b/"), "");
+        assert_eq!(shown("a: http://b/@c", "b"), "a: http://b/@c");
     }
 
     #[test]

@@ -11,23 +11,23 @@ use super::scalar::{NAME_MAX, ScalarError, refuse};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnitName(String);
 
-/// Suffixes of unit files.
-const SUFFIXES: &[&str] = &[
-    "service",
-    "socket",
-    "device",
-    "mount",
-    "automount",
-    "swap",
-    "target",
-    "path",
-    "timer",
-    "snapshot",
-    "slice",
-    "scope",
-];
-
 impl UnitName {
+    /// Kinds of units, which are the suffixes of their names.
+    pub const KINDS: &[&str] = &[
+        "service",
+        "socket",
+        "device",
+        "mount",
+        "automount",
+        "swap",
+        "target",
+        "path",
+        "timer",
+        "snapshot",
+        "slice",
+        "scope",
+    ];
+
     /// Parses a name.
     pub fn parse(text: &str) -> Result<Self, ScalarError> {
         // systemd's own alphabet (VALID_CHARS in unit-name.c) excludes '/' and all that could escape.
@@ -39,11 +39,11 @@ impl UnitName {
         }
         let known = text
             .rsplit_once('.')
-            .is_some_and(|(stem, suffix)| !stem.is_empty() && SUFFIXES.contains(&suffix));
+            .is_some_and(|(stem, suffix)| !stem.is_empty() && Self::KINDS.contains(&suffix));
         if !known {
             return refuse(format!(
                 "a unit name ends in one of .{}",
-                SUFFIXES.join(", .")
+                Self::KINDS.join(", .")
             ));
         }
         if text.starts_with('@') {

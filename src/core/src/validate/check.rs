@@ -78,21 +78,26 @@ impl Check<'_> {
     /// A path that must be there.
     pub(super) fn path(&mut self, value: &Text, at: Option<Span>, what: &str) -> Option<SysPath> {
         let found = self.required(value, at, what)?;
-        self.scalar(
-            SysPath::parse(&found.value),
-            found.span,
-            &format!("{:?}", found.value),
-        )
+        self.clean_path(&found, &format!("{:?}", found.value))
+    }
+
+    /// A path as it must be written.
+    pub(super) fn clean_path(&mut self, found: &At<String>, shown: &str) -> Option<SysPath> {
+        let why = match SysPath::parse(&found.value) {
+            Ok(path) => return Some(path),
+            Err(why) => why,
+        };
+        self.report.push(
+            Diagnostic::error(found.span, format!("{shown}: {why}"))
+                .help("a path begins with / and has no \".\", \"..\", double or final slash"),
+        );
+        None
     }
 
     /// A path that may be absent; an empty one counts as absent.
     pub(super) fn optional_path(&mut self, value: &Text) -> Option<SysPath> {
         let found = value.as_ref().filter(|at| !at.value.is_empty())?;
-        self.scalar(
-            SysPath::parse(&found.value),
-            found.span,
-            &format!("{:?}", found.value),
-        )
+        self.clean_path(found, &format!("{:?}", found.value))
     }
 
     pub(super) fn mode(&mut self, value: &Option<At<i64>>) -> Option<Mode> {

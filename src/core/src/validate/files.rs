@@ -131,7 +131,7 @@ impl Check<'_> {
                 mode.span,
                 format!("mode {bits:04o} of a directory has no x: only root can enter it"),
             )
-            .help(format!("for the mode {entered:04o} write {entered}")),
+            .help(format!("use {entered:04o}, which is {entered} in decimal")),
         );
     }
 
@@ -147,11 +147,8 @@ impl Check<'_> {
                         .error(target.span, "the target of the link is not a path");
                 }
                 if hard {
-                    self.scalar(
-                        SysPath::parse(&target.value),
-                        target.span,
-                        &format!("the target {:?} of a hard link", target.value),
-                    );
+                    let shown = format!("the target {:?} of a hard link", target.value);
+                    self.clean_path(target, &shown);
                 }
             }
             if hard && (wire.user != v3::Owner::default() || wire.group != v3::Owner::default()) {
@@ -208,7 +205,10 @@ impl Check<'_> {
                             ),
                         )
                         .other(*at, "stated at")
-                        .help("name the path through the real directory"),
+                        .help(match *what {
+                            "a link" => "name the path through the real directory",
+                            _ => "a path is a file or a directory: change one of the two",
+                        }),
                     );
                 }
             }

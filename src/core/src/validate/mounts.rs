@@ -140,7 +140,10 @@ impl Check<'_> {
                     at,
                     format!("{path} will not be mounted after the first boot: the config has no unit {name}"),
                 )
-                .help(format!("add a unit {name} with What={} and Where={path}", filesystem.device)),
+                .help(format!(
+                    "add a unit {name} with What={} and Where={path} (with_mount_unit in Butane)",
+                    filesystem.device
+                )),
             );
         }
     }

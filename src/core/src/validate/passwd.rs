@@ -107,9 +107,12 @@ impl Check<'_> {
         };
         match why {
             Some(why) => {
-                self.report.error(
-                    found.span,
-                    format!("{name:?} cannot be the name of {what}: {why}"),
+                self.report.push(
+                    Diagnostic::error(
+                        found.span,
+                        format!("{name:?} cannot be the name of {what}: {why}"),
+                    )
+                    .help("use letters, digits, - and _"),
                 );
                 None
             }

@@ -64,11 +64,7 @@ impl Check<'_> {
             }
         };
         if let Some(why) = unreachable(scheme, &source.value) {
-            self.report.push(Diagnostic {
-                // A password may stand before the host.
-                secret: source.value.contains('@'),
-                ..Diagnostic::error(source.span, why)
-            });
+            self.report.error(source.span, why);
             return None;
         }
         if scheme.needs_network() && source.value.contains(' ') {
@@ -98,11 +94,16 @@ impl Check<'_> {
 
     fn digest(&mut self, wire: &v3::Resource) -> Option<Digest> {
         let hash = wire.verification.hash.as_ref()?;
-        self.scalar(
-            Digest::parse(&hash.value),
-            hash.span,
-            "the hash is not valid",
-        )
+        match Digest::parse(&hash.value) {
+            Ok(digest) => Some(digest),
+            Err(why) => {
+                self.report.push(
+                    Diagnostic::error(hash.span, why.to_string())
+                        .help("write \"sha512-\" and the digits that sha512sum prints"),
+                );
+                None
+            }
+        }
     }
 
     fn compression(&mut self, wire: &Text) -> Compression {
@@ -168,8 +169,7 @@ impl Check<'_> {
             return None;
         }
         if let Some(why) = url::unreachable(&found.value) {
-            self.report
-                .push(Diagnostic::error(found.span, why).secret());
+            self.report.error(found.span, why);
             return None;
         }
         Some(found.value.clone())

@@ -60,6 +60,9 @@ const OPTIONS: &[&str] = &[
     "X11-forwarding",
 ];
 
+/// How many options of a line are looked at.
+const MOST_OPTIONS: usize = OPTIONS.len() * 2;
+
 /// Longest line that sshd takes (SSH_MAX_PUBKEY_BYTES).
 const LONGEST: usize = 16384;
 /// Smallest RSA key that sshd takes, in bits (SSH_RSA_MINIMUM_MODULUS_SIZE).
@@ -262,7 +265,8 @@ fn known_options(options: &str) -> Result<(), Fault> {
     let outside = options
         .split('"')
         .step_by(2)
-        .flat_map(|part| part.split(','));
+        .flat_map(|part| part.split(','))
+        .take(MOST_OPTIONS);
     for option in outside {
         let name = option.split('=').next().unwrap_or_default();
         let mut known = OPTIONS.iter();
@@ -272,7 +276,7 @@ fn known_options(options: &str) -> Result<(), Fault> {
         if let Some(meant) = nearest_within(name, OPTIONS.iter().copied(), 2) {
             return Err(warning(
                 format!(
-                    "sshd knows no option {name:?} and will pass over the key: is {meant:?} meant?"
+                    "sshd knows no option {name:?} and will ignore the key: is {meant:?} meant?"
                 ),
                 "see \"AUTHORIZED_KEYS FILE FORMAT\" in sshd(8)",
             ));

@@ -1,5 +1,7 @@
 //! File systems, RAID and LUKS (types/filesystem.go, raid.go, luks.go, clevis.go, tang.go).
 
+use std::collections::BTreeMap;
+
 use super::check::{Check, Seen, flag, text};
 use crate::diag::{Diagnostic, Span};
 use crate::model::{Clevis, Filesystem, Format, Luks, Raid, SysPath};
@@ -36,7 +38,7 @@ const LEVELS: &[(&str, bool)] = &[
 
 impl Check<'_> {
     pub(super) fn filesystems(&mut self, list: &[v3::Filesystem]) -> Vec<Filesystem> {
-        let (mut devices, mut paths) = (Seen::default(), Seen::default());
+        let (mut devices, mut paths) = (Seen::default(), BTreeMap::new());
         let mut parsed = Vec::new();
         for wire in list {
             if let Some(device) = &wire.device {
@@ -49,19 +51,20 @@ impl Check<'_> {
             }
             let mounted = !matches!(text(&wire.format).as_deref(), Some("swap" | "none"));
             let path = wire.path.as_ref().filter(|path| !path.value.is_empty());
-            if let Some(path) = path.filter(|_| mounted) {
-                self.unique_path(&mut paths, path);
+            // Two on one path hide one another, whether in one config or after merging.
+            if let Some(path) = path.filter(|_| mounted)
+                && let Some(first) = paths.insert(path.value.as_str(), path.span)
+            {
+                let message = format!("two file systems have the path {:?}", path.value);
+                self.report.push(
+                    Diagnostic::error(path.span, message)
+                        .other(first, "the first is stated at")
+                        .help("give one of them another path"),
+                );
             }
             parsed.extend(self.filesystem(wire));
         }
         parsed
-    }
-
-    /// Two file systems on one path hide one another, whether in one config or after merging.
-    fn unique_path(&mut self, seen: &mut Seen, path: &crate::spec::At<String>) {
-        let stage = std::mem::replace(&mut self.stage, super::Stage::Whole);
-        self.unique(seen, &path.value, path.span, "the file system's path");
-        self.stage = stage;
     }
 
     fn filesystem(&mut self, wire: &v3::Filesystem) -> Option<Filesystem> {

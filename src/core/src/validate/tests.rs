@@ -94,7 +94,7 @@ fn entries_may_not_repeat_nor_hide_one_another() {
             "\"filesystems\": [{\"device\": \"/dev/a\", \"format\": \"ext4\", \"path\": \"/v\"}, {\"device\": \"/dev/b\", \"format\": \"ext4\", \"path\": \"/v\"}]",
         ),
         "2:130",
-        "path \"/v\" is stated twice",
+        "two file systems have the path \"/v\"",
     );
 }
 

@@ -1,11 +1,11 @@
-//! What systemd would pass over in a unit's text: unknown sections and settings, values it cannot read.
+//! What systemd would ignore in a unit's text: unknown sections and settings, values it cannot read.
 
 use super::directives;
 use super::unit_text::{Line, Section, Setting, UnitText};
 use crate::model::UnitName;
 use crate::spelling::nearest_within;
 
-/// Something that systemd passes over.
+/// Something that systemd ignores.
 #[derive(Debug)]
 pub(super) struct Finding<'a> {
     pub(super) line: Line<'a>,
@@ -86,7 +86,7 @@ fn unknown_section<'a>(kind: &str, section: &Section<'a>, known: &[&'static str]
     Finding {
         line: section.line,
         message: format!(
-            "systemd passes over the section [{}]: a .{kind} unit has none of this name",
+            "systemd ignores the section [{}]: a .{kind} unit has none of this name",
             section.name
         ),
         help,
@@ -116,7 +116,7 @@ fn check<'a>(
         *left = left.checked_sub(1)?;
         let meant = directives::meant(key, section)?;
         return finding(
-            format!("systemd passes over {key}=: [{section}] has no setting of this name"),
+            format!("systemd ignores {key}=: [{section}] has no setting of this name"),
             format!("did you mean {meant}=?"),
         );
     }
@@ -127,7 +127,7 @@ fn check<'a>(
             None => format!("move it to [{place}]"),
         };
         return finding(
-            format!("systemd passes over {key}= in [{section}]: it is a setting of [{place}]"),
+            format!("systemd ignores {key}= in [{section}]: it is a setting of [{place}]"),
             help,
         );
     }
@@ -152,7 +152,7 @@ fn value(section: &str, key: &str, value: &str) -> Option<(String, String)> {
             None => format!("known are {}", list.replace(' ', ", ")),
         };
         return Some((
-            format!("systemd passes over {key}={value}: it knows no such value"),
+            format!("systemd ignores {key}={value}: it knows no such value"),
             help,
         ));
     }
@@ -248,9 +248,13 @@ fn dependency(key: &str, name: &str) -> Option<(String, String)> {
     }
     let targets = TARGETS.split_ascii_whitespace();
     if let Err(why) = UnitName::parse(name) {
-        let stem = name.strip_suffix(".target").unwrap_or(name);
-        let help = match nearest_within(stem, targets, 2) {
-            Some(meant) => format!("did you mean {meant}.target?"),
+        let meant = match name.rsplit_once('.') {
+            Some((stem, suffix)) => nearest_within(suffix, UnitName::KINDS.iter().copied(), 2)
+                .map(|kind| format!("{stem}.{kind}")),
+            None => nearest_within(name, targets, 2).map(|meant| format!("{meant}.target")),
+        };
+        let help = match meant.filter(|meant| UnitName::parse(meant).is_ok()) {
+            Some(meant) => format!("did you mean {meant}?"),
             None => why.to_string(),
         };
         return Some((

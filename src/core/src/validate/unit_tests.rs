@@ -50,7 +50,7 @@ fn sections() {
     bad(
         "a.service",
         &service("[Instal]\nx=y\n"),
-        "line 3 of the unit's text: systemd passes over the section [Instal]",
+        "line 3 of the unit's text: systemd ignores the section [Instal]",
     );
     bad("a.service", &service("[install]\n"), "[install]");
     bad("a.service", &service("[Timer]\nOnBootSec=1\n"), "[Timer]");
@@ -77,9 +77,9 @@ fn settings() {
         &service("# Exec=x\n;y\nEnvironment=\"A=b\" \\\n  C=d\n"),
     );
     for (line, words) in [
-        ("ExecStrat=/bin/false", "passes over ExecStrat="),
-        ("execstart=/bin/false", "passes over execstart="),
-        ("Enviroment=A=b", "passes over Enviroment="),
+        ("ExecStrat=/bin/false", "ignores ExecStrat="),
+        ("execstart=/bin/false", "ignores execstart="),
+        ("Enviroment=A=b", "ignores Enviroment="),
         (
             "After=network.target",
             "After= in [Service]: it is a setting of [Unit]",
@@ -88,10 +88,7 @@ fn settings() {
         ("WantedBy=multi-user.target", "it is a setting of [Install]"),
         ("OnCalendar=daily", "it is a setting of [Timer]"),
         ("[Unit]\nRestart=no", "it is a setting of [Service]"),
-        (
-            "[Install]\nWantedby=multi-user.target",
-            "passes over Wantedby=",
-        ),
+        ("[Install]\nWantedby=multi-user.target", "ignores Wantedby="),
     ] {
         bad("a.service", &service(line), words);
     }
@@ -109,10 +106,10 @@ fn values() {
         good("a.service", &service(line));
     }
     for (line, words) in [
-        ("Restart=yes", "passes over Restart=yes"),
-        ("Restart=allways", "passes over Restart=allways"),
-        ("Type=one-shot", "passes over Type=one-shot"),
-        ("KillMode=all", "passes over KillMode=all"),
+        ("Restart=yes", "ignores Restart=yes"),
+        ("Restart=allways", "ignores Restart=allways"),
+        ("Type=one-shot", "ignores Type=one-shot"),
+        ("KillMode=all", "ignores KillMode=all"),
     ] {
         bad("a.service", &service(line), words);
     }
@@ -237,7 +234,7 @@ fn services_that_systemd_refuses() {
             "Type=dbus without BusName=",
         ),
         // What the misspelt setting leads to is not reported as well.
-        ("[Service]\nExecStrat=/bin/a\n", "passes over ExecStrat="),
+        ("[Service]\nExecStrat=/bin/a\n", "ignores ExecStrat="),
     ] {
         bad("a.service", text, words);
     }
@@ -320,7 +317,7 @@ fn dropins_and_files_complete_a_unit() {
         r#"{"name": "a.service", "dropins": [{"name": "1.conf", "contents": "[Service]\nUsr=x\n"}]}"#,
     );
     assert!(
-        said.len() == 1 && said[0].contains("passes over Usr="),
+        said.len() == 1 && said[0].contains("ignores Usr="),
         "{said:?}"
     );
 }
@@ -401,7 +398,7 @@ fn names_of_dropins() {
         ("../x.conf", "error: \"../x.conf\" cannot be"),
         ("a.wants/x.conf", "cannot be the name"),
         (&format!("a{longest}"), "cannot be the name"),
-        (".x.conf", "warning: systemd passes over drop-ins"),
+        (".x.conf", "warning: systemd ignores drop-ins"),
     ] {
         let said = dropin(name);
         assert!(

@@ -42,8 +42,16 @@ impl From<Line<'_>> for TextLine {
     }
 }
 
+/// A line that is no part of a unit file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Broken<'a> {
+    pub(super) line: Line<'a>,
+    pub(super) why: String,
+    pub(super) help: &'static str,
+}
+
 /// Reads a text, or says which line is wrong and why.
-pub(super) fn parse(text: &str) -> Result<UnitText<'_>, (Line<'_>, String)> {
+pub(super) fn parse(text: &str) -> Result<UnitText<'_>, Broken<'_>> {
     let mut sections: Vec<Section<'_>> = Vec::new();
     let mut continued = false;
     for (at, text) in text.lines().enumerate() {
@@ -78,12 +86,22 @@ pub(super) fn parse(text: &str) -> Result<UnitText<'_>, (Line<'_>, String)> {
                         settings: Vec::new(),
                     });
                 }
-                _ => return Err((line, format!("{trimmed:?} is no section name"))),
+                _ => {
+                    return Err(Broken {
+                        line,
+                        why: format!("{trimmed:?} is no section name"),
+                        help: "a section is written as [Unit], on a line of its own",
+                    });
+                }
             }
             continue;
         }
         let Some(section) = sections.last_mut() else {
-            return Err((line, "there is a setting before the first [Section]".into()));
+            return Err(Broken {
+                line,
+                why: "there is a setting before the first [Section]".into(),
+                help: "begin the text with the section it belongs to, such as [Service]",
+            });
         };
         match trimmed.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => {
@@ -99,7 +117,13 @@ pub(super) fn parse(text: &str) -> Result<UnitText<'_>, (Line<'_>, String)> {
                     line,
                 });
             }
-            _ => return Err((line, "expected KEY=VALUE".into())),
+            _ => {
+                return Err(Broken {
+                    line,
+                    why: "expected KEY=VALUE".into(),
+                    help: "end the line before it with \\ if it goes on, or begin a comment with #",
+                });
+            }
         }
     }
     Ok(UnitText { sections })
@@ -156,7 +180,7 @@ mod tests {
         assert_eq!(value("Unit", "After"), Some("x=y"));
         assert_eq!(value("Service", "After"), None);
         assert_eq!(text.value("Service", "ExecStart").unwrap().line.number, 8);
-        let wrong = |text| parse(text).map_err(|(line, _)| line.number).err();
+        let wrong = |text| parse(text).map_err(|broken| broken.line.number).err();
         assert_eq!(wrong("ExecStart=x"), Some(1));
         assert_eq!(wrong("[Unit]\nfoo"), Some(2));
         assert_eq!(wrong("[Unit]\n=x"), Some(2));

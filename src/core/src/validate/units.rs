@@ -16,16 +16,11 @@ impl Check<'_> {
         let mut seen = Seen::default();
         let mut parsed = Vec::new();
         for wire in list {
-            let name = self
-                .required(&wire.name, wire.at, "the name of the unit")
-                .and_then(|name| {
-                    self.unique(&mut seen, &name.value, name.span, "the unit");
-                    self.scalar(
-                        UnitName::parse(&name.value),
-                        name.span,
-                        &format!("{:?}", name.value),
-                    )
-                });
+            let name = self.required(&wire.name, wire.at, "the name of the unit");
+            let name = name.and_then(|name| {
+                self.unique(&mut seen, &name.value, name.span, "the unit");
+                self.unit_name(&name)
+            });
             self.unit_text(name.as_ref(), &wire.contents);
             let dropins = self.dropins(name.as_ref(), &wire.dropins);
             if let Some(name) = name {
@@ -42,6 +37,23 @@ impl Check<'_> {
             }
         }
         parsed
+    }
+
+    fn unit_name(&mut self, name: &At<String>) -> Option<UnitName> {
+        let why = match UnitName::parse(&name.value) {
+            Ok(parsed) => return Some(parsed),
+            Err(why) => why,
+        };
+        let help = match [".wants/", ".requires/", ".d/"].map(|part| name.value.contains(part)) {
+            [true, _, _] | [_, true, _] => {
+                "name the unit alone: [Install] in its text says what wants it, and enabled makes the link"
+            }
+            [_, _, true] => "name the unit alone, its drop-ins have a list of their own",
+            _ => "a unit name is a file name such as web.service",
+        };
+        self.report
+            .push(Diagnostic::error(name.span, format!("{:?}: {why}", name.value)).help(help));
+        None
     }
 
     fn dropins(&mut self, unit: Option<&UnitName>, list: &[v3::Dropin]) -> Vec<Dropin> {
@@ -68,7 +80,7 @@ impl Check<'_> {
                 self.report.push(
                     Diagnostic::warning(
                         name.span,
-                        "systemd passes over drop-ins whose names begin with a dot",
+                        "systemd ignores drop-ins whose names begin with a dot",
                     )
                     .help("choose a name such as 10-local.conf"),
                 );
@@ -90,14 +102,15 @@ impl Check<'_> {
         let span: Option<Span> = contents.span;
         let text = match unit_text::parse(&contents.value) {
             Ok(text) => text,
-            Err((line, why)) => {
+            Err(broken) => {
+                let number = broken.line.number;
                 self.report.push(
                     Diagnostic::error(
                         span,
-                        format!("line {} of the unit's text: {why}", line.number),
+                        format!("line {number} of the unit's text: {}", broken.why),
                     )
-                    .help("systemd would ignore or refuse this line; see systemd.syntax(7)")
-                    .line(line.into()),
+                    .help(broken.help)
+                    .line(broken.line.into()),
                 );
                 return;
             }
@@ -170,7 +183,10 @@ impl Check<'_> {
                     span,
                     "a template is enabled, but names no DefaultInstance=: nothing will start it",
                 )
-                .help("enable an instance, as in name@instance.service, or add DefaultInstance="),
+                .help(format!(
+                    "enable an instance, as in {}, or add DefaultInstance= to [Install]",
+                    unit.name.as_str().replacen('@', "@NAME", 1)
+                )),
             );
         }
     }

@@ -199,7 +199,7 @@ fn two_file_systems_on_one_path() {
             r#""format": "xfs", "path": "/var""#,
         ),
         "2:131",
-        "\"/var\" is stated twice",
+        "two file systems have the path \"/var\"",
     );
     only(
         two(
