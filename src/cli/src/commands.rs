@@ -65,6 +65,7 @@ fn reading<'a>(given: &ReadingArgs, files: Option<&'a LocalDirectory>) -> Readin
     Reading {
         language: given.language,
         files: files.map(|files| files as &dyn LocalFiles),
+        ..Reading::default()
     }
 }
 

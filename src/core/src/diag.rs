@@ -4,143 +4,17 @@
 //! has read; it survives merging, so that an error found late still shows the user's own line.
 
 mod json;
+mod sources;
 
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-/// Index of a source in [`Sources`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SourceId(pub u32);
-
-/// A range of bytes in one source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Span {
-    /// The source that the offsets count in.
-    pub source: SourceId,
-    /// First byte.
-    pub start: u32,
-    /// One past the last byte.
-    pub end: u32,
-}
-
-/// A place as a person reads it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// Name of the file, URL or firmware item.
-    pub file: String,
-    /// Line, counted from 1.
-    pub line: u32,
-    /// Column in characters, counted from 1.
-    pub column: u32,
-    /// The line itself, as far as it is shown. Empty where the source is gone.
-    pub text: String,
-    /// How many characters from `column` on are meant; at least 1.
-    pub width: u32,
-}
-
-/// One text that was read: a user config, a base config, a merged child.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Source {
-    name: String,
-    text: String,
-    /// Resolved places of spans, when the text came out of the config cache: offset → place.
-    origins: Vec<(u32, Place)>,
-}
-
-/// All texts of one run. Spans stay small because the texts live here.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sources {
-    list: Vec<Source>,
-}
-
-impl Sources {
-    /// Adds a text under the name that diagnostics show for it.
-    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
-        self.list.push(Source {
-            name: name.into(),
-            text: text.into(),
-            origins: Vec::new(),
-        });
-        SourceId(u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX))
-    }
-
-    /// Says where the values of a cached config first stood: byte offset of a value in the cache →
-    /// place in the user's own file. Later lookups of a span that starts there answer that place.
-    pub fn set_origins(&mut self, source: SourceId, mut origins: Vec<(u32, Place)>) {
-        origins.sort_by_key(|(offset, _)| *offset);
-        if let Some(source) = self.list.get_mut(source.0 as usize) {
-            source.origins = origins;
-        }
-    }
-
-    /// The text of a source; empty for an unknown id.
-    pub fn text(&self, source: SourceId) -> &str {
-        self.list
-            .get(source.0 as usize)
-            .map_or("", |source| source.text.as_str())
-    }
-
-    /// The name of a source.
-    pub fn name(&self, source: SourceId) -> &str {
-        self.list
-            .get(source.0 as usize)
-            .map_or("?", |source| source.name.as_str())
-    }
-
-    /// Where a span stands, for people.
-    pub fn place(&self, span: Span) -> Place {
-        let Some(source) = self.list.get(span.source.0 as usize) else {
-            return Place {
-                file: "?".into(),
-                line: 1,
-                column: 1,
-                text: String::new(),
-                width: 1,
-            };
-        };
-        if let Ok(found) = source
-            .origins
-            .binary_search_by_key(&span.start, |(offset, _)| *offset)
-        {
-            return source.origins[found].1.clone();
-        }
-        let start = floor_char(&source.text, span.start as usize);
-        let end = floor_char(&source.text, (span.end as usize).max(start));
-        let before = &source.text[..start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line_end = source.text[start..]
-            .find('\n')
-            .map_or(source.text.len(), |at| start + at);
-        let column = source.text[line_start..start].chars().count() + 1;
-        let width = source.text[start..end.min(line_end).max(start)]
-            .chars()
-            .count()
-            .max(1);
-        Place {
-            file: source.name.clone(),
-            line: small(before.matches('\n').count() + 1),
-            column: small(column),
-            text: source.text[line_start..line_end].to_string(),
-            width: small(width),
-        }
-    }
-}
-
-fn small(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-fn floor_char(text: &str, mut at: usize) -> usize {
-    at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
+pub use crate::spelling::nearest;
+pub use sources::{Place, SourceId, Sources, Span, TextLine};
 
 /// How much a diagnostic weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The config cannot be used.
@@ -174,6 +48,10 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Another place that belongs to the finding, and what is there: "first stated here".
     pub other: Option<(Span, &'static str)>,
+    /// The line within the value at `span` that is meant, where only one is.
+    pub line: Option<Box<TextLine>>,
+    /// Whether the source line must not be shown, because it holds a password or a key.
+    pub secret: bool,
 }
 
 impl Diagnostic {
@@ -185,6 +63,8 @@ impl Diagnostic {
             span: span.into(),
             help: None,
             other: None,
+            line: None,
+            secret: false,
         }
     }
 
@@ -192,6 +72,14 @@ impl Diagnostic {
     pub fn warning(span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
+            ..Self::error(span, message)
+        }
+    }
+
+    /// A hint at a place.
+    pub fn hint(span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Hint,
             ..Self::error(span, message)
         }
     }
@@ -208,6 +96,35 @@ impl Diagnostic {
     pub fn other(mut self, span: Option<Span>, what: &'static str) -> Self {
         self.other = span.map(|span| (span, what));
         self
+    }
+
+    /// Means one line of the value only.
+    #[must_use]
+    pub fn line(mut self, line: TextLine) -> Self {
+        self.line = Some(Box::new(line));
+        self
+    }
+
+    /// Keeps the source line from being shown.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// Where it stands, for people. The text is empty where it may hold a secret.
+    pub fn place(&self, sources: &Sources) -> Option<Place> {
+        let value = self.span?;
+        let line = self
+            .line
+            .as_ref()
+            .and_then(|line| sources.line_within(value, line));
+        let mut place = sources.place(line.unwrap_or(value));
+        place.text = match self.secret {
+            true => String::new(),
+            false => without_secrets(&place),
+        };
+        Some(place)
     }
 }
 
@@ -308,7 +225,7 @@ impl Diagnostic {
 
     fn render_into(&self, sources: &Sources, style: Style, out: &mut String) {
         let (colour, bold, end) = style.codes(self.severity);
-        let place = self.span.map(|span| sources.place(span));
+        let place = self.place(sources);
         // Writing to a String cannot fail.
         let _ = match &place {
             Some(at) => writeln!(
@@ -327,7 +244,7 @@ impl Diagnostic {
                 self.message
             ),
         };
-        if let Some(at) = place.filter(|at| !at.text.trim().is_empty() && !holds_secret(&at.text)) {
+        if let Some(at) = place.filter(|at| !at.text.trim().is_empty()) {
             excerpt(&at, (colour, end), out);
         }
         if let Some((span, what)) = self.other {
@@ -340,20 +257,52 @@ impl Diagnostic {
     }
 }
 
-/// Lines with these words may hold passwords, keys or private contents: their place is named, but they
-/// are not shown, because reports end on consoles and in log collectors.
-const SECRET_WORDS: &[&str] = &[
+/// Behind these words may stand passwords, keys or private contents, which are not shown, because
+/// reports end on consoles and in log collectors.
+const SECRET_BEHIND: &[&str] = &[
     "passwordhash",
+    "password_hash",
+    "passwd:",
+    "private key",
     "data:",
     "keyfile",
-    "authorization",
     "httpheaders",
-    "token",
 ];
 
-fn holds_secret(line: &str) -> bool {
-    let line = line.to_lowercase();
-    SECRET_WORDS.iter().any(|word| line.contains(word))
+/// With these words on a line it is unknown where on it the secret stands.
+const SECRET_AROUND: &[&str] = &["authorization", "token"];
+
+/// The line as far as it holds no secret; empty where that is less than what is meant.
+fn without_secrets(place: &Place) -> String {
+    let line = place.text.to_ascii_lowercase();
+    if SECRET_AROUND.iter().any(|word| line.contains(word)) {
+        return String::new();
+    }
+    let words = SECRET_BEHIND.iter().filter_map(|word| line.find(word));
+    let Some(before) = words
+        .chain(user_of_url(&line))
+        .min()
+        .and_then(|at| place.text.get(..at))
+    else {
+        return place.text.clone();
+    };
+    let meant = (place.column - 1 + place.width) as usize;
+    match before.chars().count() >= meant {
+        true => format!("{before}…"),
+        false => String::new(),
+    }
+}
+
+/// Where a user and a password stand in a URL on the line.
+fn user_of_url(line: &str) -> Option<usize> {
+    let mut starts = line
+        .match_indices("://")
+        .map(|(at, found)| at + found.len());
+    starts.find(|start| {
+        let rest = line.get(*start..).unwrap_or_default();
+        let authority = rest.split(['/', '?', '#', '"', ' ']).next();
+        authority.is_some_and(|authority| authority.contains('@'))
+    })
 }
 
 /// Shows a window of the line around the column: minified configs are one line of many kilobytes.
@@ -379,33 +328,6 @@ fn excerpt(at: &Place, (colour, end): (&str, &str), out: &mut String) {
         " ".repeat(pad),
         "^".repeat(width)
     );
-}
-
-/// The known name nearest to a misspelt one, if any is near enough to be meant.
-pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
-    known
-        .iter()
-        .map(|candidate| (distance(name, candidate), *candidate))
-        .filter(|(d, _)| *d <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Edits between two words, without regard to case.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.to_lowercase().chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let here = if x == *y { diagonal } else { diagonal + 1 };
-            diagonal = row[j + 1];
-            row[j + 1] = here.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -478,10 +400,48 @@ mod tests {
     }
 
     #[test]
-    fn nearest_finds_typing_errors_only() {
-        let known = ["files", "filesystems", "links"];
-        assert_eq!(nearest("file", &known), Some("files"));
-        assert_eq!(nearest("filesytems", &known), Some("filesystems"));
-        assert_eq!(nearest("passwd", &known), None);
+    fn secrets_are_placed_but_not_shown() {
+        let mut sources = Sources::default();
+        let id = sources.add("u", "x: hunter2");
+        let span = Span {
+            source: id,
+            start: 3,
+            end: 10,
+        };
+        let said = Diagnostic::warning(span, "no hash").secret();
+        assert_eq!(said.render(&sources), "u:1:4: warning: no hash\n");
+        assert_eq!(said.place(&sources).unwrap().text, "");
+    }
+
+    #[test]
+    fn a_line_is_shown_up_to_its_secret() {
+        let shown = |text: &str, meant: &str| {
+            let mut sources = Sources::default();
+            let start = text.find(meant).unwrap();
+            let source = sources.add("u", text);
+            let end = u32::try_from(start + meant.len()).unwrap();
+            let start = u32::try_from(start).unwrap();
+            let said = Diagnostic::error(Span { source, start, end }, "x");
+            said.place(&sources).unwrap().text
+        };
+        assert_eq!(shown("é: a, data:,x", "a"), "é: a, …");
+        assert_eq!(shown("é: a, data:,x", "é"), "é: a, …");
+        assert_eq!(shown("a: data:,x, b: c", "c"), "");
+        assert_eq!(shown("PasswordHash: x", "x"), "");
+        assert_eq!(shown("v: secret, n: Authorization", "n"), "");
+        assert_eq!(shown("a: http://u:p@b/", "a"), "a: http://…");
+        assert_eq!(shown("a: http://u:p@b/", "http://u:p@b/"), "");
+        assert_eq!(shown("a: http://b/@c", "b"), "a: http://b/@c");
+    }
+
+    #[test]
+    fn what_was_said_is_not_said_again() {
+        let mut report = Report::default();
+        report.warning(None, "a");
+        let mut again = report.clone();
+        again.warning(None, "b");
+        report.extend(again);
+        let said: Vec<&str> = report.items.iter().map(|item| &*item.message).collect();
+        assert_eq!(said, ["a", "b"]);
     }
 }

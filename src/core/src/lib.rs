@@ -21,6 +21,7 @@ pub mod op;
 pub mod plan;
 pub mod schema;
 pub mod spec;
+pub mod spelling;
 pub mod translate;
 pub mod validate;
 pub mod yaml;

@@ -259,7 +259,11 @@ impl Acquire {
                 )));
             }
             self.names.push(name.to_string());
-            let parsed = config::read_as(&mut self.sources, name, bytes, reading);
+            let part = config::Reading {
+                part: true,
+                ..reading
+            };
+            let parsed = config::read_as(&mut self.sources, name, bytes, part);
             self.report.extend(parsed.report);
             if self.strict {
                 self.report.deny_warnings();

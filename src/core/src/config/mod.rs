@@ -38,6 +38,8 @@ pub struct Reading<'a> {
     pub language: Option<Language>,
     /// Where `local:` files come from.
     pub files: Option<&'a dyn LocalFiles>,
+    /// Whether other configs will be merged with it, so that what it lacks is not missed yet.
+    pub part: bool,
 }
 
 /// Reads a config and adds its text to the sources. Empty input is no config and no error.
@@ -70,7 +72,11 @@ pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading
     let read = understand(source, text, reading, &mut parsed);
     match read {
         Ok(Some(config)) => {
-            validate::lower(&config, validate::Stage::Single, &mut parsed.report);
+            let stage = match reading.part {
+                true => validate::Stage::Part,
+                false => validate::Stage::Whole,
+            };
+            validate::lower(&config, stage, &mut parsed.report);
             if !parsed.report.has_errors() {
                 parsed.config = Some(config);
             }

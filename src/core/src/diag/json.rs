@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Diagnostic, MOST, Report, Severity, Sources, Span};
+use super::{Diagnostic, MOST, Place, Report, Severity, Sources};
 
 impl Report {
     /// The findings as an array of objects: `severity`, `message`, and where they are known `file`,
@@ -46,23 +46,22 @@ impl Report {
 impl Diagnostic {
     fn json(&self, sources: &Sources) -> Value {
         let mut object = json!({ "severity": self.severity, "message": self.message });
-        if let Some(span) = self.span {
-            put_place(&mut object, sources, span);
+        if let Some(place) = self.place(sources) {
+            put_place(&mut object, &place);
         }
         if let Some(help) = &self.help {
             object["help"] = json!(help);
         }
         if let Some((span, what)) = self.other {
             let mut related = json!({ "message": what });
-            put_place(&mut related, sources, span);
+            put_place(&mut related, &sources.place(span));
             object["related"] = related;
         }
         object
     }
 }
 
-fn put_place(object: &mut Value, sources: &Sources, span: Span) {
-    let place = sources.place(span);
+fn put_place(object: &mut Value, place: &Place) {
     object["file"] = json!(place.file);
     object["line"] = json!(place.line);
     object["column"] = json!(place.column);
@@ -72,6 +71,7 @@ fn put_place(object: &mut Value, sources: &Sources, span: Span) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diag::Span;
 
     #[test]
     fn findings_are_counted_and_told_to_machines() {

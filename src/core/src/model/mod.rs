@@ -4,8 +4,10 @@
 //! that asked for it (`at`), so that an error in a late stage still points at a line.
 
 mod scalar;
+mod unit_name;
 
-pub use scalar::{Digest, Gid, Guid, Mode, ScalarError, SysPath, Uid, UnitName, account_number};
+pub use scalar::{Digest, Gid, Guid, Mode, ScalarError, SysPath, Uid, account_number};
+pub use unit_name::UnitName;
 
 use crate::diag::Span;
 

@@ -1,4 +1,4 @@
-//! Small values with rules: paths, modes, GUIDs, digests, unit names.
+//! Small values with rules: paths, modes, GUIDs, digests.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[error("{0}")]
 pub struct ScalarError(pub String);
 
-fn refuse<T>(why: impl Into<String>) -> Result<T, ScalarError> {
+pub(super) fn refuse<T>(why: impl Into<String>) -> Result<T, ScalarError> {
     Err(ScalarError(why.into()))
 }
 
@@ -21,7 +21,7 @@ pub struct SysPath(String);
 /// PATH_MAX of Linux, which counts the final NUL.
 const PATH_MAX: usize = 4096;
 /// NAME_MAX of Linux.
-const NAME_MAX: usize = 255;
+pub(super) const NAME_MAX: usize = 255;
 
 impl SysPath {
     /// The root itself.
@@ -309,70 +309,6 @@ fn unhex<const N: usize>(hex: &str) -> Result<[u8; N], ScalarError> {
     Ok(out)
 }
 
-/// Name of a systemd unit (systemd.unit(5)): one path component with a known suffix.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct UnitName(String);
-
-/// Suffixes of unit files.
-const SUFFIXES: &[&str] = &[
-    "service",
-    "socket",
-    "device",
-    "mount",
-    "automount",
-    "swap",
-    "target",
-    "path",
-    "timer",
-    "snapshot",
-    "slice",
-    "scope",
-];
-
-impl UnitName {
-    /// Parses a name.
-    pub fn parse(text: &str) -> Result<Self, ScalarError> {
-        let known = text
-            .rsplit_once('.')
-            .is_some_and(|(stem, suffix)| !stem.is_empty() && SUFFIXES.contains(&suffix));
-        if !known {
-            return refuse(format!(
-                "a unit name ends in one of .{}",
-                SUFFIXES.join(", .")
-            ));
-        }
-        if text.len() > NAME_MAX {
-            return refuse(format!("the unit name is longer than {NAME_MAX} bytes"));
-        }
-        // systemd's own alphabet (VALID_CHARS in unit-name.c) excludes '/' and all that could escape.
-        let odd = text
-            .chars()
-            .find(|c| !(c.is_ascii_alphanumeric() || ":-_.\\@".contains(*c)));
-        if let Some(c) = odd {
-            return refuse(format!("the unit name holds the character {c:?}"));
-        }
-        Ok(Self(text.into()))
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// For `name@instance.suffix` the template `name@.suffix` and the instance.
-    pub fn instance(&self) -> Option<(String, &str)> {
-        let (stem, suffix) = self.0.rsplit_once('.')?;
-        let (name, instance) = stem.split_once('@')?;
-        (!instance.is_empty()).then(|| (format!("{name}@.{suffix}"), instance))
-    }
-}
-
-impl fmt::Display for UnitName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,23 +362,5 @@ mod tests {
         assert!(Digest::parse("sha256-00").is_err());
         assert!(Digest::parse("md5-00").is_err());
         assert!(Digest::parse(&format!("sha256-{}", "é".repeat(32))).is_err());
-    }
-
-    #[test]
-    fn unit_names_cannot_escape() {
-        assert!(UnitName::parse("a@b.service").is_ok());
-        for bad in [
-            "a",
-            ".service",
-            "../a.service",
-            "a/b.service",
-            "a b.service",
-            "a\n.service",
-        ] {
-            assert!(UnitName::parse(bad).is_err(), "{bad:?}");
-        }
-        let name = UnitName::parse("e@a.service").unwrap();
-        assert_eq!(name.instance(), Some(("e@.service".into(), "a")));
-        assert_eq!(UnitName::parse("e@.service").unwrap().instance(), None);
     }
 }

@@ -1,23 +1,42 @@
 //! Checks of single values that all sections share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Stage;
 use crate::diag::{Diagnostic, Report, Span};
-use crate::model::{Mode, ScalarError, SysPath};
+use crate::model::{Mode, ScalarError, SysPath, UnitName};
 use crate::spec::At;
 
 /// A validation under way.
 pub(super) struct Check<'a> {
     pub(super) report: &'a mut Report,
     pub(super) stage: Stage,
+    /// Units whose text has findings: what follows from those is not reported as well.
+    pub(super) odd_units: BTreeSet<UnitName>,
+    /// How many names in the texts of units may still be compared with the hundreds that are known.
+    pub(super) comparisons: usize,
 }
+
+/// How many such names of one config are looked up.
+const MOST_COMPARISONS: usize = 1000;
 
 /// Keys that were seen, and where.
 #[derive(Default)]
 pub(super) struct Seen(HashMap<String, Option<Span>>);
 
 pub(super) type Text = Option<At<String>>;
+
+impl<'a> Check<'a> {
+    /// A validation that has seen nothing yet.
+    pub(super) fn new(report: &'a mut Report, stage: Stage) -> Self {
+        Self {
+            report,
+            stage,
+            odd_units: BTreeSet::new(),
+            comparisons: MOST_COMPARISONS,
+        }
+    }
+}
 
 impl Check<'_> {
     /// A value that must be there.
@@ -59,21 +78,26 @@ impl Check<'_> {
     /// A path that must be there.
     pub(super) fn path(&mut self, value: &Text, at: Option<Span>, what: &str) -> Option<SysPath> {
         let found = self.required(value, at, what)?;
-        self.scalar(
-            SysPath::parse(&found.value),
-            found.span,
-            &format!("{:?}", found.value),
-        )
+        self.clean_path(&found, &format!("{:?}", found.value))
+    }
+
+    /// A path as it must be written.
+    pub(super) fn clean_path(&mut self, found: &At<String>, shown: &str) -> Option<SysPath> {
+        let why = match SysPath::parse(&found.value) {
+            Ok(path) => return Some(path),
+            Err(why) => why,
+        };
+        self.report.push(
+            Diagnostic::error(found.span, format!("{shown}: {why}"))
+                .help("a path begins with / and has no \".\", \"..\", double or final slash"),
+        );
+        None
     }
 
     /// A path that may be absent; an empty one counts as absent.
     pub(super) fn optional_path(&mut self, value: &Text) -> Option<SysPath> {
         let found = value.as_ref().filter(|at| !at.value.is_empty())?;
-        self.scalar(
-            SysPath::parse(&found.value),
-            found.span,
-            &format!("{:?}", found.value),
-        )
+        self.clean_path(found, &format!("{:?}", found.value))
     }
 
     pub(super) fn mode(&mut self, value: &Option<At<i64>>) -> Option<Mode> {
@@ -128,7 +152,7 @@ impl Check<'_> {
             Entry::Vacant(entry) => {
                 entry.insert(span);
             }
-            Entry::Occupied(first) if self.stage == Stage::Single => {
+            Entry::Occupied(first) if self.stage != Stage::Merged => {
                 self.report.push(
                     Diagnostic::error(span, format!("{what} {key:?} is stated twice"))
                         .other(*first.get(), "first stated at")

@@ -174,7 +174,8 @@ impl Check<'_> {
                             pair[1].0, pair[0].1
                         ),
                     )
-                    .other(pair[0].2, "the other one is stated at"),
+                    .other(pair[0].2, "the other one is stated at")
+                    .help("begin it where the other one ends, or leave startMiB out"),
                 );
             }
         }

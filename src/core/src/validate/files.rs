@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::check::{Check, Seen, flag};
+use super::check::{Check, Seen, flag, octal_slip};
 use crate::diag::{Diagnostic, Span};
 use crate::model::{Config, Directory, File, Inode, Link, Owner, SysPath, account_number};
 use crate::spec::At;
@@ -105,6 +105,7 @@ impl Check<'_> {
         for wire in list {
             let inode = self.inode(&common!(wire));
             let mode = self.mode(&wire.mode);
+            self.enterable(&wire.mode);
             if let Some(inode) = inode {
                 if inode.path == SysPath::root() && inode.overwrite {
                     self.report
@@ -114,6 +115,24 @@ impl Check<'_> {
             }
         }
         parsed
+    }
+
+    /// A directory that may be read, but has no x, is not entered. One without any bit is closed on
+    /// purpose.
+    fn enterable(&mut self, mode: &Option<At<i64>>) {
+        let Some(mode) = mode else { return };
+        let bits = mode.value;
+        if bits & 0o400 == 0 || bits & 0o111 != 0 || octal_slip(bits).is_some() {
+            return;
+        }
+        let entered = bits | (bits & 0o444) >> 2;
+        self.report.push(
+            Diagnostic::warning(
+                mode.span,
+                format!("mode {bits:04o} of a directory has no x: only root can enter it"),
+            )
+            .help(format!("use {entered:04o}, which is {entered} in decimal")),
+        );
     }
 
     pub(super) fn links(&mut self, list: &[v3::Link]) -> Vec<Link> {
@@ -128,11 +147,8 @@ impl Check<'_> {
                         .error(target.span, "the target of the link is not a path");
                 }
                 if hard {
-                    self.scalar(
-                        SysPath::parse(&target.value),
-                        target.span,
-                        &format!("the target {:?} of a hard link", target.value),
-                    );
+                    let shown = format!("the target {:?} of a hard link", target.value);
+                    self.clean_path(target, &shown);
                 }
             }
             if hard && (wire.user != v3::Owner::default() || wire.group != v3::Owner::default()) {
@@ -189,7 +205,10 @@ impl Check<'_> {
                             ),
                         )
                         .other(*at, "stated at")
-                        .help("name the path through the real directory"),
+                        .help(match *what {
+                            "a link" => "name the path through the real directory",
+                            _ => "a path is a file or a directory: change one of the two",
+                        }),
                     );
                 }
             }

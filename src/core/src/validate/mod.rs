@@ -2,30 +2,46 @@
 //! the value that is to blame (ignition config/v3_x/types and config/validate).
 
 mod check;
+mod directives;
 mod disks;
 mod files;
+mod logins;
+mod mounts;
 mod passwd;
+mod password;
 mod resource;
+mod ssh_key;
 mod storage;
+mod unit_needs;
+mod unit_settings;
 mod unit_text;
 mod units;
+mod url;
 pub(crate) mod version_rules;
+mod whole;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unit_tests;
+#[cfg(test)]
+mod whole_tests;
 
 pub(crate) use check::octal_slip;
 use check::{Check, Seen};
 
-use crate::diag::{Report, Span};
+use crate::diag::{Diagnostic, Report, Severity, Span};
 use crate::model::{Config, FetchOptions, KernelArguments, Scheme};
+use crate::spec::At;
 use crate::spec::v3;
 
 /// What is being validated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// One config as it was written: entries may not repeat.
-    Single,
+    /// One config as it was written, others will be merged with it: entries may not repeat.
+    Part,
+    /// One config as it was written, which stands for itself unless it refers to others.
+    Whole,
     /// The result of merging, in which lists without keys may repeat values.
     Merged,
 }
@@ -33,12 +49,20 @@ pub enum Stage {
 /// Makes the parsed config; reports everything that is wrong with it.
 pub fn lower(wire: &v3::Config, stage: Stage, report: &mut Report) -> Option<Config> {
     let before = report.items.len();
-    let mut check = Check { report, stage };
+    let mut check = Check::new(report, stage);
     let config = check.config(wire);
-    let wrong = report.items[before..]
-        .iter()
-        .any(|item| item.severity == crate::diag::Severity::Error);
-    (!wrong).then_some(config)
+    // An entry that could not be parsed would be missed by the others.
+    let wrong = |report: &Report| {
+        let new = report.items.iter().skip(before);
+        new.into_iter().any(|item| item.severity == Severity::Error)
+    };
+    if wrong(check.report) {
+        return None;
+    }
+    if stage != Stage::Part && config.merge.is_empty() && config.replace.is_none() {
+        check.whole(wire, &config);
+    }
+    Some(config)
 }
 
 impl Check<'_> {
@@ -76,7 +100,7 @@ impl Check<'_> {
             total_timeout: self.natural(&wire.timeouts.http_total, "a time in seconds"),
             http_proxy: self.proxy(&wire.proxy.http_proxy),
             https_proxy: self.proxy(&wire.proxy.https_proxy),
-            no_proxy: self.strings(&wire.proxy.no_proxy, "noProxy"),
+            no_proxy: self.no_proxy(&wire.proxy.no_proxy),
             certificate_authorities: self.resources(
                 &wire.security.tls.certificate_authorities,
                 "ignition.security.tls.certificateAuthorities",
@@ -96,11 +120,40 @@ impl Check<'_> {
                 argument.span,
                 "the kernel argument",
             );
+            self.one_argument(argument);
         }
         KernelArguments {
             at: wire.at,
             should_exist,
             should_not_exist,
+        }
+    }
+}
+
+impl Check<'_> {
+    /// The kernel splits its command line at blanks outside of quotation marks.
+    fn one_argument(&mut self, argument: &At<String>) {
+        let text = argument.value.as_str();
+        if text.trim().contains(char::is_control) {
+            self.report.push(
+                Diagnostic::error(
+                    argument.span,
+                    "the kernel argument holds a line break or another control character",
+                )
+                .help("write each argument as an entry of its own"),
+            );
+        } else if text
+            .split('"')
+            .step_by(2)
+            .any(|part| part.contains(char::is_whitespace))
+        {
+            self.report.push(
+                Diagnostic::warning(
+                    argument.span,
+                    "the kernel argument holds a blank, which separates arguments",
+                )
+                .help("write each argument as an entry of its own, without blanks around it"),
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 //! separated by ':' and on the command lines of useradd and groupadd.
 
 use super::check::{Check, Seen, flag, text};
+use super::{password, ssh_key};
 use crate::diag::{Diagnostic, Span};
 use crate::model::{Gid, Group, Uid, User, account_number};
 use crate::spec::At;
@@ -17,7 +18,7 @@ impl Check<'_> {
         for wire in list {
             let name = self.account_name(&wire.name, wire.at, "the group", &mut seen);
             let gid = self.account_id(&wire.gid).map(Gid);
-            self.field(&wire.password_hash, "the password hash");
+            self.password_hash(&wire.password_hash);
             if let Some(name) = name {
                 parsed.push(Group {
                     at: wire.name.as_ref().and_then(|at| at.span).or(wire.at),
@@ -44,10 +45,12 @@ impl Check<'_> {
                 (&wire.home_dir, "the home directory"),
                 (&wire.shell, "the shell"),
                 (&wire.primary_group, "the primary group"),
-                (&wire.password_hash, "the password hash"),
             ] {
-                self.field(value, what);
+                if let Some(broken) = field(value, what) {
+                    self.report.push(broken);
+                }
             }
+            self.password_hash(&wire.password_hash);
             for group in &wire.groups {
                 if group.value.contains([':', ',', '\n', '\0']) || group.value.starts_with('-') {
                     self.report.error(
@@ -104,9 +107,12 @@ impl Check<'_> {
         };
         match why {
             Some(why) => {
-                self.report.error(
-                    found.span,
-                    format!("{name:?} cannot be the name of {what}: {why}"),
+                self.report.push(
+                    Diagnostic::error(
+                        found.span,
+                        format!("{name:?} cannot be the name of {what}: {why}"),
+                    )
+                    .help("use letters, digits, - and _"),
                 );
                 None
             }
@@ -123,52 +129,38 @@ impl Check<'_> {
         )
     }
 
-    /// A field of the passwd database: one line, no separator.
-    fn field(&mut self, wire: &Option<At<String>>, what: &str) {
-        if let Some(found) = wire
-            .as_ref()
-            .filter(|at| at.value.contains([':', '\n', '\0']))
-        {
-            self.report.error(
-                found.span,
-                format!("{what} holds a character that ends a field of /etc/passwd"),
-            );
-        }
-    }
-
-    /// Keys are lines of authorized_keys (sshd(8)): a line break would add a key that no one listed.
     fn ssh_keys(&mut self, list: &[At<String>]) -> Vec<String> {
-        for key in list {
-            let text = key.value.trim();
-            if text.contains(['\n', '\r', '\0']) {
-                self.report.push(
-                    Diagnostic::error(key.span, "an SSH key is one line, this one has several")
-                        .help("write each key as an entry of its own"),
-                );
-            } else if !text.starts_with('#') && !text.split([' ', '\t', '"', ',']).any(is_key_type)
-            {
-                self.report.push(
-                    Diagnostic::warning(
-                        key.span,
-                        "this does not look like an SSH key: it names no key type",
-                    )
-                    .help("a key is written as \"ssh-ed25519 AAAA… comment\""),
-                );
+        for key in list.iter().filter(|key| !key.value.is_empty()) {
+            if let Some(fault) = ssh_key::fault(&key.value) {
+                self.report.push(Diagnostic {
+                    severity: fault.severity,
+                    secret: fault.secret,
+                    ..Diagnostic::error(key.span, fault.message).help(fault.help)
+                });
             }
         }
         self.unique_strings(list, "the SSH key")
     }
+
+    fn password_hash(&mut self, wire: &Option<At<String>>) {
+        let broken = field(wire, "the password hash").or_else(|| {
+            let found = wire.as_ref()?;
+            let (message, help) = password::fault(&found.value)?;
+            Some(Diagnostic::warning(found.span, message).help(help))
+        });
+        if let Some(broken) = broken {
+            self.report.push(broken.secret());
+        }
+    }
 }
 
-fn is_key_type(word: &str) -> bool {
-    [
-        "ssh-",
-        "ecdsa-sha2-",
-        "sk-ssh-",
-        "sk-ecdsa-",
-        "webauthn-sk-",
-        "cert-authority",
-    ]
-    .iter()
-    .any(|start| word.starts_with(start))
+/// What makes a value no field of the passwd database: it is one line without separator.
+fn field(wire: &Option<At<String>>, what: &str) -> Option<Diagnostic> {
+    let found = wire.as_ref()?;
+    let breaks = found
+        .value
+        .chars()
+        .find(|c| matches!(c, ':' | '\n' | '\0'))?;
+    let message = format!("{what} holds {breaks:?}, which ends a field of /etc/passwd");
+    Some(Diagnostic::error(found.span, message).help("remove this character"))
 }

@@ -1,8 +1,10 @@
 //! Resources: URLs, hashes, headers, proxies (types/resource.go, url.go, verification.go, proxy.go).
 
 use super::check::{Check, Seen, Text};
+use super::url;
 use crate::diag::Diagnostic;
 use crate::model::{Compression, Digest, Resource, Scheme};
+use crate::spec::At;
 use crate::spec::v3;
 
 impl Check<'_> {
@@ -61,6 +63,15 @@ impl Check<'_> {
                 return None;
             }
         };
+        if let Some(why) = unreachable(scheme, &source.value) {
+            self.report.error(source.span, why);
+            return None;
+        }
+        if scheme.needs_network() && source.value.contains(' ') {
+            self.report.push(
+                Diagnostic::warning(source.span, "the URL holds a space").help("write it as %20"),
+            );
+        }
         if matches!(scheme, Scheme::S3 | Scheme::Arn) && compression == Compression::Gzip {
             self.report
                 .error(source.span, "contents from S3 cannot be compressed");
@@ -83,11 +94,16 @@ impl Check<'_> {
 
     fn digest(&mut self, wire: &v3::Resource) -> Option<Digest> {
         let hash = wire.verification.hash.as_ref()?;
-        self.scalar(
-            Digest::parse(&hash.value),
-            hash.span,
-            "the hash is not valid",
-        )
+        match Digest::parse(&hash.value) {
+            Ok(digest) => Some(digest),
+            Err(why) => {
+                self.report.push(
+                    Diagnostic::error(hash.span, why.to_string())
+                        .help("write \"sha512-\" and the digits that sha512sum prints"),
+                );
+                None
+            }
+        }
     }
 
     fn compression(&mut self, wire: &Text) -> Compression {
@@ -145,15 +161,48 @@ impl Check<'_> {
     /// A proxy's URL.
     pub(super) fn proxy(&mut self, wire: &Text) -> Option<String> {
         let found = wire.as_ref().filter(|at| !at.value.is_empty())?;
-        if !(found.value.starts_with("http://") || found.value.starts_with("https://")) {
+        if !is_web(&found.value) {
             self.report.push(
                 Diagnostic::error(found.span, "a proxy is the URL of an HTTP server")
                     .help("write http://HOST:PORT or https://HOST:PORT"),
             );
             return None;
         }
+        if let Some(why) = url::unreachable(&found.value) {
+            self.report.error(found.span, why);
+            return None;
+        }
         Some(found.value.clone())
     }
+
+    /// Hosts, domains and networks that are reached without a proxy.
+    pub(super) fn no_proxy(&mut self, list: &[At<String>]) -> Vec<String> {
+        for entry in list.iter().filter(|entry| entry.value.contains("://")) {
+            self.report.push(
+                Diagnostic::warning(
+                    entry.span,
+                    "an entry of noProxy is a host, not a URL: this one matches nothing",
+                )
+                .help("write the host alone, as in \"example.org\" or \"10.0.0.0/8\""),
+            );
+        }
+        self.strings(list, "noProxy")
+    }
+
+    /// The URL of a tang server.
+    pub(super) fn tang_url(&mut self, found: &At<String>) {
+        let why = match is_web(&found.value) {
+            true => url::unreachable(&found.value),
+            false => Some("a tang server is named by an http or https URL".into()),
+        };
+        if let Some(why) = why {
+            self.report.error(found.span, why);
+        }
+    }
+}
+
+fn is_web(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
 }
 
 fn scheme(url: &str) -> Result<Scheme, String> {
@@ -187,25 +236,22 @@ fn scheme(url: &str) -> Result<Scheme, String> {
         }
         other => return Err(format!("URLs of scheme {other:?} are not supported")),
     };
-    if parsed == Scheme::Arn {
-        return Ok(parsed);
-    }
-    let host = rest.strip_prefix("//").unwrap_or_default();
-    let host = host.split(['/', '?', '#']).next().unwrap_or_default();
-    if host.is_empty() {
-        return Err("the URL names no host".into());
-    }
-    let port = host
-        .rsplit_once(':')
-        .map(|(_, port)| port)
-        .filter(|port| !port.contains(']'));
-    if let Some(port) = port.filter(|port| !port.is_empty())
-        && port.parse::<u16>().is_err()
-    {
-        return Err("the port of the URL is not a number from 0 to 65535".into());
-    }
-    if url.chars().any(|c| c.is_control() || c == ' ') {
-        return Err("the URL holds a space or control character".into());
-    }
     Ok(parsed)
+}
+
+/// Why nothing can be fetched from the URL.
+fn unreachable(scheme: Scheme, url: &str) -> Option<String> {
+    if scheme.needs_network() && url.chars().any(char::is_control) {
+        return Some("the URL holds a line break or another control character".into());
+    }
+    match scheme {
+        Scheme::Http | Scheme::Https | Scheme::Tftp => url::unreachable(url),
+        // A bucket's name stands where the host does, by rules of its own.
+        Scheme::S3 | Scheme::Gs => {
+            let bucket = url.split_once("://").map(|(_, rest)| rest);
+            let named = bucket.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+            (!named).then(|| "the URL names no bucket".into())
+        }
+        Scheme::Arn | Scheme::Data | Scheme::Oem | Scheme::Empty => None,
+    }
 }

@@ -1,5 +1,7 @@
 //! File systems, RAID and LUKS (types/filesystem.go, raid.go, luks.go, clevis.go, tang.go).
 
+use std::collections::BTreeMap;
+
 use super::check::{Check, Seen, flag, text};
 use crate::diag::{Diagnostic, Span};
 use crate::model::{Clevis, Filesystem, Format, Luks, Raid, SysPath};
@@ -36,7 +38,7 @@ const LEVELS: &[(&str, bool)] = &[
 
 impl Check<'_> {
     pub(super) fn filesystems(&mut self, list: &[v3::Filesystem]) -> Vec<Filesystem> {
-        let (mut devices, mut paths) = (Seen::default(), Seen::default());
+        let (mut devices, mut paths) = (Seen::default(), BTreeMap::new());
         let mut parsed = Vec::new();
         for wire in list {
             if let Some(device) = &wire.device {
@@ -47,19 +49,22 @@ impl Check<'_> {
                     "the file system's device",
                 );
             }
-            if let Some(path) = wire.path.as_ref().filter(|path| !path.value.is_empty()) {
-                self.unique_path(&mut paths, path);
+            let mounted = !matches!(text(&wire.format).as_deref(), Some("swap" | "none"));
+            let path = wire.path.as_ref().filter(|path| !path.value.is_empty());
+            // Two on one path hide one another, whether in one config or after merging.
+            if let Some(path) = path.filter(|_| mounted)
+                && let Some(first) = paths.insert(path.value.as_str(), path.span)
+            {
+                let message = format!("two file systems have the path {:?}", path.value);
+                self.report.push(
+                    Diagnostic::error(path.span, message)
+                        .other(first, "the first is stated at")
+                        .help("give one of them another path"),
+                );
             }
             parsed.extend(self.filesystem(wire));
         }
         parsed
-    }
-
-    /// Two file systems on one path hide one another, whether in one config or after merging.
-    fn unique_path(&mut self, seen: &mut Seen, path: &crate::spec::At<String>) {
-        let stage = std::mem::replace(&mut self.stage, super::Stage::Single);
-        self.unique(seen, &path.value, path.span, "the file system's path");
-        self.stage = stage;
     }
 
     fn filesystem(&mut self, wire: &v3::Filesystem) -> Option<Filesystem> {
@@ -295,10 +300,7 @@ impl Check<'_> {
             );
             if let Some(url) = &url {
                 self.unique(&mut seen, &url.value, url.span, "the tang server");
-                if !(url.value.starts_with("http://") || url.value.starts_with("https://")) {
-                    self.report
-                        .error(url.span, "a tang server is named by an http or https URL");
-                }
+                self.tang_url(url);
             }
             if let (Some(url), Some(thumbprint)) = (url, thumbprint) {
                 tang.push((url.value, thumbprint.value, text(&server.advertisement)));

@@ -3,8 +3,20 @@
 use crate::config;
 use crate::diag::Sources;
 
-/// What is said of a 3.4.0 config with these sections: the first lines of each finding.
-fn said(version: &str, sections: &str) -> Vec<String> {
+/// What is said of a config with these sections, but for hints: the first lines of each finding.
+pub(super) fn said(version: &str, sections: &str) -> Vec<String> {
+    let mut said = all_said(version, sections);
+    said.retain(|line| !line.contains(": hint: "));
+    said
+}
+
+pub(super) fn hints(sections: &str) -> Vec<String> {
+    let mut said = all_said("3.4.0", sections);
+    said.retain(|line| line.contains(": hint: "));
+    said
+}
+
+fn all_said(version: &str, sections: &str) -> Vec<String> {
     let text = format!("{{\"ignition\": {{\"version\": \"{version}\"}},\n{sections}}}");
     let mut sources = Sources::default();
     let parsed = config::read(&mut sources, "c", text.as_bytes());
@@ -14,13 +26,13 @@ fn said(version: &str, sections: &str) -> Vec<String> {
         .collect()
 }
 
-fn storage(inner: &str) -> Vec<String> {
+pub(super) fn storage(inner: &str) -> Vec<String> {
     said("3.4.0", &format!("\"storage\": {{{inner}}}"))
 }
 
 /// Checks that exactly one thing is said, at this place and with these words.
 #[track_caller]
-fn only(said: Vec<String>, at: &str, words: &str) {
+pub(super) fn only(said: Vec<String>, at: &str, words: &str) {
     assert_eq!(said.len(), 1, "{said:#?}");
     assert!(
         said[0].starts_with(&format!("c:{at}: ")),
@@ -82,7 +94,7 @@ fn entries_may_not_repeat_nor_hide_one_another() {
             "\"filesystems\": [{\"device\": \"/dev/a\", \"format\": \"ext4\", \"path\": \"/v\"}, {\"device\": \"/dev/b\", \"format\": \"ext4\", \"path\": \"/v\"}]",
         ),
         "2:130",
-        "path \"/v\" is stated twice",
+        "two file systems have the path \"/v\"",
     );
 }
 
@@ -255,6 +267,9 @@ fn filesystems_raid_and_luks() {
     );
 }
 
+pub(super) const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
+
 #[test]
 fn accounts() {
     let user = |inner: &str| {
@@ -263,7 +278,12 @@ fn accounts() {
             &format!("\"passwd\": {{\"users\": [{{{inner}}}]}}"),
         )
     };
-    assert!(user("\"name\": \"core\", \"sshAuthorizedKeys\": [\"ssh-ed25519 AAAA a\", \"command=\\\"x\\\" ssh-rsa AAAA\"]").is_empty());
+    assert!(
+        user(&format!(
+            "\"name\": \"core\", \"sshAuthorizedKeys\": [\"{KEY} a\", \"command=\\\"x\\\" {KEY}\"]"
+        ))
+        .is_empty()
+    );
     only(user("\"name\": \"\""), "2:31", "name of the user is empty");
     only(user("\"name\": \"-x\""), "2:31", "begins with '-'");
     only(user("\"name\": \"a:b\""), "2:31", "holds the character ':'");
@@ -315,12 +335,12 @@ fn units() {
     );
     only(
         unit("\"name\": \"a.service\", \"contents\": \"Foo\""),
-        "2:57",
+        "2:58",
         "line 1 of the unit's text",
     );
     only(
-        unit("\"name\": \"a.service\", \"contents\": \"[Unit]\\n\", \"enabled\": true"),
-        "2:80",
+        unit("\"name\": \"a.target\", \"contents\": \"[Unit]\\n\", \"enabled\": true"),
+        "2:79",
         "no [Install] section",
     );
     only(

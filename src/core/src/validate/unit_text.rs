@@ -1,16 +1,77 @@
 //! The syntax of unit files (systemd.syntax(7)), as far as it is an error to break it.
 
-/// Names of the sections in order, or the line (from 1) that is wrong and why.
-pub(super) fn sections(text: &str) -> Result<Vec<String>, (usize, String)> {
-    let mut sections: Vec<String> = Vec::new();
+use std::borrow::Cow;
+
+use crate::diag::TextLine;
+
+/// A unit's text, or a drop-in's.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct UnitText<'a> {
+    /// Sections in order; one name may stand several times.
+    pub(super) sections: Vec<Section<'a>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Section<'a> {
+    pub(super) name: &'a str,
+    pub(super) line: Line<'a>,
+    pub(super) settings: Vec<Setting<'a>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Setting<'a> {
+    pub(super) key: &'a str,
+    /// The value with its continuation lines joined.
+    pub(super) value: Cow<'a, str>,
+    pub(super) line: Line<'a>,
+}
+
+/// A line of the text, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Line<'a> {
+    pub(super) number: usize,
+    pub(super) text: &'a str,
+}
+
+impl From<Line<'_>> for TextLine {
+    fn from(line: Line<'_>) -> Self {
+        Self {
+            number: line.number,
+            text: line.text.into(),
+        }
+    }
+}
+
+/// A line that is no part of a unit file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Broken<'a> {
+    pub(super) line: Line<'a>,
+    pub(super) why: String,
+    pub(super) help: &'static str,
+}
+
+/// Reads a text, or says which line is wrong and why.
+pub(super) fn parse(text: &str) -> Result<UnitText<'_>, Broken<'_>> {
+    let mut sections: Vec<Section<'_>> = Vec::new();
     let mut continued = false;
-    for (at, line) in text.lines().enumerate() {
-        let number = at + 1;
-        let trimmed = line.trim();
+    for (at, text) in text.lines().enumerate() {
+        let line = Line {
+            number: at + 1,
+            text,
+        };
+        let trimmed = text.trim();
         let comment = trimmed.starts_with(['#', ';']);
         if continued {
             // Comments between the lines of a continued value are passed over.
-            continued = comment || line.ends_with('\\');
+            continued = comment || text.ends_with('\\');
+            let setting = sections
+                .last_mut()
+                .and_then(|last| last.settings.last_mut());
+            if let Some(setting) = setting.filter(|_| !comment) {
+                let more = trimmed.trim_end_matches('\\').trim_end();
+                setting.value.to_mut().push(' ');
+                setting.value.to_mut().push_str(more);
+            }
             continue;
         }
         if trimmed.is_empty() || comment {
@@ -19,24 +80,88 @@ pub(super) fn sections(text: &str) -> Result<Vec<String>, (usize, String)> {
         if let Some(rest) = trimmed.strip_prefix('[') {
             match rest.strip_suffix(']') {
                 Some(name) if !name.is_empty() && !name.contains(['[', ']']) => {
-                    sections.push(name.to_string())
+                    sections.push(Section {
+                        name,
+                        line,
+                        settings: Vec::new(),
+                    });
                 }
-                _ => return Err((number, format!("{trimmed:?} is no section name"))),
+                _ => {
+                    return Err(Broken {
+                        line,
+                        why: format!("{trimmed:?} is no section name"),
+                        help: "a section is written as [Unit], on a line of its own",
+                    });
+                }
             }
             continue;
         }
-        if sections.is_empty() {
-            return Err((
-                number,
-                "there is a setting before the first [Section]".into(),
-            ));
-        }
-        match line.split_once('=') {
-            Some((key, _)) if !key.trim().is_empty() => continued = line.ends_with('\\'),
-            _ => return Err((number, "expected KEY=VALUE".into())),
+        let Some(section) = sections.last_mut() else {
+            return Err(Broken {
+                line,
+                why: "there is a setting before the first [Section]".into(),
+                help: "begin the text with the section it belongs to, such as [Service]",
+            });
+        };
+        match trimmed.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => {
+                continued = text.ends_with('\\');
+                let value = value.trim();
+                let value = match continued {
+                    true => value.trim_end_matches('\\').trim_end(),
+                    false => value,
+                };
+                section.settings.push(Setting {
+                    key: key.trim_end(),
+                    value: Cow::Borrowed(value),
+                    line,
+                });
+            }
+            _ => {
+                return Err(Broken {
+                    line,
+                    why: "expected KEY=VALUE".into(),
+                    help: "end the line before it with \\ if it goes on, or begin a comment with #",
+                });
+            }
         }
     }
-    Ok(sections)
+    Ok(UnitText { sections })
+}
+
+impl<'a> UnitText<'a> {
+    /// Whether there is a section of this name.
+    pub(super) fn has(&self, section: &str) -> bool {
+        self.sections.iter().any(|found| found.name == section)
+    }
+
+    /// The settings of a section, wherever parts of it stand.
+    pub(super) fn settings<'t>(
+        &'t self,
+        section: &'t str,
+    ) -> impl Iterator<Item = &'t Setting<'a>> {
+        self.sections
+            .iter()
+            .filter(move |found| found.name == section)
+            .flat_map(|found| &found.settings)
+    }
+
+    /// What is set under a key; an empty value takes back what stands before it.
+    pub(super) fn values<'t>(&'t self, section: &'t str, key: &str) -> Vec<&'t Setting<'a>> {
+        let mut set = Vec::new();
+        for setting in self.settings(section).filter(|setting| setting.key == key) {
+            match setting.value.is_empty() {
+                true => set.clear(),
+                false => set.push(setting),
+            }
+        }
+        set
+    }
+
+    /// The last value under a key that takes one.
+    pub(super) fn value<'t>(&'t self, section: &'t str, key: &str) -> Option<&'t Setting<'a>> {
+        self.values(section, key).pop()
+    }
 }
 
 #[cfg(test)]
@@ -45,14 +170,30 @@ mod tests {
 
     #[test]
     fn unit_text_is_checked_line_by_line() {
-        let good = "# c\n\n[Unit]\nDescription=a\\\n  b\n; c\n[Service]\nExecStart=/bin/x \\\n# c\n -y\n\n[Install]\n";
-        assert_eq!(
-            sections(good),
-            Ok(vec!["Unit".into(), "Service".into(), "Install".into()])
-        );
-        assert_eq!(sections("ExecStart=x").map_err(|e| e.0), Err(1));
-        assert_eq!(sections("[Unit]\nfoo").map_err(|e| e.0), Err(2));
-        assert_eq!(sections("[Unit]\n=x").map_err(|e| e.0), Err(2));
-        assert_eq!(sections("[Unit").map_err(|e| e.0), Err(1));
+        let good = "# c\n\n[Unit]\nDescription=a\\\n  b\n; c\n[Service]\nExecStart=/bin/x \\\n# c\n -y\n\n[Install]\n[Unit]\n After = x=y \n";
+        let text = parse(good).unwrap();
+        let names: Vec<&str> = text.sections.iter().map(|section| section.name).collect();
+        assert_eq!(names, ["Unit", "Service", "Install", "Unit"]);
+        let value = |section, key| text.value(section, key).map(|set| set.value.as_ref());
+        assert_eq!(value("Unit", "Description"), Some("a b"));
+        assert_eq!(value("Service", "ExecStart"), Some("/bin/x -y"));
+        assert_eq!(value("Unit", "After"), Some("x=y"));
+        assert_eq!(value("Service", "After"), None);
+        assert_eq!(text.value("Service", "ExecStart").unwrap().line.number, 8);
+        let wrong = |text| parse(text).map_err(|broken| broken.line.number).err();
+        assert_eq!(wrong("ExecStart=x"), Some(1));
+        assert_eq!(wrong("[Unit]\nfoo"), Some(2));
+        assert_eq!(wrong("[Unit]\n=x"), Some(2));
+        assert_eq!(wrong("[Unit"), Some(1));
+    }
+
+    #[test]
+    fn an_empty_value_takes_back_what_stands_before_it() {
+        let text = parse("[Service]\nExecStart=/a\nExecStart=\nExecStart=/b\n").unwrap();
+        let values: Vec<&str> = (text.values("Service", "ExecStart").iter())
+            .map(|set| set.value.as_ref())
+            .collect();
+        assert_eq!(values, ["/b"]);
+        assert!(text.value("Service", "Type").is_none());
     }
 }

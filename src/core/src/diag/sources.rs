@@ -1,0 +1,220 @@
+//! The texts that were read, and places in them.
+
+use serde::{Deserialize, Serialize};
+
+/// A line of a text that stands in the config as one value, such as the text of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextLine {
+    /// Counted from 1 within the value.
+    pub number: usize,
+    /// The line itself.
+    pub text: String,
+}
+
+/// Index of a source in [`Sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SourceId(pub u32);
+
+/// A range of bytes in one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Span {
+    /// The source that the offsets count in.
+    pub source: SourceId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+/// A place as a person reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Name of the file, URL or firmware item.
+    pub file: String,
+    /// Line, counted from 1.
+    pub line: u32,
+    /// Column in characters, counted from 1.
+    pub column: u32,
+    /// The line itself, as far as it is shown. Empty where the source is gone.
+    pub text: String,
+    /// How many characters from `column` on are meant; at least 1.
+    pub width: u32,
+}
+
+/// One text that was read: a user config, a base config, a merged child.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Source {
+    name: String,
+    text: String,
+    /// Resolved places of spans, when the text came out of the config cache: offset → place.
+    origins: Vec<(u32, Place)>,
+}
+
+/// All texts of one run. Spans stay small because the texts live here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    list: Vec<Source>,
+}
+
+impl Sources {
+    /// Adds a text under the name that diagnostics show for it.
+    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
+        self.list.push(Source {
+            name: name.into(),
+            text: text.into(),
+            origins: Vec::new(),
+        });
+        SourceId(u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Says where the values of a cached config first stood: byte offset of a value in the cache →
+    /// place in the user's own file. Later lookups of a span that starts there answer that place.
+    pub fn set_origins(&mut self, source: SourceId, mut origins: Vec<(u32, Place)>) {
+        origins.sort_by_key(|(offset, _)| *offset);
+        if let Some(source) = self.list.get_mut(source.0 as usize) {
+            source.origins = origins;
+        }
+    }
+
+    /// The text of a source; empty for an unknown id.
+    pub fn text(&self, source: SourceId) -> &str {
+        self.list
+            .get(source.0 as usize)
+            .map_or("", |source| source.text.as_str())
+    }
+
+    /// The name of a source.
+    pub fn name(&self, source: SourceId) -> &str {
+        self.list
+            .get(source.0 as usize)
+            .map_or("?", |source| source.name.as_str())
+    }
+
+    /// Where a span stands, for people.
+    pub fn place(&self, span: Span) -> Place {
+        let Some(source) = self.list.get(span.source.0 as usize) else {
+            return Place {
+                file: "?".into(),
+                line: 1,
+                column: 1,
+                text: String::new(),
+                width: 1,
+            };
+        };
+        if let Ok(found) = source
+            .origins
+            .binary_search_by_key(&span.start, |(offset, _)| *offset)
+        {
+            return source.origins[found].1.clone();
+        }
+        let start = floor_char(&source.text, span.start as usize);
+        let end = floor_char(&source.text, (span.end as usize).max(start));
+        let before = &source.text[..start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line_end = source.text[start..]
+            .find('\n')
+            .map_or(source.text.len(), |at| start + at);
+        let column = source.text[line_start..start].chars().count() + 1;
+        let width = source.text[start..end.min(line_end).max(start)]
+            .chars()
+            .count()
+            .max(1);
+        Place {
+            file: source.name.clone(),
+            line: small(before.matches('\n').count() + 1),
+            column: small(column),
+            text: source.text[line_start..line_end].to_string(),
+            width: small(width),
+        }
+    }
+}
+
+impl Sources {
+    /// The place of one line of a value: a line of a block of several, or what stands between two
+    /// `\n` of a quoted string. `None` where the value is written in yet another way.
+    pub(super) fn line_within(&self, value: Span, line: &TextLine) -> Option<Span> {
+        let source = self.list.get(value.source.0 as usize)?;
+        let meant = line.text.trim();
+        // The cache is written by pilotlight: its own lines are nobody's words.
+        if meant.is_empty() || !source.origins.is_empty() {
+            return None;
+        }
+        let text = source.text.get(value.start as usize..value.end as usize)?;
+        let quoted = serde_json::to_string(meant).ok()?;
+        let (text, offset, between, meant) = match text.contains('\n') {
+            true => (text, 0, "\n", meant),
+            false => (unquote(text)?, 1, "\\n", unquote(&quoted)?),
+        };
+        let mut at = value.start as usize + offset;
+        for (index, part) in text.split(between).enumerate() {
+            // Behind `contents: |` the block's first line is the second one of the value.
+            if index + 1 >= line.number && part.trim() == meant {
+                let start = at + part.len() - part.trim_start().len();
+                return Some(Span {
+                    source: value.source,
+                    start: u32::try_from(start).ok()?,
+                    end: u32::try_from(start + meant.len()).ok()?,
+                });
+            }
+            at += part.len() + between.len();
+        }
+        None
+    }
+}
+
+fn unquote(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.strip_suffix('"')
+}
+
+fn small(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn floor_char(text: &str, mut at: usize) -> usize {
+    at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The source text and place of a line within the value that spans from the first `<` to the last `>`.
+    fn line_of(text: &str, number: usize, line: &str) -> Option<(u32, u32, String)> {
+        let mut sources = Sources::default();
+        let start = text.find('<').unwrap();
+        let end = text.rfind('>').unwrap() - 1;
+        let id = sources.add("u", text.replace(['<', '>'], ""));
+        let span = Span {
+            source: id,
+            start: small(start),
+            end: small(end),
+        };
+        let line = TextLine {
+            number,
+            text: line.into(),
+        };
+        let found = sources.line_within(span, &line)?;
+        let place = sources.place(found);
+        let words = sources.text(id)[found.start as usize..found.end as usize].to_string();
+        Some((place.line, place.column, words))
+    }
+
+    #[test]
+    fn a_line_of_a_value_is_found_in_its_source() {
+        let block = "a: <|\n  [Unit]\n  Foo\n\n  Foo\n>b: 1";
+        assert_eq!(line_of(block, 2, "Foo"), Some((3, 3, "Foo".into())));
+        assert_eq!(line_of(block, 4, "Foo"), Some((5, 3, "Foo".into())));
+        let json = r#"{"a": <"[Unit]\nX=\"é\"\n">}"#;
+        assert_eq!(
+            line_of(json, 2, "X=\"é\""),
+            Some((1, 16, r#"X=\"é\""#.into()))
+        );
+        assert_eq!(line_of(json, 1, "[Unit]"), Some((1, 8, "[Unit]".into())));
+        assert_eq!(line_of("a: <file.service>", 1, "Foo"), None);
+        assert_eq!(line_of(block, 9, "Foo"), None);
+    }
+}
