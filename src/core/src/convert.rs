@@ -9,9 +9,7 @@ use crate::validate::version_rules;
 
 /// Writes the config at version 3.`minor`.0, or names everything that this version cannot say.
 pub fn to_version(config: &Config, minor: u8) -> Result<Json, Report> {
-    let mut newer = Vec::new();
-    config.newer_than(minor, &mut newer);
-    version_rules::newer_than(config, minor, &mut newer);
+    let newer = everything_newer_than(config, minor);
     if !newer.is_empty() {
         let items = newer.iter().map(|found| unsayable(found, minor)).collect();
         return Err(Report { items });
@@ -21,6 +19,22 @@ pub fn to_version(config: &Config, minor: u8) -> Result<Json, Report> {
     let json = config.encode("", &mut Encoded::default());
     // The version is there, so there is something to write.
     Ok(json.unwrap_or_default())
+}
+
+/// The oldest minor version that can say all that the config says.
+pub fn least_minor(config: &Config) -> u8 {
+    everything_newer_than(config, 0)
+        .iter()
+        .map(|newer| newer.since)
+        .max()
+        .unwrap_or(0)
+}
+
+fn everything_newer_than(config: &Config, minor: u8) -> Vec<Newer> {
+    let mut newer = Vec::new();
+    config.newer_than(minor, &mut newer);
+    version_rules::newer_than(config, minor, &mut newer);
+    newer
 }
 
 fn unsayable(newer: &Newer, minor: u8) -> Diagnostic {

@@ -134,10 +134,7 @@ fn ignition(tree: &Node, report: &mut Report) -> Result<Option<Config>, Diagnost
     let Some(mut config) = Config::decode(tree, &mut decoder) else {
         return Ok(None);
     };
-    if minor < 6 {
-        strip_special_bits(&mut config, report);
-    }
-    version_rules::check(&config, minor, report);
+    version_rules::check(&mut config, minor, report);
     if minor == EXPERIMENTAL_MINOR {
         report.push(
             Diagnostic::warning(
@@ -246,42 +243,20 @@ fn version(tree: &Node) -> Result<u8, Diagnostic> {
             format!("configs of version {text} are not read by this version"),
         )
         .help(HELP)),
-        _ if text.contains("-experimental") => Err(Diagnostic::error(
-            span,
-            format!("the experimental version {text} is over: its meaning has changed since"),
-        )
-        .help(HELP)),
-        _ => Err(Diagnostic::error(span, format!("unknown config version {text:?}")).help(HELP)),
+        _ => Err(match stable_since(text) {
+            Some(stable) => Diagnostic::error(
+                span,
+                format!("the experimental version {text} is over: it became {stable}"),
+            )
+            .help(format!("write {stable:?}")),
+            None => Diagnostic::error(span, format!("unknown config version {text:?}")).help(HELP),
+        }),
     }
 }
 
-/// Before 3.6.0 setuid, setgid and sticky bits had no effect (ignition config/v3_6/translate).
-fn strip_special_bits(config: &mut Config, report: &mut Report) {
-    let files = config.storage.files.iter_mut().map(|file| &mut file.mode);
-    let directories = config
-        .storage
-        .directories
-        .iter_mut()
-        .map(|dir| &mut dir.mode);
-    for mode in files.chain(directories).flatten() {
-        if !(0o1000..=0o7777).contains(&mode.value) {
-            continue;
-        }
-        let plain = mode.value & 0o777;
-        let message = format!(
-            "the special bits of mode {:04o} have no effect before version 3.6.0: {plain:04o} is used",
-            mode.value
-        );
-        let help = match validate::octal_slip(mode.value) {
-            Some(meant) => format!(
-                "JSON numbers are decimal: for the octal mode {:04} write {meant}",
-                mode.value
-            ),
-            None => {
-                "set ignition.version to \"3.6.0\" to use setuid, setgid and sticky bits".into()
-            }
-        };
-        report.push(Diagnostic::warning(mode.span, message).help(help));
-        mode.value = plain;
-    }
+/// What an experimental version of the past is called now.
+fn stable_since(text: &str) -> Option<String> {
+    (0..=NEWEST_MINOR)
+        .map(version_name)
+        .find(|stable| text.strip_suffix("-experimental") == Some(stable))
 }
