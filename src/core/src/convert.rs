@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::diag::{Diagnostic, Report};
-use crate::spec::v3::{Config, version_name};
+use crate::spec::v3::{Config, EXPERIMENTAL_MINOR, version_name};
 use crate::spec::{At, Encoded, Newer, Wire as _};
 use crate::validate::version_rules;
 
@@ -23,11 +23,10 @@ pub fn to_version(config: &Config, minor: u8) -> Result<Json, Report> {
 
 /// The oldest minor version that can say all that the config says.
 pub fn least_minor(config: &Config) -> u8 {
-    everything_newer_than(config, 0)
-        .iter()
-        .map(|newer| newer.since)
-        .max()
-        .unwrap_or(0)
+    // What is newer within a section that is too new itself shows only where the section is known.
+    (0..EXPERIMENTAL_MINOR)
+        .find(|minor| everything_newer_than(config, *minor).is_empty())
+        .unwrap_or(EXPERIMENTAL_MINOR)
 }
 
 fn everything_newer_than(config: &Config, minor: u8) -> Vec<Newer> {
