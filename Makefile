@@ -12,7 +12,7 @@ SIZE_LIMIT := 4194304
 PACKAGES := gcc libc6-dev \
 	e2fsprogs xfsprogs btrfs-progs dosfstools gdisk fdisk mdadm cryptsetup-bin \
 	passwd util-linux mount udev systemd kmod dmsetup iproute2 ca-certificates \
-	ignition \
+	ignition python3-jsonschema \
 	mmdebstrap dracut-core cpio mtools qemu-system-x86
 
 .NOTPARALLEL:

@@ -43,7 +43,7 @@ fn parse(storage: &Value, units: &Value) -> Config {
     let wire = parsed
         .config
         .unwrap_or_else(|| panic!("{}", parsed.report.render(&sources)));
-    validate::lower(&wire, Stage::Single, &mut Report::default()).unwrap()
+    validate::lower(&wire, Stage::Whole, &mut Report::default()).unwrap()
 }
 
 fn observe(root: &Path, config: &Config) -> Facts {
@@ -377,7 +377,7 @@ proptest! {
         let text = json!({"ignition": {"version": "3.4.0"}, "storage": {"files": of(&[0]), "directories": of(&[1]), "links": of(&[2, 3])}}).to_string();
         let parsed = config::read(&mut Sources::default(), "c", text.as_bytes());
         prop_assume!(parsed.config.is_some());
-        let config = validate::lower(&parsed.config.unwrap(), Stage::Single, &mut Report::default()).unwrap();
+        let config = validate::lower(&parsed.config.unwrap(), Stage::Whole, &mut Report::default()).unwrap();
 
         // Links in a circle are an error of observing, and nothing is planned.
         let sysroot = Sysroot::open(&root).unwrap();

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use crate::diag::{Diagnostic, Place, Report, Sources};
 use crate::json::{self, Node, Value};
-use crate::spec::v3::{Config, DIALECT, NEWEST_MINOR};
+use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR};
 use crate::spec::{Decoder, Encoded, Wire as _};
 
 /// Longest source line that is kept to be shown.
@@ -54,7 +54,7 @@ pub fn decode(
         &tree,
         &mut Decoder {
             dialect: &DIALECT,
-            minor: NEWEST_MINOR,
+            minor: EXPERIMENTAL_MINOR,
             report: &mut report,
         },
     );

@@ -3,15 +3,13 @@
 use serde_json::Value as Json;
 
 use crate::diag::{Diagnostic, Report};
-use crate::spec::v3::{Config, version_name};
+use crate::spec::v3::{Config, EXPERIMENTAL_MINOR, version_name};
 use crate::spec::{At, Encoded, Newer, Wire as _};
 use crate::validate::version_rules;
 
 /// Writes the config at version 3.`minor`.0, or names everything that this version cannot say.
 pub fn to_version(config: &Config, minor: u8) -> Result<Json, Report> {
-    let mut newer = Vec::new();
-    config.newer_than(minor, &mut newer);
-    version_rules::newer_than(config, minor, &mut newer);
+    let newer = everything_newer_than(config, minor);
     if !newer.is_empty() {
         let items = newer.iter().map(|found| unsayable(found, minor)).collect();
         return Err(Report { items });
@@ -21,6 +19,21 @@ pub fn to_version(config: &Config, minor: u8) -> Result<Json, Report> {
     let json = config.encode("", &mut Encoded::default());
     // The version is there, so there is something to write.
     Ok(json.unwrap_or_default())
+}
+
+/// The oldest minor version that can say all that the config says.
+pub fn least_minor(config: &Config) -> u8 {
+    // What is newer within a section that is too new itself shows only where the section is known.
+    (0..EXPERIMENTAL_MINOR)
+        .find(|minor| everything_newer_than(config, *minor).is_empty())
+        .unwrap_or(EXPERIMENTAL_MINOR)
+}
+
+fn everything_newer_than(config: &Config, minor: u8) -> Vec<Newer> {
+    let mut newer = Vec::new();
+    config.newer_than(minor, &mut newer);
+    version_rules::newer_than(config, minor, &mut newer);
+    newer
 }
 
 fn unsayable(newer: &Newer, minor: u8) -> Diagnostic {

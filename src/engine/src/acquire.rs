@@ -11,7 +11,7 @@ use pilotlight_core::diag::{Diagnostic, Report, Sources, Span};
 use pilotlight_core::model::{self, Resource};
 use pilotlight_core::spec::At;
 use pilotlight_core::spec::v3;
-use pilotlight_core::{merge, validate};
+use pilotlight_core::{convert, merge, validate};
 use pilotlight_fetch::{ACCEPT_CONFIG, CONFIG_LIMIT, Client};
 use pilotlight_providers::{HostError, Platform, UserConfig, cmdline, metal};
 
@@ -281,6 +281,19 @@ impl Acquire {
             else {
                 return Err(self.failed());
             };
+            if let Some(resource) = model
+                .resources()
+                .find(|resource| !validate::is_supported(resource.scheme))
+            {
+                let message = format!(
+                    "this version of pilotlight cannot fetch {}",
+                    resource.shown()
+                );
+                return Err(self.fail(
+                    Diagnostic::error(resource.at, message)
+                        .help("it fetches http, https, oem and data URLs; nothing has been changed on this machine"),
+                ));
+            }
             let join = if parsed.appends {
                 merge::appended
             } else {
@@ -404,7 +417,9 @@ impl Acquire {
         mut wire: v3::Config,
         user_config: Option<String>,
     ) -> Result<Acquired, Stop> {
-        wire.ignition.version = Some(At::new(format!("3.{}.0", v3::NEWEST_MINOR)));
+        // Whoever else reads the cache is told of the experiment only where the config is part of it.
+        let minor = convert::least_minor(&wire).max(v3::NEWEST_MINOR);
+        wire.ignition.version = Some(At::new(v3::version_name(minor)));
         // What was found in the single configs is found once more here.
         let mut report = Report::default();
         let merged = validate::lower(&wire, validate::Stage::Merged, &mut report);
@@ -659,5 +674,30 @@ mod tests {
         let failure = alone("k.ign", text).unwrap_err();
         assert!(failure.to_string().starts_with("k.ign:2:"), "{failure}");
         assert!(failure.to_string().contains("kernelArguments"));
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_is_refused_before_anything_is() {
+        let text = r#"{"ignition":{"version":"3.2.0","config":{"merge":[{"source":"http://192.0.2.1/"}]}},
+            "storage":{"files":[{"path":"/a","contents":{"source":"gs://bucket/object"}}]}}"#;
+        let said = alone("g.ign", text).unwrap_err().to_string();
+        assert!(said.contains("g.ign:2:"), "{said}");
+        assert!(said.contains("cannot fetch gs://bucket/object"), "{said}");
+    }
+
+    #[test]
+    fn the_cache_names_the_experimental_version_only_where_it_is_needed() {
+        let version = |filesystem: &str| {
+            let text = format!(
+                r#"{{"ignition":{{"version":"3.7.0-experimental"}},"storage":{{"filesystems":[{filesystem}]}}}}"#
+            );
+            let wire = alone("v", &text).unwrap().wire;
+            wire.ignition.version.unwrap().value
+        };
+        assert_eq!(version(r#"{"device":"/dev/a","format":"ext4"}"#), "3.6.0");
+        assert_eq!(
+            version(r#"{"device":"tag","format":"virtiofs","path":"/mnt"}"#),
+            "3.7.0-experimental"
+        );
     }
 }

@@ -324,7 +324,9 @@ pub fn apply_to_directory(
         let filesystems = config
             .filesystems
             .first()
-            .map(|fs| ("storage.filesystems", fs.at));
+            .map(|fs| fs.at)
+            .or(config.shares.first().map(|share| share.at))
+            .map(|at| ("storage.filesystems", at));
         if let Some((section, at)) = disks.or(filesystems) {
             if !ignore_unsupported {
                 let diagnostic = Diagnostic::error(
@@ -336,6 +338,7 @@ pub fn apply_to_directory(
             }
             config.disks.clear();
             config.filesystems.clear();
+            config.shares.clear();
         }
         // Beside nothing that anyone uses: in the directory for temporary files, for this process.
         let scratch = std::env::temp_dir().join(format!("pilotlight-{}", std::process::id()));

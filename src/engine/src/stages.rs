@@ -55,8 +55,8 @@ impl Part {
         match self {
             Part::Partitions => plan::disks::plan(&config.disks, facts),
             Part::Filesystems => plan::filesystems::plan(&config.filesystems, facts),
-            Part::Mounts => plan::mounts::plan(&config.filesystems, facts),
-            Part::Unmounts => plan::mounts::unmount(&config.filesystems, facts),
+            Part::Mounts => plan::mounts::plan(config, facts),
+            Part::Unmounts => plan::mounts::unmount(config, facts),
             Part::Accounts => plan::accounts::plan(&config.groups, &config.users, facts),
             Part::Tree => {
                 let wants = extra_wants(config, facts, around)?;

@@ -417,7 +417,7 @@ fn make_filesystem(
             add(&label.map(|label| vec!["-n", label]).unwrap_or_default());
             "mkfs.fat"
         }
-        Format::None => return Ok(()),
+        Format::None | Format::Virtiofs => return Ok(()),
     };
     add(&[device]);
     tool::run(program, &arguments, None)?;

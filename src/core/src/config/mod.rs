@@ -141,7 +141,10 @@ fn understand(
                 files: reading.files,
             };
             let translated = butane::translate(&tree, &mut cx);
-            Ok(translated.map(|(config, minor)| at_version(config, minor, &mut parsed.report)))
+            Ok(translated.map(|(mut config, minor, dialect)| {
+                version_rules::check(&mut config, minor, dialect, &mut parsed.report);
+                config
+            }))
         }
         Language::ContainerLinux => Err(not_read(source, text, "a Container Linux Config")),
         Language::CloudConfig => Err(not_read(source, text, "cloud-config")),
@@ -156,8 +159,8 @@ fn ignition3(tree: &Node, minor: u8, report: &mut Report) -> Option<Config> {
         minor,
         report,
     };
-    let config = Config::decode(tree, &mut decoder)?;
-    let config = at_version(config, minor, report);
+    let mut config = Config::decode(tree, &mut decoder)?;
+    version_rules::check(&mut config, minor, &DIALECT, report);
     if minor == EXPERIMENTAL_MINOR {
         report.push(
             Diagnostic::warning(
@@ -168,15 +171,6 @@ fn ignition3(tree: &Node, minor: u8, report: &mut Report) -> Option<Config> {
         );
     }
     Some(config)
-}
-
-/// Holds a config to what its version of Ignition can say.
-fn at_version(mut config: Config, minor: u8, report: &mut Report) -> Config {
-    if minor < 6 {
-        strip_special_bits(&mut config, report);
-    }
-    version_rules::check(&config, minor, report);
-    config
 }
 
 /// Blanks the line `#cloud-config` that some providers put before every user data, so that places
@@ -282,42 +276,20 @@ fn version(tree: &Node) -> Result<Version, Diagnostic> {
         Some([2, minor, 0]) if *minor <= u64::from(v2::NEWEST_MINOR) => Ok(Version::Two(
             u8::try_from(*minor).unwrap_or(v2::NEWEST_MINOR),
         )),
-        _ if text.contains("-experimental") => Err(Diagnostic::error(
-            span,
-            format!("the experimental version {text} is over: its meaning has changed since"),
-        )
-        .help(HELP)),
-        _ => Err(Diagnostic::error(span, format!("unknown config version {text:?}")).help(HELP)),
+        _ => Err(match stable_since(text) {
+            Some(stable) => Diagnostic::error(
+                span,
+                format!("the experimental version {text} is over: it became {stable}"),
+            )
+            .help(format!("write {stable:?}")),
+            None => Diagnostic::error(span, format!("unknown config version {text:?}")).help(HELP),
+        }),
     }
 }
 
-/// Before 3.6.0 setuid, setgid and sticky bits had no effect (ignition config/v3_6/translate).
-fn strip_special_bits(config: &mut Config, report: &mut Report) {
-    let files = config.storage.files.iter_mut().map(|file| &mut file.mode);
-    let directories = config
-        .storage
-        .directories
-        .iter_mut()
-        .map(|dir| &mut dir.mode);
-    for mode in files.chain(directories).flatten() {
-        if !(0o1000..=0o7777).contains(&mode.value) {
-            continue;
-        }
-        let plain = mode.value & 0o777;
-        let message = format!(
-            "the special bits of mode {:04o} have no effect before version 3.6.0: {plain:04o} is used",
-            mode.value
-        );
-        let help = match validate::octal_slip(mode.value) {
-            Some(meant) => format!(
-                "JSON numbers are decimal: for the octal mode {:04} write {meant}",
-                mode.value
-            ),
-            None => {
-                "set ignition.version to \"3.6.0\" to use setuid, setgid and sticky bits".into()
-            }
-        };
-        report.push(Diagnostic::warning(mode.span, message).help(help));
-        mode.value = plain;
-    }
+/// What an experimental version of the past is called now.
+fn stable_since(text: &str) -> Option<String> {
+    (0..=NEWEST_MINOR)
+        .map(version_name)
+        .find(|stable| text.strip_suffix("-experimental") == Some(stable))
 }

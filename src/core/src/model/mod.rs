@@ -32,8 +32,10 @@ pub struct Config {
     pub raid: Vec<Raid>,
     /// LUKS volumes.
     pub luks: Vec<Luks>,
-    /// File systems.
+    /// File systems on block devices.
     pub filesystems: Vec<Filesystem>,
+    /// Directories of the host that a virtual machine mounts.
+    pub shares: Vec<Share>,
     /// Directories.
     pub directories: Vec<Directory>,
     /// Files.
@@ -42,6 +44,20 @@ pub struct Config {
     pub links: Vec<Link>,
     /// systemd units.
     pub units: Vec<Unit>,
+}
+
+impl Config {
+    /// Everything that comes from a URL.
+    pub fn resources(&self) -> impl Iterator<Item = &Resource> {
+        let files = self.files.iter();
+        let keys = self.luks.iter().filter_map(|luks| luks.key_file.as_ref());
+        files
+            .flat_map(|file| file.contents.iter().chain(&file.append))
+            .chain(keys)
+            .chain(&self.merge)
+            .chain(&self.replace)
+            .chain(&self.fetch.certificate_authorities)
+    }
 }
 
 /// How resources are fetched.
@@ -321,6 +337,8 @@ pub enum Format {
     Swap,
     /// No file system: nothing recognizable is left on the device.
     None,
+    /// A directory of the host of a virtual machine: it is mounted, never made.
+    Virtiofs,
 }
 
 impl Format {
@@ -333,6 +351,7 @@ impl Format {
             Format::Vfat => "vfat",
             Format::Swap => "swap",
             Format::None => "none",
+            Format::Virtiofs => "virtiofs",
         }
     }
 }
@@ -342,7 +361,7 @@ impl Format {
 pub struct Filesystem {
     /// Where it stands.
     pub at: Option<Span>,
-    /// Device; for virtiofs its tag.
+    /// Device.
     pub device: SysPath,
     /// Format; `None` leaves the device alone (it is only mounted).
     pub format: Option<Format>,
@@ -358,6 +377,19 @@ pub struct Filesystem {
     pub mount_options: Vec<String>,
     /// Destroy what is there.
     pub wipe_filesystem: bool,
+}
+
+/// A directory of the host, which the virtual machine knows by a tag (virtiofs).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Where it stands.
+    pub at: Option<Span>,
+    /// The tag.
+    pub tag: String,
+    /// Mount point below the root while provisioning.
+    pub path: Option<SysPath>,
+    /// Options of the mount while provisioning.
+    pub mount_options: Vec<String>,
 }
 
 /// An owner by number or by name.

@@ -58,6 +58,11 @@ impl UnitName {
     /// The name of the unit of a path, as `systemd-escape --path --suffix=KIND` makes it:
     /// `/var/lib` is mounted by `var-lib.mount`.
     pub fn of_path(path: &str, kind: &str) -> String {
+        format!("{}.{kind}", Self::escape_path(path))
+    }
+
+    /// A path as it stands in unit names: `/var/lib/a-b` is `var-lib-a\x2db`.
+    pub fn escape_path(path: &str) -> String {
         let mut name = String::new();
         for part in path.split('/').filter(|part| !part.is_empty()) {
             if !name.is_empty() {
@@ -73,10 +78,10 @@ impl UnitName {
                 }
             }
         }
-        match name.is_empty() {
-            true => format!("-.{kind}"),
-            false => format!("{name}.{kind}"),
+        if name.is_empty() {
+            name.push('-');
         }
+        name
     }
 
     /// The name.

@@ -113,7 +113,7 @@ fn formats(filesystem: &Filesystem, format: Format) -> &'static [Format] {
         Format::Xfs => &[Format::Xfs],
         Format::Vfat => &[Format::Vfat],
         Format::Swap => &[Format::Swap],
-        Format::None => &[],
+        Format::None | Format::Virtiofs => &[],
     }
 }
 

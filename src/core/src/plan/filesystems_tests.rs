@@ -1,6 +1,6 @@
 use super::*;
 use crate::facts::disks::Disks;
-use crate::model::SysPath;
+use crate::model::{Config, SysPath};
 use crate::op::{MountOp, Op};
 use crate::plan::mounts;
 
@@ -49,7 +49,11 @@ fn the_oem_partition_is_kept_in_either_format_and_mounted_as_what_it_is() {
         let facts = machine(there, "OEM");
         let filesystems = asked_for("OEM", asked, false);
         assert_eq!(plan(&filesystems, &facts).unwrap(), Plan::default());
-        let mounts = mounts::plan(&filesystems, &facts).unwrap();
+        let config = Config {
+            filesystems,
+            ..Config::default()
+        };
+        let mounts = mounts::plan(&config, &facts).unwrap();
         let Op::Mount(MountOp::Mount { format, .. }) = &mounts.steps[0].op else {
             panic!("{mounts:?}")
         };

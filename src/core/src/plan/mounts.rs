@@ -1,44 +1,81 @@
 //! Mounts below the sysroot for the files stage, outermost first.
 
-use crate::diag::Report;
+use crate::diag::{Report, Span};
 use crate::facts::Facts;
-use crate::model::{Filesystem, Format, SysPath};
+use crate::model::{Config, Filesystem, Format, SysPath};
 use crate::op::MountOp;
 use crate::plan::disks::find;
 use crate::plan::filesystems::kept_as;
 use crate::plan::{Plan, Planned};
 
-/// What is mounted: file systems with a path, sorted by depth.
-fn mounted(filesystems: &[Filesystem]) -> Vec<(&Filesystem, Format, &SysPath)> {
-    let mut list: Vec<_> = filesystems
-        .iter()
-        .filter_map(|filesystem| match (filesystem.format, &filesystem.path) {
-            (None | Some(Format::Swap | Format::None), _) | (_, None) => None,
-            (Some(format), Some(path)) => Some((filesystem, format, path)),
+/// Something that is mounted while the machine is provisioned.
+struct Mounted<'c> {
+    at: Option<Span>,
+    path: &'c SysPath,
+    /// A device, or the tag of a share.
+    source: &'c str,
+    format: Format,
+    options: &'c [String],
+    /// The file system; `None` for a share.
+    filesystem: Option<&'c Filesystem>,
+}
+
+/// What is mounted: file systems and shares with a path, sorted by depth.
+fn mounted(config: &Config) -> Vec<Mounted<'_>> {
+    let filesystems = config.filesystems.iter().filter_map(|filesystem| {
+        let format = filesystem
+            .format
+            .filter(|format| !matches!(format, Format::Swap | Format::None))?;
+        Some(Mounted {
+            at: filesystem.at,
+            path: filesystem.path.as_ref()?,
+            source: filesystem.device.as_str(),
+            format,
+            options: &filesystem.mount_options,
+            filesystem: Some(filesystem),
         })
-        .collect();
-    list.sort_by_key(|(_, _, path)| path.depth());
+    });
+    let shares = config.shares.iter().filter_map(|share| {
+        Some(Mounted {
+            at: share.at,
+            path: share.path.as_ref()?,
+            source: &share.tag,
+            format: Format::Virtiofs,
+            options: &share.mount_options,
+            filesystem: None,
+        })
+    });
+    let mut list: Vec<_> = filesystems.chain(shares).collect();
+    list.sort_by_key(|mounted| mounted.path.depth());
     list
 }
 
 /// Plans the mounts that are not there yet.
-pub fn plan(filesystems: &[Filesystem], facts: &Facts) -> Planned {
+pub fn plan(config: &Config, facts: &Facts) -> Planned {
     let mut plan = Plan::default();
     let mut report = Report::default();
-    for (filesystem, format, path) in mounted(filesystems) {
-        if facts.disks.mounts.contains_key(path) {
+    for mounted in mounted(config) {
+        if facts.disks.mounts.contains_key(mounted.path) {
             continue;
         }
-        match find(filesystem.device.as_str(), filesystem.at, facts) {
-            Ok((node, block)) => plan.push(
+        // A share is no device: only the kernel knows whether there is one of that tag.
+        let found = match mounted.filesystem {
+            None => Ok((mounted.source.to_string(), mounted.format)),
+            Some(filesystem) => find(mounted.source, mounted.at, facts).map(|(node, block)| {
+                let kept = kept_as(filesystem, mounted.format, block);
+                (node, kept.unwrap_or(mounted.format))
+            }),
+        };
+        match found {
+            Ok((device, format)) => plan.push(
                 MountOp::Mount {
-                    device: node,
-                    path: path.clone(),
-                    format: kept_as(filesystem, format, block).unwrap_or(format),
-                    options: filesystem.mount_options.clone(),
+                    device,
+                    path: mounted.path.clone(),
+                    format,
+                    options: mounted.options.to_vec(),
                 },
                 "files of the config may lie on it",
-                filesystem.at,
+                mounted.at,
             ),
             Err(diagnostic) => report.push(diagnostic),
         }
@@ -51,17 +88,46 @@ pub fn plan(filesystems: &[Filesystem], facts: &Facts) -> Planned {
 }
 
 /// Plans to undo the mounts, innermost first.
-pub fn unmount(filesystems: &[Filesystem], facts: &Facts) -> Planned {
+pub fn unmount(config: &Config, facts: &Facts) -> Planned {
     let mut plan = Plan::default();
-    for (filesystem, _, path) in mounted(filesystems).into_iter().rev() {
-        if facts.disks.mounts.contains_key(path) {
-            let op = MountOp::Unmount { path: path.clone() };
+    for mounted in mounted(config).into_iter().rev() {
+        if facts.disks.mounts.contains_key(mounted.path) {
+            let path = mounted.path.clone();
             plan.push(
-                op,
+                MountOp::Unmount { path },
                 "provisioning is done; the node mounts what it needs",
-                filesystem.at,
+                mounted.at,
             );
         }
     }
     Ok(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Share;
+
+    #[test]
+    fn a_share_needs_no_device_and_is_unmounted_again() {
+        let config = Config {
+            shares: vec![Share {
+                at: None,
+                tag: "home of the host".into(),
+                path: SysPath::parse("/home").ok(),
+                mount_options: vec!["ro".into()],
+            }],
+            ..Config::default()
+        };
+        let facts = Facts::default();
+        let planned = plan(&config, &facts).unwrap();
+        assert_eq!(
+            planned.steps[0].line(),
+            "  mount home of the host (virtiofs) at /home with ro"
+        );
+        let facts = planned.predict(facts);
+        assert!(plan(&config, &facts).unwrap().is_empty());
+        let undone = unmount(&config, &facts).unwrap();
+        assert_eq!(undone.steps[0].line(), "  unmount /home");
+    }
 }

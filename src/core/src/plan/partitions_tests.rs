@@ -417,3 +417,25 @@ proptest::proptest! {
         planned(&asked, &facts(&entries));
     }
 }
+
+/// Since 3.7.0-experimental a config may do both; the slot that becomes free stays free, so that the
+/// config still means the same when it is planned again.
+#[test]
+fn a_new_partition_takes_the_room_but_not_the_number_of_a_removed_one() {
+    let removed = |number| Partition {
+        should_exist: false,
+        wipe_partition_entry: true,
+        ..partition(number, "")
+    };
+    let there = facts(&[(1, entry(1, 10, "a")), (2, entry(11, 80, "b"))]);
+    let sized = Partition {
+        size_mib: Some(40),
+        ..partition(0, "b")
+    };
+    let asked = disk(vec![sized, removed(2), partition(0, "c")]);
+    assert_snapshot!(planned(&asked, &there), @r#"
+    ! delete partition 2 "b" from /dev/vdb
+      create partition 3 "b" on /dev/vdb: 40 MiB from 11 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+      create partition 4 "c" on /dev/vdb: 48.9 MiB from 51 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+    "#);
+}

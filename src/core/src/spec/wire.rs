@@ -488,7 +488,7 @@ pub(super) fn field_newer_than<T: Wire>(
     }
 }
 
-/// One field of [`Wire::schema`].
+/// One field of [`Wire::schema`]. Any may be `null`, which says nothing.
 pub(super) fn field_schema<T: Wire>(
     name: &str,
     since: u8,
@@ -496,13 +496,18 @@ pub(super) fn field_schema<T: Wire>(
     properties: &mut Map<String, Json>,
 ) {
     if since <= minor {
-        properties.insert(name.into(), T::schema(minor));
+        properties.insert(name.into(), nullable(T::schema(minor)));
     }
 }
 
-/// The schema of a struct.
-pub(super) fn object_schema(properties: Map<String, Json>) -> Json {
-    json!({ "type": "object", "properties": properties, "additionalProperties": false })
+/// The schema of a struct, under the name that messages have for it.
+pub(super) fn object_schema(title: &str, properties: Map<String, Json>) -> Json {
+    json!({
+        "title": title,
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    })
 }
 
 /// Declares a wire struct.
@@ -576,7 +581,7 @@ macro_rules! wire {
             fn schema(minor: u8) -> serde_json::Value {
                 let mut properties = serde_json::Map::new();
                 $( $crate::spec::wire::field_schema::<$ty>($json, $since, minor, &mut properties); )*
-                $crate::spec::wire::object_schema(properties)
+                $crate::spec::wire::object_schema($what, properties)
             }
             $( fn key(&self) -> Option<String> { let $this = self; $key } )?
             $( fn removes(&self) -> bool { let $that = self; $removes } )?

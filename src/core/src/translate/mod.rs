@@ -60,27 +60,6 @@ pub fn at<T>(value: T, span: impl Into<Option<Span>>) -> Option<At<T>> {
     })
 }
 
-/// A path as systemd writes it in unit names (systemd.unit(5), "string escaping"): `/var/lib/a-b` is
-/// `var-lib-a\x2db`.
-pub fn unit_path(path: &str) -> String {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() {
-        return "-".into();
-    }
-    let mut escaped = String::with_capacity(path.len());
-    for (index, byte) in parts.join("/").bytes().enumerate() {
-        match byte {
-            b'/' => escaped.push('-'),
-            b'.' if index == 0 => escaped.push_str("\\x2e"),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b':' | b'_' | b'.' => {
-                escaped.push(char::from(byte));
-            }
-            other => escaped.push_str(&format!("\\x{other:02x}")),
-        }
-    }
-    escaped
-}
-
 /// Contents that the config holds itself, as the resource that Ignition takes.
 pub fn inline(contents: &[u8], span: Option<Span>) -> v3::Resource {
     v3::Resource {

@@ -5,6 +5,7 @@ mod check;
 mod directives;
 mod disks;
 mod files;
+mod filesystems;
 mod logins;
 mod mounts;
 mod passwd;
@@ -83,6 +84,7 @@ impl Check<'_> {
             raid: self.raid(&wire.storage.raid),
             luks: self.luks(&wire.storage.luks),
             filesystems: self.filesystems(&wire.storage.filesystems),
+            shares: self.shares(&wire.storage.filesystems),
             directories: self.directories(&wire.storage.directories),
             files: self.files(&wire.storage.files),
             links: self.links(&wire.storage.links),
@@ -160,16 +162,8 @@ impl Check<'_> {
 
 /// Everything that makes a config need the network: where it stands and what it is.
 pub fn needs_network(config: &Config) -> Vec<(Option<Span>, String)> {
-    let files = config
-        .files
-        .iter()
-        .flat_map(|file| file.contents.iter().chain(&file.append));
-    let keys = config.luks.iter().filter_map(|luks| luks.key_file.as_ref());
-    let mut list: Vec<(Option<Span>, String)> = files
-        .chain(keys)
-        .chain(&config.merge)
-        .chain(&config.replace)
-        .chain(&config.fetch.certificate_authorities)
+    let mut list: Vec<(Option<Span>, String)> = config
+        .resources()
         .filter(|resource| resource.scheme.needs_network())
         .map(|resource| (resource.at, resource.shown()))
         .collect();

@@ -76,10 +76,14 @@ impl Check<'_> {
             self.report
                 .error(source.span, "contents from S3 cannot be compressed");
         }
+        // The config is right all the same: another agent may be meant to read it.
         if !super::is_supported(scheme) {
-            self.report.error(
-                source.span,
-                "this version of pilotlight fetches http, https, oem and data URLs only",
+            self.report.push(
+                Diagnostic::warning(
+                    source.span,
+                    "this version of pilotlight cannot fetch this URL yet and will refuse the config",
+                )
+                .help("it fetches http, https, oem and data URLs"),
             );
         }
         Some(Resource {

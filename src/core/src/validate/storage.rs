@@ -1,21 +1,8 @@
-//! File systems, RAID and LUKS (types/filesystem.go, raid.go, luks.go, clevis.go, tang.go).
-
-use std::collections::BTreeMap;
+//! RAID and LUKS (types/raid.go, luks.go, clevis.go, tang.go).
 
 use super::check::{Check, Seen, flag, text};
-use crate::diag::{Diagnostic, Span};
-use crate::model::{Clevis, Filesystem, Format, Luks, Raid, SysPath};
+use crate::model::{Clevis, Luks, Raid, SysPath};
 use crate::spec::v3;
-
-/// Formats with the length of their labels in bytes.
-const FORMATS: &[(Format, usize)] = &[
-    (Format::Ext4, 16),
-    (Format::Btrfs, 256),
-    (Format::Xfs, 12),
-    (Format::Swap, 15),
-    (Format::Vfat, 11),
-    (Format::None, 0),
-];
 
 /// RAID levels as mdadm calls them, and whether they may have spares.
 const LEVELS: &[(&str, bool)] = &[
@@ -37,147 +24,6 @@ const LEVELS: &[(&str, bool)] = &[
 ];
 
 impl Check<'_> {
-    pub(super) fn filesystems(&mut self, list: &[v3::Filesystem]) -> Vec<Filesystem> {
-        let (mut devices, mut paths) = (Seen::default(), BTreeMap::new());
-        let mut parsed = Vec::new();
-        for wire in list {
-            if let Some(device) = &wire.device {
-                self.unique(
-                    &mut devices,
-                    &device.value,
-                    device.span,
-                    "the file system's device",
-                );
-            }
-            let mounted = !matches!(text(&wire.format).as_deref(), Some("swap" | "none"));
-            let path = wire.path.as_ref().filter(|path| !path.value.is_empty());
-            // Two on one path hide one another, whether in one config or after merging.
-            if let Some(path) = path.filter(|_| mounted)
-                && let Some(first) = paths.insert(path.value.as_str(), path.span)
-            {
-                let message = format!("two file systems have the path {:?}", path.value);
-                self.report.push(
-                    Diagnostic::error(path.span, message)
-                        .other(first, "the first is stated at")
-                        .help("give one of them another path"),
-                );
-            }
-            parsed.extend(self.filesystem(wire));
-        }
-        parsed
-    }
-
-    fn filesystem(&mut self, wire: &v3::Filesystem) -> Option<Filesystem> {
-        let device = self.path(&wire.device, wire.at, "the device of the file system");
-        let format = match wire
-            .format
-            .as_ref()
-            .filter(|format| !format.value.is_empty())
-        {
-            None => None,
-            Some(given) => match FORMATS
-                .iter()
-                .find(|(format, _)| format.name() == given.value)
-            {
-                Some((format, longest)) => {
-                    let label = wire
-                        .label
-                        .as_ref()
-                        .filter(|label| label.value.len() > *longest);
-                    if let Some(label) = label.filter(|_| *format != Format::None) {
-                        self.report.error(
-                            label.span,
-                            format!(
-                                "the label has {} bytes, {} of {} fit",
-                                label.value.len(),
-                                longest,
-                                format.name()
-                            ),
-                        );
-                    }
-                    Some(*format)
-                }
-                None => {
-                    self.report.push(
-                        Diagnostic::error(
-                            given.span,
-                            format!("unknown file system format {:?}", given.value),
-                        )
-                        .help("known are ext4, btrfs, xfs, vfat, swap and none"),
-                    );
-                    return None;
-                }
-            },
-        };
-        if format.is_none() {
-            let described = [
-                wire.label.as_ref().and_then(|at| at.span),
-                wire.uuid.as_ref().and_then(|at| at.span),
-                wire.path.as_ref().and_then(|at| at.span),
-                wire.options.0.first().and_then(|at| at.span),
-                wire.mount_options.0.first().and_then(|at| at.span),
-                wire.wipe_filesystem
-                    .as_ref()
-                    .filter(|at| at.value)
-                    .and_then(|at| at.span),
-            ];
-            if let Some(span) = described.into_iter().flatten().next() {
-                self.report.push(
-                    Diagnostic::error(span, "the file system has this, but no format")
-                        .help("add \"format\": \"ext4\" (or btrfs, xfs, vfat, swap)"),
-                );
-            }
-        }
-        if format == Some(Format::None) {
-            let described = [&wire.label, &wire.uuid, &wire.path]
-                .into_iter()
-                .flatten()
-                .find(|at| !at.value.is_empty());
-            if let Some(given) = described {
-                self.report.error(
-                    given.span,
-                    "format \"none\" makes no file system that could have this",
-                );
-            }
-        }
-        let uuid = text(&wire.uuid);
-        if let (Some(format), Some(uuid)) = (format, &uuid) {
-            self.filesystem_uuid(format, uuid, wire.uuid.as_ref().and_then(|at| at.span));
-        }
-        Some(Filesystem {
-            at: wire.device.as_ref().and_then(|at| at.span).or(wire.at),
-            device: device?,
-            format,
-            path: self.optional_path(&wire.path),
-            label: text(&wire.label),
-            uuid,
-            options: self.strings(&wire.options.0, "options"),
-            mount_options: self.strings(&wire.mount_options.0, "mountOptions"),
-            wipe_filesystem: flag(&wire.wipe_filesystem, false),
-        })
-    }
-
-    fn filesystem_uuid(&mut self, format: Format, uuid: &str, span: Option<Span>) {
-        let good = match format {
-            // FAT has a serial number of 32 bits, with or without the dash in the middle.
-            Format::Vfat => {
-                let digits = uuid.replace('-', "");
-                digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_hexdigit())
-            }
-            _ => crate::model::Guid::parse(uuid).is_ok(),
-        };
-        if !good {
-            let help = match format {
-                Format::Vfat => "the UUID of a vfat file system is written as 1234-ABCD",
-                _ => "a UUID is written as xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
-            };
-            self.report.push(
-                Diagnostic::error(span, format!("{uuid:?} is no UUID of {}", format.name()))
-                    .help(help),
-            );
-        }
-    }
-
     pub(super) fn raid(&mut self, list: &[v3::Raid]) -> Vec<Raid> {
         let mut seen = Seen::default();
         let mut parsed = Vec::new();
@@ -341,10 +187,11 @@ impl Check<'_> {
         }
         let pin = self.required(&wire.pin, wire.at, "the pin of clevis.custom")?;
         let config = self.required(&wire.config, wire.at, "the config of clevis.custom")?;
-        if !matches!(pin.value.as_str(), "tpm2" | "tang" | "sss") {
-            self.report.push(
-                Diagnostic::error(pin.span, format!("unknown clevis pin {:?}", pin.value))
-                    .help("known are tpm2, tang and sss"),
+        // It is an argument of clevis, which finds the program clevis-encrypt-PIN by it.
+        if pin.value.starts_with('-') || pin.value.contains(['/', '\0']) {
+            self.report.error(
+                pin.span,
+                format!("{:?} cannot be the name of a clevis pin", pin.value),
             );
         }
         Some((pin.value, config.value, needs_network))

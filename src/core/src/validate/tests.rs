@@ -271,6 +271,44 @@ pub(super) const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
 
 #[test]
+fn shares_of_the_host() {
+    let share = |inner: &str| {
+        said(
+            "3.7.0-experimental",
+            &format!("\"storage\": {{\"filesystems\": [{{\"format\": \"virtiofs\", {inner}}}]}}"),
+        )
+    };
+    // That the version is experimental is said each time.
+    let good = share("\"device\": \"a tag\", \"path\": \"/home\", \"mountOptions\": [\"ro\"]");
+    only(good, "1:26", "may change its meaning until it is stable");
+    for (inner, at, words) in [
+        ("\"path\": \"/home\"", "2:29", "tag of the share is missing"),
+        (
+            "\"device\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+            "2:62",
+            "37 bytes, 36 fit",
+        ),
+        (
+            "\"device\": \"a\", \"path\": \"home\"",
+            "2:75",
+            "not absolute",
+        ),
+        (
+            "\"device\": \"a\", \"label\": \"x\"",
+            "2:76",
+            "not made or wiped here",
+        ),
+        (
+            "\"device\": \"a\", \"wipeFilesystem\": true",
+            "2:85",
+            "not made or wiped here",
+        ),
+    ] {
+        only(share(inner)[1..].to_vec(), at, words);
+    }
+}
+
+#[test]
 fn accounts() {
     let user = |inner: &str| {
         said(
@@ -387,7 +425,7 @@ fn versions() {
         (
             "{\"ignition\": {\"version\": \"3.4.0-experimental\"}}",
             "1:26",
-            "experimental version 3.4.0-experimental is over",
+            "experimental version 3.4.0-experimental is over: it became 3.4.0",
         ),
         ("{\"ignitionVersion\": 1}", "1:2", "specification 1"),
         ("#cloud-config\nx: y", "1:1", "cloud-config"),

@@ -1,12 +1,14 @@
 //! What a version cannot say although it has the field: one table, used to check a config at its own
 //! version and to convert it to another (ignition docs/migrating-configs.md and config/v3_N/types).
+//!
+//! Configs hold everything that the newest version knows; what they say is theirs by this table and by
+//! the versions of the fields alone.
 
 use crate::diag::{Diagnostic, Report, Span};
-use crate::spec::v3::{Config, Disk, Resource, version_name};
-use crate::spec::{At, Newer};
+use crate::spec::v3::{Config, Disk, Resource};
+use crate::spec::{At, Dialect, Newer};
 
-/// Finds the first place that says it.
-type Find = fn(&Config) -> Vec<Option<Span>>;
+use super::octal_slip;
 
 /// One thing that not every version can say.
 struct Rule {
@@ -14,90 +16,102 @@ struct Rule {
     what: &'static str,
     /// The first minor version that can say it.
     since: u8,
-    /// Whether an older config that says it is refused. The others have no effect there, or are a limit
-    /// of Ignition's that pilotlight does not have.
-    refused: bool,
-    /// Where a config says it.
-    find: Find,
+    /// What versions before make of it.
+    before: Before,
+    /// All places where a config says it.
+    find: fn(&Config) -> Vec<Option<Span>>,
+}
+
+/// What a version makes of a value that it does not know.
+enum Before {
+    /// It refuses the config.
+    Refused,
+    /// Ignition refuses the config, pilotlight takes it as later versions do.
+    Taken,
+    /// It goes on as if nothing had been said; the function takes it out of the config and says so.
+    Ignored(fn(&mut Config, u8, &Dialect, &mut Report)),
 }
 
 const RULES: &[Rule] = &[
     Rule {
-        what: "hashes of kind sha256",
+        what: "sha256 hashes",
         since: 1,
-        refused: true,
+        before: Before::Refused,
         find: |config| {
-            places(config, |resource| {
-                resource
-                    .verification
-                    .hash
-                    .as_ref()
-                    .filter(|hash| hash.value.starts_with("sha256-"))
-            })
+            let hashes = resources(config).filter_map(|resource| {
+                let hash = resource.verification.hash.as_ref();
+                hash.filter(|hash| hash.value.starts_with("sha256-"))
+            });
+            hashes.map(|hash| hash.span).collect()
         },
     },
     Rule {
         what: "compression of configs and certificate authorities",
         since: 1,
-        refused: false,
+        before: Before::Ignored(forget_compression),
         find: |config| {
-            configs(config)
-                .filter_map(|resource| given(&resource.compression))
-                .map(|compression| compression.span)
-                .collect()
+            let compressions = configs(config).filter_map(|resource| resource.compression.as_ref());
+            compressions.map(|at| at.span).collect()
         },
     },
     Rule {
         what: "gs:// URLs",
         since: 2,
-        refused: true,
-        find: |config| scheme(config, "gs:"),
+        before: Before::Refused,
+        find: |config| scheme(config, "gs"),
     },
     Rule {
         what: "file system format \"none\"",
         since: 3,
-        refused: true,
-        find: |config| {
-            let formats = config.storage.filesystems.iter();
-            formats
-                .filter_map(|filesystem| filesystem.format.as_ref())
-                .filter(|format| format.value == "none")
-                .map(|format| format.span)
-                .collect()
-        },
+        before: Before::Refused,
+        find: |config| format(config, "none"),
     },
     Rule {
         what: "arn: URLs",
         since: 4,
-        refused: true,
-        find: |config| scheme(config, "arn:"),
+        before: Before::Refused,
+        find: |config| scheme(config, "arn"),
+    },
+    Rule {
+        what: "clevis pins but tang, tpm2 and sss",
+        since: 6,
+        before: Before::Refused,
+        find: |config| {
+            let luks = config.storage.luks.iter();
+            luks.filter_map(|luks| given(&luks.clevis.custom.pin))
+                .filter(|pin| !["tang", "tpm2", "sss"].contains(&pin.value.as_str()))
+                .map(|pin| pin.span)
+                .collect()
+        },
     },
     Rule {
         what: "setuid, setgid and sticky bits in modes",
         since: 6,
-        refused: false,
+        before: Before::Ignored(forget_special_bits),
         find: |config| {
             let files = config.storage.files.iter().map(|file| &file.mode);
             let directories = config.storage.directories.iter().map(|dir| &dir.mode);
-            files
-                .chain(directories)
-                .flatten()
-                .filter(|mode| mode.value & 0o7000 != 0)
+            let modes = files.chain(directories).flatten();
+            modes
+                .filter(|mode| is_special(mode.value))
                 .map(|mode| mode.span)
                 .collect()
         },
     },
     Rule {
+        what: "file system format \"virtiofs\"",
+        since: 7,
+        before: Before::Refused,
+        find: |config| format(config, "virtiofs"),
+    },
+    Rule {
         what: "removal of a partition beside one that takes the next free number",
         since: 7,
-        refused: false,
+        // A limit of Ignition's, not of ours: the plan knows what is free after the removal.
+        before: Before::Taken,
         find: |config| {
-            config
-                .storage
-                .disks
-                .iter()
-                .filter_map(removed_beside_zero)
-                .collect()
+            let disks = config.storage.disks.iter();
+            disks.filter_map(removed_beside_zero).collect()
         },
     },
 ];
@@ -113,25 +127,74 @@ pub(crate) fn newer_than(config: &Config, minor: u8, found: &mut Vec<Newer>) {
     }
 }
 
-/// Reports what the config says and its own version refuses.
-pub(crate) fn check(config: &Config, minor: u8, report: &mut Report) {
-    for rule in RULES
-        .iter()
-        .filter(|rule| rule.refused && rule.since > minor)
-    {
-        for span in (rule.find)(config) {
+/// Reports what the config says and its own version does not know; what that version passes over is
+/// taken out.
+pub(crate) fn check(config: &mut Config, minor: u8, dialect: &Dialect, report: &mut Report) {
+    for rule in RULES.iter().filter(|rule| rule.since > minor) {
+        match rule.before {
+            Before::Refused => {
+                for span in (rule.find)(config) {
+                    let message = format!("{} has no {}", (dialect.version)(minor), rule.what);
+                    report.push(Diagnostic::error(span, message).help((dialect.ask)(rule.since)));
+                }
+            }
+            Before::Taken => {}
+            Before::Ignored(forget) => forget(config, minor, dialect, report),
+        }
+    }
+}
+
+/// In 3.0.0 a reference to a config or certificate authority has no compression: the key is unknown.
+fn forget_compression(config: &mut Config, minor: u8, dialect: &Dialect, report: &mut Report) {
+    let references = &mut config.ignition.config;
+    let authorities = &mut config.ignition.security.tls.certificate_authorities;
+    let list = references.merge.iter_mut().chain(&mut references.replace);
+    for resource in list.chain(authorities) {
+        if let Some(compression) = resource.compression.take() {
             report.push(
-                Diagnostic::error(
-                    span,
-                    format!("version {} has no {}", version_name(minor), rule.what),
+                Diagnostic::warning(
+                    compression.span,
+                    format!(
+                        "configs and certificate authorities have no compression in {}: \
+                         this has no effect",
+                        (dialect.version)(minor)
+                    ),
                 )
-                .help(format!(
-                    "set ignition.version to {:?}",
-                    version_name(rule.since)
-                )),
+                .help((dialect.ask)(1)),
             );
         }
     }
+}
+
+/// Before 3.6.0 setuid, setgid and sticky bits had no effect (ignition config/v3_6/translate).
+fn forget_special_bits(config: &mut Config, minor: u8, dialect: &Dialect, report: &mut Report) {
+    let files = config.storage.files.iter_mut().map(|file| &mut file.mode);
+    let directories = config.storage.directories.iter_mut();
+    for mode in files
+        .chain(directories.map(|dir| &mut dir.mode))
+        .flatten()
+        .filter(|mode| is_special(mode.value))
+    {
+        let plain = mode.value & 0o777;
+        let message = format!(
+            "the special bits of mode {:04o} have no effect in {}: {plain:04o} is used",
+            mode.value,
+            (dialect.version)(minor)
+        );
+        let help = match octal_slip(mode.value) {
+            Some(meant) => format!(
+                "the number is decimal: for the octal mode {:04} write {meant}",
+                mode.value
+            ),
+            None => format!("{} to use setuid, setgid and sticky bits", (dialect.ask)(6)),
+        };
+        report.push(Diagnostic::warning(mode.span, message).help(help));
+        mode.value = plain;
+    }
+}
+
+fn is_special(mode: i64) -> bool {
+    (0o1000..=0o7777).contains(&mode)
 }
 
 fn given(text: &Option<At<String>>) -> Option<&At<String>> {
@@ -156,25 +219,25 @@ fn resources(config: &Config) -> impl Iterator<Item = &Resource> {
         .chain(config.storage.luks.iter().map(|luks| &luks.key_file))
 }
 
-fn places<'c>(
-    config: &'c Config,
-    find: impl Fn(&'c Resource) -> Option<&'c At<String>>,
-) -> Vec<Option<Span>> {
-    resources(config)
-        .filter_map(find)
-        .map(|at| at.span)
+/// Where sources of a URL scheme stand; schemes may be of either case (RFC 3986, section 3.1).
+fn scheme(config: &Config, scheme: &str) -> Vec<Option<Span>> {
+    let sources = resources(config).filter_map(|resource| resource.source.as_ref());
+    sources
+        .filter(|source| {
+            let start = source.value.split_once(':').map(|(start, _)| start);
+            start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        })
+        .map(|source| source.span)
         .collect()
 }
 
-fn scheme(config: &Config, start: &str) -> Vec<Option<Span>> {
-    places(config, |resource| {
-        resource.source.as_ref().filter(|source| {
-            source
-                .value
-                .get(..start.len())
-                .is_some_and(|head| head.eq_ignore_ascii_case(start))
-        })
-    })
+fn format(config: &Config, name: &str) -> Vec<Option<Span>> {
+    let filesystems = config.storage.filesystems.iter();
+    filesystems
+        .filter_map(|filesystem| filesystem.format.as_ref())
+        .filter(|format| format.value == name)
+        .map(|format| format.span)
+        .collect()
 }
 
 /// A removed partition of a disk on which another partition has number 0.
@@ -191,9 +254,9 @@ fn removed_beside_zero(disk: &Disk) -> Option<Option<Span>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config;
     use crate::diag::Sources;
+    use crate::spec::v3::version_name;
 
     /// Whether a config of a version that holds this section is refused with these words.
     fn refused(minor: u8, section: &str, words: &str) -> bool {
@@ -208,31 +271,44 @@ mod tests {
 
     #[test]
     fn each_refused_rule_begins_with_its_version() {
-        let hash = "sha256-2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
         let file = |contents: &str| {
-            format!("\"storage\": {{\"files\": [{{\"path\": \"/a\", \"contents\": {contents}}}]}}")
+            format!(
+                "\"storage\": {{\"files\": [{{\"path\": \"/a\", \"contents\": {{{contents}}}}}]}}"
+            )
         };
-        for (since, section, words) in [
+        let hash = format!(
+            "\"verification\": {{\"hash\": \"sha256-{}\"}}",
+            "0".repeat(64)
+        );
+        let luks = "\"storage\": {\"luks\": [{\"name\": \"a\", \"device\": \"/dev/x\",
+            \"clevis\": {\"custom\": {\"pin\": \"tang2\", \"config\": \"{}\"}}}]}";
+        let filesystem = |inner: &str| format!("\"storage\": {{\"filesystems\": [{{{inner}}}]}}");
+        for (field, since, section, words) in [
             (
+                0,
                 1,
-                file(&format!(
-                    "{{\"source\": \"data:,x\", \"verification\": {{\"hash\": \"{hash}\"}}}}"
-                )),
-                "sha256",
+                file(&format!("\"source\": \"data:,x\", {hash}")),
+                "sha256 hashes",
             ),
+            (0, 2, file("\"source\": \"GS://a/b\""), "gs:// URLs"),
             (
+                0,
                 3,
-                "\"storage\": {\"filesystems\": [{\"device\": \"/dev/x\", \"format\": \"none\"}]}"
-                    .into(),
-                "format \"none\"",
+                filesystem("\"device\": \"/dev/x\", \"format\": \"none\""),
+                "file system format \"none\"",
+            ),
+            (0, 4, file("\"source\": \"arn:aws:s3:::b/k\""), "arn: URLs"),
+            (2, 6, luks.into(), "clevis pins but"),
+            (
+                0,
+                7,
+                filesystem("\"device\": \"home\", \"format\": \"virtiofs\""),
+                "file system format \"virtiofs\"",
             ),
         ] {
-            for minor in 0..=7 {
-                assert_eq!(
-                    refused(minor, &section, words),
-                    minor < since,
-                    "{words} 3.{minor}"
-                );
+            for minor in field..=7 {
+                let said = format!("version {} has no {words}", version_name(minor));
+                assert_eq!(refused(minor, &section, &said), minor < since, "{said}");
             }
         }
     }

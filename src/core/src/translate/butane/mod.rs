@@ -12,12 +12,15 @@ use crate::json::{Node, Value};
 use crate::merge;
 use crate::spec::butane::{self as wire, Variant};
 use crate::spec::v3::{self, version_name};
-use crate::spec::{At, Decoder, Wire as _};
+use crate::spec::{At, Decoder, Dialect, Wire as _};
 use crate::translate::{Translation, at};
 
 /// Reads and translates a config; `None` where the report says why not. Answers the minor version of
-/// Ignition that the config's version stands for, too.
-pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<(v3::Config, u8)> {
+/// Ignition that the config's version stands for, and how it is called, too.
+pub fn translate(
+    tree: &Node,
+    cx: &mut Translation<'_>,
+) -> Option<(v3::Config, u8, &'static Dialect)> {
     let (variant, version, minor) = match version(tree) {
         Ok(found) => found,
         Err(diagnostic) => {
@@ -49,7 +52,7 @@ pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<(v3::Config, u
         new.iter()
             .any(|item| item.severity == crate::diag::Severity::Error)
     });
-    (!wrong).then_some((translated, minor))
+    (!wrong).then_some((translated, minor, variant.dialect()))
 }
 
 fn member<'n>(tree: &'n Node, key: &str) -> Option<&'n crate::json::Member> {

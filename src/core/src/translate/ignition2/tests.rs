@@ -222,15 +222,18 @@ fn networkd_units_are_files() {
 
 #[test]
 fn create_counts_instead_of_what_stands_beside_it() {
-    let users = means(
+    let (json, said) = read(
         1,
         r#""passwd": {"users": [
-  {"name": "a", "uid": 5, "create": {"uid": 6, "groups": ["g"]}},
+  {"name": "a", "passwordHash": "*", "uid": 5, "create": {"uid": 6, "groups": ["g"]}},
   {"name": "b", "uid": 7, "shell": "/bin/sh"}]}"#,
-    )["passwd"]["users"]
-        .clone();
+    );
+    assert!(
+        said.iter().all(|line| line.contains(": hint: ")),
+        "{said:?}"
+    );
     assert_eq!(
-        users,
+        json["passwd"]["users"],
         json!([{"name": "a", "uid": 6, "groups": ["g"]}, {"name": "b", "uid": 7, "shell": "/bin/sh"}])
     );
 }
