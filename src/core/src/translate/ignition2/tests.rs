@@ -225,7 +225,7 @@ fn create_counts_instead_of_what_stands_beside_it() {
     let (json, said) = read(
         1,
         r#""passwd": {"users": [
-  {"name": "a", "passwordHash": "*", "uid": 5, "create": {"uid": 6, "groups": ["g"]}},
+  {"name": "a", "uid": 5, "create": {"uid": 6, "groups": ["g"]}},
   {"name": "b", "uid": 7, "shell": "/bin/sh"}]}"#,
     );
     assert!(
