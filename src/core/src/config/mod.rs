@@ -1,6 +1,8 @@
 //! The front door: bytes → a config of the newest version, checked at the version it claims to be.
 
 mod language;
+mod mime;
+mod user_data;
 
 use std::borrow::Cow;
 
@@ -45,25 +47,22 @@ pub fn read(sources: &mut Sources, name: &str, bytes: &[u8]) -> Parsed {
 /// The same with the language and the local files given.
 pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading<'_>) -> Parsed {
     let mut parsed = Parsed::default();
-    let text = match text(bytes) {
-        Ok(text) => text,
-        Err(message) => {
-            let source = sources.add(name, "");
-            parsed.report.error(
-                Span {
-                    source,
-                    start: 0,
-                    end: 0,
-                },
-                message,
-            );
+    let found = match user_data::unpack(sources, name, bytes, &mut parsed.report) {
+        Ok(found) => found,
+        Err(diagnostic) => {
+            parsed.report.push(diagnostic);
             return parsed;
         }
     };
+    let text = found.text.as_ref();
     if text.trim().is_empty() {
         return parsed;
     }
-    let source = sources.add(name, text);
+    let reading = Reading {
+        language: reading.language.or(found.language),
+        ..reading
+    };
+    let source = sources.add(found.name, text);
     let read = understand(source, text, reading, &mut parsed);
     match read {
         Ok(Some(config)) => {
@@ -161,26 +160,6 @@ fn not_read(source: SourceId, text: &str, what: &str) -> Diagnostic {
     };
     Diagnostic::error(span, format!("this is {what}, which is not read here"))
         .help("configs are Ignition (JSON), Butane (YAML with variant: and version:) or cloud-config (YAML that begins with #cloud-config)")
-}
-
-fn text(bytes: &[u8]) -> Result<&str, String> {
-    if bytes.len() > MAX_CONFIG {
-        return Err(format!(
-            "the config is larger than {} MiB, the most that is read",
-            MAX_CONFIG >> 20
-        ));
-    }
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        return Err(
-            "the config is compressed with gzip, which this version does not read here".into(),
-        );
-    }
-    std::str::from_utf8(bytes).map_err(|error| {
-        format!(
-            "the config is not UTF-8 text: byte {} is wrong",
-            error.valid_up_to() + 1
-        )
-    })
 }
 
 /// The minor version that the config claims, of major version 3.
