@@ -172,6 +172,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Another place that belongs to the finding, and what is there: "first stated here".
     pub other: Option<(Span, &'static str)>,
+    /// Whether the line may hold a secret, so that its place is named but it is not shown.
+    pub private: bool,
 }
 
 impl Diagnostic {
@@ -183,6 +185,7 @@ impl Diagnostic {
             span: span.into(),
             help: None,
             other: None,
+            private: false,
         }
     }
 
@@ -198,6 +201,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Keeps the line unseen, whatever words it holds.
+    #[must_use]
+    pub fn private(mut self) -> Self {
+        self.private = true;
         self
     }
 
@@ -280,7 +290,9 @@ impl Diagnostic {
             ),
             None => writeln!(out, "{}: {}", self.severity.word(), self.message),
         };
-        if let Some(at) = place.filter(|at| !at.text.trim().is_empty() && !holds_secret(&at.text)) {
+        let shown =
+            |at: &Place| !self.private && !at.text.trim().is_empty() && !holds_secret(&at.text);
+        if let Some(at) = place.filter(shown) {
             excerpt(&at, out);
         }
         if let Some((span, what)) = self.other {
@@ -296,17 +308,46 @@ impl Diagnostic {
 /// Lines with these words may hold passwords, keys or private contents: their place is named, but they
 /// are not shown, because reports end on consoles and in log collectors.
 const SECRET_WORDS: &[&str] = &[
-    "passwordhash",
+    "password",
     "data:",
     "keyfile",
     "authorization",
     "httpheaders",
     "token",
+    "secret",
+    "private key",
+    "_private",
+    // crypt(5), with and without the lock before it.
+    "$1$",
+    "$2a$",
+    "$2b$",
+    "$2y$",
+    "$5$",
+    "$6$",
+    "$7$",
+    "$y$",
+    "$gy$",
 ];
+
+/// Keys whose value is private where it stands on the same line: `passwd:` also heads a section.
+const SECRET_KEYS: &[&str] = &["passwd", "content", "inline", "list"];
 
 fn holds_secret(line: &str) -> bool {
     let line = line.to_lowercase();
     SECRET_WORDS.iter().any(|word| line.contains(word))
+        || SECRET_KEYS.iter().any(|key| {
+            line.match_indices(key).any(|(at, _)| {
+                let after = line.get(at + key.len()..).unwrap_or_default();
+                let value = after
+                    .trim_start_matches(['"', '\''])
+                    .trim_start()
+                    .strip_prefix(':')
+                    .map(str::trim_start);
+                value.is_some_and(|value| {
+                    !value.is_empty() && !value.starts_with(['{', '|', '>', '#'])
+                })
+            })
+        })
 }
 
 /// Shows a window of the line around the column: minified configs are one line of many kilobytes.
@@ -407,6 +448,38 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         let caret = lines[2].chars().position(|c| c == '^').unwrap();
         assert_eq!(lines[1].chars().nth(caret), Some('X'));
+    }
+
+    #[test]
+    fn lines_with_secrets_are_not_shown() {
+        for (line, secret) in [
+            ("passwd: $6$salt$hash", true),
+            ("passwd: plain", true),
+            ("passwd:", false),
+            ("\"passwd\": {\"users\": []}", false),
+            ("- {name: a, \"passwd\": 'x'}", true),
+            ("plain_text_passwd: x", true),
+            ("password_hash: x", true),
+            ("content: secret", true),
+            ("content: |", false),
+            ("inline: >-", false),
+            ("inline: words", true),
+            ("\"contents\": {\"source\": \"http://a\"}", false),
+            ("- core:$5$a$b", true),
+            ("rsa_private: |", true),
+            ("path: /etc/motd", false),
+        ] {
+            assert_eq!(holds_secret(line), secret, "{line}");
+        }
+        let mut sources = Sources::default();
+        let id = sources.add("u", "plain words");
+        let span = Span {
+            source: id,
+            start: 0,
+            end: 5,
+        };
+        let hidden = Diagnostic::error(span, "x").private().render(&sources);
+        assert_eq!(hidden, "u:1:1: error: x\n");
     }
 
     #[test]
