@@ -66,9 +66,10 @@ pub(super) fn start(text: &str) -> Start {
     let head = text.lines().next().unwrap_or_default().trim_end();
     match head {
         "#cloud-config" => {
-            // Some providers put this line before every user data, Ignition's included.
+            // Some providers put this line before every user data, Ignition's included. YAML may
+            // begin with a brace as well.
             let rest = text.get(head.len()..).unwrap_or_default();
-            if rest.trim_start().starts_with('{') {
+            if rest.trim_start().starts_with('{') && rest.contains("\"ignition\"") {
                 return Start::Json;
             }
             Start::Certain(Language::CloudConfig)

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::language::{self, Language, Start};
-use super::user_data::unbase64;
+use crate::dataurl::unbase64;
 use crate::diag::{Diagnostic, Report, SourceId, Span};
 
 /// How many parts a message may have.

@@ -13,7 +13,7 @@ use crate::diag::{Diagnostic, Report, SourceId, Sources, Span};
 use crate::json::{self, Node, Value};
 use crate::spec::v3::{Config, DIALECT, NEWEST_MINOR};
 use crate::spec::{Decoder, Wire as _};
-use crate::translate::LocalFiles;
+use crate::translate::{LocalFiles, Translation, cloud_config, script};
 use crate::{validate, yaml};
 
 /// Largest config that is read, in bytes. Configs carry whole files in `data:` URLs, but not images.
@@ -102,7 +102,11 @@ fn understand(
         }
         Start::Certain(Language::Script) => {
             parsed.language = Some(Language::Script);
-            return Err(not_read(source, text, "a script"));
+            let mut cx = Translation {
+                report: &mut parsed.report,
+                files: reading.files,
+            };
+            return Ok(script::translate(source, text, &mut cx));
         }
         Start::Certain(language) => (language, yaml::parse(source, text)?),
         Start::Yaml => {
@@ -112,11 +116,15 @@ fn understand(
         Start::Foreign(what) => return Err(not_read(source, text, what)),
     };
     parsed.language = Some(language);
+    let mut cx = Translation {
+        report: &mut parsed.report,
+        files: reading.files,
+    };
     match language {
         Language::Ignition => ignition(&tree, &mut parsed.report),
         Language::Butane => Err(not_read(source, text, "Butane")),
         Language::ContainerLinux => Err(not_read(source, text, "a Container Linux Config")),
-        Language::CloudConfig => Err(not_read(source, text, "cloud-config")),
+        Language::CloudConfig => Ok(cloud_config::translate(&tree, &mut cx)),
         Language::Script => Err(not_read(source, text, "a script")),
     }
 }

@@ -3,13 +3,11 @@
 use std::borrow::Cow;
 use std::io::Read as _;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::bufread::GzDecoder;
 
 use super::language::{self, Language};
 use super::{MAX_CONFIG, mime};
+use crate::dataurl::unbase64;
 use crate::diag::{Diagnostic, Report, Sources, Span};
 
 /// How often user data may be wrapped. Tools wrap twice: MIME in gzip.
@@ -17,11 +15,6 @@ const MAX_LAYERS: usize = 4;
 /// How many gzip streams may follow each other. Setting one up costs more than its 20 bytes.
 const MAX_STREAMS: usize = 256;
 const GZIP: &[u8] = &[0x1f, 0x8b];
-
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// The config within user data.
 #[derive(Debug)]
@@ -183,16 +176,6 @@ fn base64(text: &str) -> Option<Vec<u8>> {
         || std::str::from_utf8(&inside)
             .is_ok_and(|text| language::is_recognized(text) || mime::message(text).is_some());
     meant.then_some(inside)
-}
-
-/// The bytes of base64 that is broken into lines.
-pub(super) fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
-    let packed: Vec<u8> = text
-        .iter()
-        .copied()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .collect();
-    BASE64.decode(packed).ok()
 }
 
 #[cfg(test)]

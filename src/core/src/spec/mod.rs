@@ -4,6 +4,7 @@
 //! brought each field. From the declaration come decoding (with unknown, misspelt, duplicate and
 //! too-new keys seen), encoding and Ignition's merge.
 
+pub mod cloud_config;
 pub mod v3;
 mod wire;
 

@@ -3,6 +3,10 @@
 //! What they make keeps the places of the user's own words ([`At::span`]), so that validation and
 //! every later stage speak of the file that the user wrote.
 
+pub mod cloud_config;
+mod commands;
+pub mod script;
+
 use crate::dataurl;
 use crate::diag::{Report, Span};
 use crate::spec::At;
@@ -55,6 +59,16 @@ pub fn at<T>(value: T, span: impl Into<Option<Span>>) -> Option<At<T>> {
         value,
         span: span.into(),
     })
+}
+
+/// Says of the sections of a translated config where the config begins, and which version it is of.
+fn head(config: &mut v3::Config, span: Span) {
+    config.ignition.version = at(format!("3.{}.0", v3::NEWEST_MINOR), span);
+    config.at = Some(span);
+    config.ignition.at = Some(span);
+    config.passwd.at = Some(span);
+    config.storage.at = Some(span);
+    config.systemd.at = Some(span);
 }
 
 /// Contents that the config holds itself, as the resource that Ignition takes.

@@ -370,8 +370,6 @@ fn versions() {
             "experimental",
         ),
         ("{\"ignitionVersion\": 1}", "1:2", "specification 1"),
-        ("#cloud-config\nx: y", "1:1", "cloud-config"),
-        ("#!/bin/sh\n", "1:1", "a script"),
         ("variant: fcos\n", "1:1", "Butane"),
     ] {
         let mut sources = Sources::default();
