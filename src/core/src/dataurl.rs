@@ -77,6 +77,16 @@ pub fn shortest(bytes: &[u8]) -> String {
     }
 }
 
+/// The bytes of base64 that may be broken into lines and lack its padding.
+pub(crate) fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
+    let packed: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    BASE64.decode(packed).ok()
+}
+
 /// Parts of the text before the comma (split at each semicolon), and what follows it; a quoted parameter
 /// value may hold either character.
 fn split_header(rest: &str) -> Option<(Vec<&str>, &str)> {

@@ -260,17 +260,30 @@ impl Diagnostic {
 /// Behind these words may stand passwords, keys or private contents, which are not shown, because
 /// reports end on consoles and in log collectors.
 const SECRET_BEHIND: &[&str] = &[
-    "passwordhash",
-    "password_hash",
-    "passwd:",
+    "password",
     "private key",
+    "_private",
     "data:",
     "keyfile",
     "httpheaders",
+    "http_headers",
+    // crypt(5), with and without the lock before it.
+    "$1$",
+    "$2a$",
+    "$2b$",
+    "$2y$",
+    "$5$",
+    "$6$",
+    "$7$",
+    "$y$",
+    "$gy$",
 ];
 
+/// Keys whose value is private where it stands on the same line: `passwd:` also heads a section.
+const SECRET_KEYS: &[&str] = &["passwd", "content", "inline", "list"];
+
 /// With these words on a line it is unknown where on it the secret stands.
-const SECRET_AROUND: &[&str] = &["authorization", "token"];
+const SECRET_AROUND: &[&str] = &["authorization", "token", "secret"];
 
 /// The line as far as it holds no secret; empty where that is less than what is meant.
 fn without_secrets(place: &Place) -> String {
@@ -279,7 +292,11 @@ fn without_secrets(place: &Place) -> String {
         return String::new();
     }
     let words = SECRET_BEHIND.iter().filter_map(|word| line.find(word));
+    let keys = SECRET_KEYS
+        .iter()
+        .filter_map(|key| private_value(&line, key));
     let Some(before) = words
+        .chain(keys)
         .chain(user_of_url(&line))
         .min()
         .and_then(|at| place.text.get(..at))
@@ -291,6 +308,20 @@ fn without_secrets(place: &Place) -> String {
         true => format!("{before}…"),
         false => String::new(),
     }
+}
+
+/// Where a key stands whose value is on the same line.
+fn private_value(line: &str, key: &str) -> Option<usize> {
+    let mut found = line.match_indices(key).map(|(at, _)| at);
+    found.find(|at| {
+        let after = line.get(at + key.len()..).unwrap_or_default();
+        let value = after
+            .trim_start_matches(['"', '\''])
+            .trim_start()
+            .strip_prefix(':')
+            .map(str::trim_start);
+        value.is_some_and(|value| !value.is_empty() && !value.starts_with(['{', '|', '>', '#']))
+    })
 }
 
 /// Where a user and a password stand in a URL on the line.
@@ -443,5 +474,40 @@ mod tests {
         report.extend(again);
         let said: Vec<&str> = report.items.iter().map(|item| &*item.message).collect();
         assert_eq!(said, ["a", "b"]);
+    }
+
+    #[test]
+    fn lines_with_secrets_are_not_shown() {
+        for (line, secret) in [
+            ("passwd: $6$salt$hash", true),
+            ("passwd: plain", true),
+            ("passwd:", false),
+            ("\"passwd\": {\"users\": []}", false),
+            ("- {name: a, \"passwd\": 'x'}", true),
+            ("plain_text_passwd: x", true),
+            ("password_hash: x", true),
+            ("content: secret", true),
+            ("content: |", false),
+            ("inline: >-", false),
+            ("inline: words", true),
+            ("\"contents\": {\"source\": \"http://a\"}", false),
+            ("- core:$5$a$b", true),
+            ("rsa_private: |", true),
+            ("path: /etc/motd", false),
+        ] {
+            let mut sources = Sources::default();
+            let source = sources.add("u", line);
+            let end = u32::try_from(line.len()).unwrap();
+            let said = Diagnostic::error(
+                Span {
+                    source,
+                    start: 0,
+                    end,
+                },
+                "x",
+            );
+            let shown = said.place(&sources).unwrap().text;
+            assert_eq!(shown != line, secret, "{line}");
+        }
     }
 }

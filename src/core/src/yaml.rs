@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use base64::Engine as _;
 use saphyr_parser::{Event, Parser as Events, ScalarStyle, StrInput, Tag};
@@ -121,7 +122,10 @@ impl<'a> Builder<'a> {
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = scalar(text, style, tag.as_deref(), span)?;
-                // A block scalar ends where the next token begins; its header is what is underlined.
+                let span = match style {
+                    ScalarStyle::Literal | ScalarStyle::Folded => self.header(span),
+                    _ => span,
+                };
                 (anchor, Node { span, value })
             }
             Event::SequenceStart(anchor, tag) => {
@@ -143,6 +147,28 @@ impl<'a> Builder<'a> {
             self.anchors.insert(anchor, (node.clone(), size));
         }
         Ok(node)
+    }
+
+    /// The place of a block scalar's header, `|-`: the text itself may be a key or a script, which no
+    /// message should show.
+    fn header(&self, text: Span) -> Span {
+        let source = self.offsets.text;
+        let start = (text.start as usize).saturating_sub(self.offsets.base);
+        let before = source.get(..start).unwrap_or_default().trim_end();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.get(line_start..).unwrap_or_default();
+        let rest = source.get(start..).unwrap_or_default();
+        let rest = rest.lines().next().unwrap_or_default();
+        // With a tag or an anchor the value begins there, on the line of the header.
+        let found = block_header(line).map(|found| (line_start, found));
+        match found.or_else(|| block_header(rest).map(|found| (start, found))) {
+            None => text,
+            Some((from, range)) => Span {
+                source: self.source,
+                start: clip(from + range.start + self.offsets.base),
+                end: clip(from + range.end + self.offsets.base),
+            },
+        }
     }
 
     /// Counts what is about to be added, and stops before it becomes too much.
@@ -264,6 +290,18 @@ impl<'a> Builder<'a> {
         }
         Ok(())
     }
+}
+
+/// Where on a line a block scalar's header is: `|` or `>`, what refines it, and at most a comment.
+fn block_header(line: &str) -> Option<Range<usize>> {
+    line.match_indices(['|', '>']).find_map(|(at, _)| {
+        let rest = line.get(at + 1..)?;
+        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit() || "+-".contains(c));
+        let comment = after.trim_start_matches([' ', '\t']);
+        let ends = comment.is_empty() || comment.starts_with('#');
+        let begins = at == 0 || line.get(..at)?.ends_with([' ', '\t']);
+        (begins && ends).then_some(at..at + 1 + rest.len() - after.len())
+    })
 }
 
 fn join(start: Span, end: Span) -> Span {
@@ -523,6 +561,34 @@ mod tests {
         };
         let span = items[1].span;
         assert_eq!(&text[span.start as usize..span.end as usize], "x");
+    }
+
+    #[test]
+    fn block_scalars_stand_at_their_headers() {
+        for (text, expected) in [
+            ("a: |\n  secret\n", "|"),
+            ("a: >-  # why | so\n   secret\nb: 1\n", ">-"),
+            ("- a|b: |+\n\n\n    secret\n", "|+"),
+            ("é: !!binary |\n  aGk=\n", "|"),
+            ("a: |\n", "|"),
+            ("a: |", "|"),
+            ("a: |\nb: 1\n", "|"),
+        ] {
+            let root = tree(text);
+            let found = match &root.value {
+                Value::Array(items) => &items[0],
+                _ => &root,
+            };
+            let Value::Object(members) = &found.value else {
+                panic!()
+            };
+            let span = members[0].value.span;
+            assert_eq!(
+                &text[span.start as usize..span.end as usize],
+                expected,
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

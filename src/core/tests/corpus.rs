@@ -125,5 +125,5 @@ fn container_linux() {
 
 #[test]
 fn cloud_config() {
-    check("cloud-config", 0);
+    check("cloud-config", 25);
 }

@@ -66,9 +66,10 @@ pub(super) fn start(text: &str) -> Start {
     let head = text.lines().next().unwrap_or_default().trim_end();
     match head {
         "#cloud-config" => {
-            // Some providers put this line before every user data, Ignition's included.
+            // Some providers put this line before every user data, Ignition's included. YAML may
+            // begin with a brace as well.
             let rest = text.get(head.len()..).unwrap_or_default();
-            if rest.trim_start().starts_with('{') {
+            if rest.trim_start().starts_with('{') && rest.contains("\"ignition\"") {
                 return Start::Json;
             }
             Start::Certain(Language::CloudConfig)
@@ -79,6 +80,10 @@ pub(super) fn start(text: &str) -> Start {
         _ if head.starts_with("#cloud-boothook") => Start::Foreign("a cloud-init boot hook"),
         _ if head.starts_with("#part-handler") => Start::Foreign("a cloud-init part handler"),
         _ if head.starts_with("#upstart-job") => Start::Foreign("an Upstart job"),
+        _ if head.starts_with("#cloud-config-archive") => Start::Foreign("a cloud-config archive"),
+        _ if head.starts_with("#cloud-config-jsonp") => {
+            Start::Foreign("a JSON patch of cloud-config")
+        }
         _ if head.starts_with("## template:") => Start::Foreign("a cloud-init template"),
         _ if text.starts_with('{') => Start::Json,
         _ => Start::Yaml,
@@ -124,6 +129,20 @@ const CLOUD_CONFIG: &[&str] = &[
     "groups",
     "manage_etc_hosts",
 ];
+
+/// Whether a text is certainly a config: it begins like one, or states a section at the start of a line.
+pub(super) fn is_recognized(text: &str) -> bool {
+    let states = |line: &str| {
+        line.split_once(':')
+            .is_some_and(|(key, _)| key == "variant" || CONTAINER_LINUX.contains(&key))
+    };
+    is_certain(text) || text.lines().any(states)
+}
+
+/// Whether the first characters say the language.
+pub(super) fn is_certain(text: &str) -> bool {
+    start(text) != Start::Yaml
+}
 
 /// Tells the languages that are written in YAML apart by their keys.
 pub(super) fn of_yaml(tree: &Node) -> Result<Language, Diagnostic> {

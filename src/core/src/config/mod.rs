@@ -1,6 +1,8 @@
 //! The front door: bytes → a config of the newest version, checked at the version it claims to be.
 
 mod language;
+mod mime;
+mod user_data;
 
 use std::borrow::Cow;
 
@@ -11,7 +13,7 @@ use crate::diag::{Diagnostic, Report, SourceId, Sources, Span};
 use crate::json::{self, Node, Value};
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR, NEWEST_MINOR, version_name};
 use crate::spec::{Decoder, Wire as _, v2};
-use crate::translate::{LocalFiles, Translation, butane, ignition2};
+use crate::translate::{LocalFiles, Translation, butane, cloud_config, ignition2, script};
 use crate::validate::{self, version_rules};
 use crate::yaml;
 
@@ -50,25 +52,22 @@ pub fn read(sources: &mut Sources, name: &str, bytes: &[u8]) -> Parsed {
 /// The same with the language and the local files given.
 pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading<'_>) -> Parsed {
     let mut parsed = Parsed::default();
-    let text = match text(bytes) {
-        Ok(text) => text,
-        Err(message) => {
-            let source = sources.add(name, "");
-            parsed.report.error(
-                Span {
-                    source,
-                    start: 0,
-                    end: 0,
-                },
-                message,
-            );
+    let found = match user_data::unpack(sources, name, bytes, &mut parsed.report) {
+        Ok(found) => found,
+        Err(diagnostic) => {
+            parsed.report.push(diagnostic);
             return parsed;
         }
     };
+    let text = found.text.as_ref();
     if text.trim().is_empty() {
         return parsed;
     }
-    let source = sources.add(name, text);
+    let reading = Reading {
+        language: reading.language.or(found.language),
+        ..reading
+    };
+    let source = sources.add(found.name, text);
     let read = understand(source, text, reading, &mut parsed);
     match read {
         Ok(Some(config)) => {
@@ -112,7 +111,11 @@ fn understand(
         }
         Start::Certain(Language::Script) => {
             parsed.language = Some(Language::Script);
-            return Err(not_read(source, text, "a script"));
+            let mut cx = Translation {
+                report: &mut parsed.report,
+                files: reading.files,
+            };
+            return Ok(script::translate(source, text, &mut cx));
         }
         Start::Certain(language) => (language, yaml::parse(source, text)?),
         Start::Yaml => {
@@ -122,32 +125,28 @@ fn understand(
         Start::Foreign(what) => return Err(not_read(source, text, what)),
     };
     parsed.language = Some(language);
+    let mut cx = Translation {
+        report: &mut parsed.report,
+        files: reading.files,
+    };
     match language {
         Language::Ignition => {
             let version = version(&tree)?;
             parsed.appends = matches!(version, Version::Two(_));
-            let mut cx = Translation {
-                report: &mut parsed.report,
-                files: reading.files,
-            };
             Ok(match version {
                 Version::Two(minor) => ignition2::translate(&tree, minor, &mut cx),
                 Version::Three(minor) => ignition3(&tree, minor, cx.report),
             })
         }
         Language::Butane => {
-            let mut cx = Translation {
-                report: &mut parsed.report,
-                files: reading.files,
-            };
             let translated = butane::translate(&tree, &mut cx);
             Ok(translated.map(|(mut config, minor, dialect)| {
-                version_rules::check(&mut config, minor, dialect, &mut parsed.report);
+                version_rules::check(&mut config, minor, dialect, cx.report);
                 config
             }))
         }
         Language::ContainerLinux => Err(not_read(source, text, "a Container Linux Config")),
-        Language::CloudConfig => Err(not_read(source, text, "cloud-config")),
+        Language::CloudConfig => Ok(cloud_config::translate(&tree, &mut cx)),
         Language::Script => Err(not_read(source, text, "a script")),
     }
 }
@@ -195,26 +194,6 @@ fn not_read(source: SourceId, text: &str, what: &str) -> Diagnostic {
     };
     Diagnostic::error(span, format!("this is {what}, which is not read here"))
         .help("configs are Ignition (JSON), Butane (YAML with variant: and version:) or cloud-config (YAML that begins with #cloud-config)")
-}
-
-fn text(bytes: &[u8]) -> Result<&str, String> {
-    if bytes.len() > MAX_CONFIG {
-        return Err(format!(
-            "the config is larger than {} MiB, the most that is read",
-            MAX_CONFIG >> 20
-        ));
-    }
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        return Err(
-            "the config is compressed with gzip, which this version does not read here".into(),
-        );
-    }
-    std::str::from_utf8(bytes).map_err(|error| {
-        format!(
-            "the config is not UTF-8 text: byte {} is wrong",
-            error.valid_up_to() + 1
-        )
-    })
 }
 
 /// Major and minor version of an Ignition config.

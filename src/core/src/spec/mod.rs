@@ -5,6 +5,7 @@
 //! too-new keys seen), encoding and Ignition's merge.
 
 pub mod butane;
+pub mod cloud_config;
 pub mod v2;
 pub mod v3;
 mod wire;

@@ -526,7 +526,7 @@ macro_rules! wire {
             /// Where the object stands.
             pub at: Option<$crate::diag::Span>,
             $(
-                #[doc = concat!("`", $json, "`, since version 3.", stringify!($since), ".0.")]
+                #[doc = concat!("`", $json, "`, since minor version ", stringify!($since), ".")]
                 pub $field: $ty,
             )*
         }

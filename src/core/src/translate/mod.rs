@@ -4,7 +4,10 @@
 //! every later stage speak of the file that the user wrote.
 
 pub mod butane;
+pub mod cloud_config;
+mod commands;
 pub mod ignition2;
+pub mod script;
 
 use crate::dataurl;
 use crate::diag::{Report, Span};
@@ -58,6 +61,16 @@ pub fn at<T>(value: T, span: impl Into<Option<Span>>) -> Option<At<T>> {
         value,
         span: span.into(),
     })
+}
+
+/// Says of the sections of a translated config where the config begins, and which version it is of.
+fn head(config: &mut v3::Config, span: Span) {
+    config.ignition.version = at(format!("3.{}.0", v3::NEWEST_MINOR), span);
+    config.at = Some(span);
+    config.ignition.at = Some(span);
+    config.passwd.at = Some(span);
+    config.storage.at = Some(span);
+    config.systemd.at = Some(span);
 }
 
 /// Contents that the config holds itself, as the resource that Ignition takes.

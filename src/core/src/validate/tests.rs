@@ -428,8 +428,6 @@ fn versions() {
             "experimental version 3.4.0-experimental is over: it became 3.4.0",
         ),
         ("{\"ignitionVersion\": 1}", "1:2", "specification 1"),
-        ("#cloud-config\nx: y", "1:1", "cloud-config"),
-        ("#!/bin/sh\n", "1:1", "a script"),
         ("variant: fcos\n", "1:1", "does not say its version"),
     ] {
         let mut sources = Sources::default();
