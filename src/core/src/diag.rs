@@ -303,7 +303,7 @@ fn without_secrets(place: &Place) -> String {
     else {
         return place.text.clone();
     };
-    let meant = (place.column - 1 + place.width) as usize;
+    let meant = place.column.saturating_sub(1).saturating_add(place.width) as usize;
     match before.chars().count() >= meant {
         true => format!("{before}…"),
         false => String::new(),

@@ -131,9 +131,9 @@ impl Check<'_> {
             let by_file = paths
                 .iter()
                 .any(|path| path.rsplit('/').next() == Some(name.as_str()));
-            // What is mounted below /run is gone after the boot, as it is meant to be.
-            let passing = path.as_str().starts_with("/run/");
-            if by_unit || by_file || passing || MOUNTED_ANYWAY.contains(&path.as_str()) {
+            // Below /run it is mounted for provisioning only, and meant to be.
+            let for_now = above(path.as_str()).any(|above| VOLATILE.contains(&above));
+            if by_unit || by_file || for_now || MOUNTED_ANYWAY.contains(&path.as_str()) {
                 continue;
             }
             let at: Option<Span> = filesystem.at;

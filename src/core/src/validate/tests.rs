@@ -489,4 +489,19 @@ proptest::proptest! {
         parsed.report.render(&sources);
         proptest::prop_assert!(parsed.config.is_some() || !parsed.report.items.is_empty() || text.trim_ascii().is_empty());
     }
+
+    /// Nor do the parsers of what stands within single values.
+    #[test]
+    fn values_never_panic(
+        text in "(\\[[A-Z][a-z]+\\]\n)?([A-Z][A-Za-z]{0,9}=|ssh-|\\$|\"|http://|@|\\[)?\\PC{0,40}(\n|\\\\\n)?\\PC{0,20}",
+        kind in proptest::sample::select(crate::model::UnitName::KINDS),
+    ) {
+        super::ssh_key::fault(&text);
+        super::password::fault(&text);
+        super::url::unreachable(&text);
+        crate::model::UnitName::of_path(&text, kind);
+        let name = crate::model::UnitName::parse(&format!("a.{kind}")).unwrap();
+        let unit = serde_json::json!([{"name": name.as_str(), "enabled": true, "contents": text}]);
+        all_said("3.4.0", &format!("\"systemd\": {{\"units\": {unit}}}"));
+    }
 }

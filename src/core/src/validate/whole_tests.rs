@@ -172,6 +172,7 @@ fn file_systems_without_a_mount_unit() {
         fs("/", "ext4"),
         fs("/boot", "vfat"),
         fs("/oem", "btrfs"),
+        fs("/run/x", "ext4"),
         fs("/srv", "swap"),
         with_unit,
     ] {
