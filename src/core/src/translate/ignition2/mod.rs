@@ -1,7 +1,7 @@
 //! Ignition 2.0 to 2.4 → 3: what the fields of old configs mean (migrating-configs.md of the branch
 //! spec2x; Flatcar's documentation of its 2.x images).
 //!
-//! Files lie on file systems by name ([`names`]); files are overwritten unless the config says otherwise;
+//! Files lie on file systems by name (`names`); files are overwritten unless the config says otherwise;
 //! entries may repeat, and the later one counts ([`crate::merge::appended`]).
 
 mod names;
