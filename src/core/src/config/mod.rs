@@ -13,7 +13,9 @@ use crate::diag::{Diagnostic, Report, SourceId, Sources, Span};
 use crate::json::{self, Node, Value};
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR, NEWEST_MINOR, version_name};
 use crate::spec::{Decoder, Wire as _, v2};
-use crate::translate::{LocalFiles, Translation, butane, cloud_config, ignition2, script};
+use crate::translate::{
+    LocalFiles, Translation, butane, cloud_config, container_linux, ignition2, script,
+};
 use crate::validate::{self, version_rules};
 use crate::yaml;
 
@@ -145,7 +147,10 @@ fn understand(
                 config
             }))
         }
-        Language::ContainerLinux => Err(not_read(source, text, "a Container Linux Config")),
+        Language::ContainerLinux => {
+            parsed.appends = true;
+            Ok(container_linux::translate(&tree, &mut cx))
+        }
         Language::CloudConfig => Ok(cloud_config::translate(&tree, &mut cx)),
         Language::Script => Err(not_read(source, text, "a script")),
     }

@@ -5,11 +5,11 @@
 //! by the translation. Keys are spelt with `_`; the translation takes `-` for it. Sources: cloud-init's
 //! module reference, coreos-cloudinit's `Documentation/cloud-config.md`.
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
-use super::wire::{At, Decoder, Dialect, Encoded, Newer, Scalar, Wire, as_declared, wire};
-use crate::diag::Span;
-use crate::json::{Node, Value};
+pub use super::wire::Raw;
+use super::wire::{At, Dialect, Scalar, as_declared, wire};
+use crate::json::Value;
 use crate::yaml;
 
 type Text = Option<At<String>>;
@@ -69,29 +69,6 @@ impl Scalar for Whole {
     }
     fn as_key(&self) -> String {
         self.0.to_string()
-    }
-}
-
-/// A value of several shapes, as it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Raw(pub Node);
-
-impl Wire for Raw {
-    fn decode(node: &Node, _: &mut Decoder<'_>) -> Option<Self> {
-        Some(Self(node.clone()))
-    }
-    fn encode(&self, _: &str, _: &mut Encoded) -> Option<Json> {
-        None
-    }
-    fn merge(_parent: Self, child: Self) -> Self {
-        child
-    }
-    fn said(&self) -> Option<Option<Span>> {
-        Some(Some(self.0.span))
-    }
-    fn newer_than(&self, _minor: u8, _found: &mut Vec<Newer>) {}
-    fn schema(_minor: u8) -> Json {
-        json!({})
     }
 }
 

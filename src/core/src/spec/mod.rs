@@ -6,6 +6,7 @@
 
 pub mod butane;
 pub mod cloud_config;
+pub mod container_linux;
 pub mod v2;
 pub mod v3;
 mod wire;

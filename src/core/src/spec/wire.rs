@@ -307,6 +307,29 @@ impl<T: Wire> Wire for Vec<T> {
     }
 }
 
+/// A value of several shapes, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw(pub Node);
+
+impl Wire for Raw {
+    fn decode(node: &Node, _: &mut Decoder<'_>) -> Option<Self> {
+        Some(Self(node.clone()))
+    }
+    fn encode(&self, _: &str, _: &mut Encoded) -> Option<Json> {
+        None
+    }
+    fn merge(_parent: Self, child: Self) -> Self {
+        child
+    }
+    fn said(&self) -> Option<Option<Span>> {
+        Some(Some(self.0.span))
+    }
+    fn newer_than(&self, _minor: u8, _found: &mut Vec<Newer>) {}
+    fn schema(_minor: u8) -> Json {
+        json!({})
+    }
+}
+
 /// A list whose entries are concatenated on merge and may repeat, whatever their keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Concat<T>(pub Vec<T>);
@@ -436,7 +459,8 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
             member.key_span,
             format!(
                 "key {:?} is spelt {:?} in the specification",
-                member.key, fields[at].json
+                member.key,
+                (cx.dialect.spelling)(fields[at].json)
             ),
         );
     }

@@ -6,11 +6,12 @@
 pub mod butane;
 pub mod cloud_config;
 mod commands;
+pub mod container_linux;
 pub mod ignition2;
 pub mod script;
 
 use crate::dataurl;
-use crate::diag::{Report, Span};
+use crate::diag::{Diagnostic, Report, Span};
 use crate::spec::At;
 use crate::spec::v3;
 
@@ -20,6 +21,35 @@ pub struct Translation<'a> {
     pub report: &'a mut Report,
     /// Where `local:` files come from; `None` where there are none, as on a booting machine.
     pub files: Option<&'a dyn LocalFiles>,
+}
+
+impl Translation<'_> {
+    /// The contents of a local file.
+    pub(super) fn local(&mut self, name: &At<String>) -> Option<Vec<u8>> {
+        let Some(files) = self.files else {
+            self.report.push(
+                Diagnostic::error(
+                    name.span,
+                    format!("the local file {:?} is not at hand", name.value),
+                )
+                .help("say where local files are by --files-dir; for a booting machine, convert the config first"),
+            );
+            return None;
+        };
+        match files.read(&name.value) {
+            Ok(bytes) => Some(bytes),
+            Err(why) => {
+                self.report.push(
+                    Diagnostic::error(
+                        name.span,
+                        format!("while reading the local file {:?}: {why}", name.value),
+                    )
+                    .help("paths are relative to the directory that --files-dir names"),
+                );
+                None
+            }
+        }
+    }
 }
 
 /// Files beside a config that it takes in (`butane --files-dir`).

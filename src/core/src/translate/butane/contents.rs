@@ -48,7 +48,7 @@ impl Contents<'_, '_> {
         }
         let (bytes, span) = match (from.inline, from.local) {
             (Some(text), _) => (text.value.into_bytes(), text.span),
-            (None, Some(file)) => match self.local(&file) {
+            (None, Some(file)) => match self.cx.local(&file) {
                 Some(bytes) => (bytes, file.span),
                 None => return made,
             },
@@ -78,36 +78,9 @@ impl Contents<'_, '_> {
         made.source = at(url, span);
     }
 
-    /// The contents of a local file.
-    pub(super) fn local(&mut self, name: &At<String>) -> Option<Vec<u8>> {
-        let Some(files) = self.cx.files else {
-            self.cx.report.push(
-                Diagnostic::error(
-                    name.span,
-                    format!("the local file {:?} is not at hand", name.value),
-                )
-                .help("say where local files are by --files-dir; for a booting machine, convert the config first"),
-            );
-            return None;
-        };
-        match files.read(&name.value) {
-            Ok(bytes) => Some(bytes),
-            Err(why) => {
-                self.cx.report.push(
-                    Diagnostic::error(
-                        name.span,
-                        format!("while reading the local file {:?}: {why}", name.value),
-                    )
-                    .help("paths are relative to the directory that --files-dir names"),
-                );
-                None
-            }
-        }
-    }
-
     /// The contents of a local file that must be text.
     pub(super) fn local_text(&mut self, name: &At<String>) -> Option<String> {
-        match String::from_utf8(self.local(name)?) {
+        match String::from_utf8(self.cx.local(name)?) {
             Ok(text) => Some(text),
             Err(_) => {
                 self.cx.report.error(

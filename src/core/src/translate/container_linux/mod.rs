@@ -1,0 +1,253 @@
+//! Container Linux Config → Ignition, by way of 2.x ([`crate::translate::ignition2`]).
+
+mod services;
+
+use crate::dataurl;
+use crate::diag::Diagnostic;
+use crate::json::{Node, Value};
+use crate::spec::container_linux::{self as wire, DIALECT};
+use crate::spec::v2;
+use crate::spec::v3;
+use crate::spec::{At, Decoder, Wire as _};
+use crate::translate::{Translation, at, ignition2};
+
+/// Reads and translates a config; `None` where the report says why not.
+pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<v3::Config> {
+    let mut decoder = Decoder {
+        dialect: &DIALECT,
+        minor: v2::NEWEST_MINOR,
+        report: cx.report,
+    };
+    let config = wire::Config::decode(tree, &mut decoder)?;
+    let mut old = v2::Config {
+        at: config.at,
+        ignition: ignition(config.ignition, cx),
+        networkd: config.networkd,
+        passwd: config.passwd,
+        storage: storage(config.storage, cx),
+        systemd: config.systemd,
+    };
+    let services = services::Sections {
+        update: config.update,
+        locksmith: config.locksmith,
+        docker: config.docker,
+        etcd: section(tree, "etcd"),
+        flannel: section(tree, "flannel"),
+    };
+    services.add_to(&mut old, cx);
+    Some(ignition2::from_wire(old, cx))
+}
+
+/// A section with options of any name. `etcd:` without anything asks for the service, too.
+fn section<'n>(tree: &'n Node, key: &str) -> Option<services::Options<'n>> {
+    let Value::Object(members) = &tree.value else {
+        return None;
+    };
+    let found = members.iter().find(|member| member.key == key)?;
+    Some(services::Options {
+        place: found.key_span,
+        value: &found.value,
+    })
+}
+
+fn ignition(from: wire::Ignition, cx: &mut Translation<'_>) -> v2::Ignition {
+    let mut references = |list: Vec<wire::Reference>| -> Vec<v2::Reference> {
+        list.into_iter()
+            .map(|reference| v2::Reference {
+                at: reference.at,
+                source: reference.source,
+                verification: verification(reference.verification, cx),
+                http_headers: Vec::new(),
+            })
+            .collect()
+    };
+    v2::Ignition {
+        at: from.at,
+        config: v2::IgnitionConfig {
+            at: from.config.at,
+            append: references(from.config.append),
+            replace: references(from.config.replace.into_iter().collect()).pop(),
+        },
+        timeouts: from.timeouts,
+        security: v2::Security {
+            at: from.security.at,
+            tls: v2::Tls {
+                at: from.security.tls.at,
+                certificate_authorities: references(from.security.tls.certificate_authorities),
+            },
+        },
+        ..v2::Ignition::default()
+    }
+}
+
+fn verification(from: wire::Verification, cx: &mut Translation<'_>) -> v2::Verification {
+    let hash = match (from.hash.function, from.hash.sum) {
+        (Some(function), Some(sum)) => Some(At {
+            value: format!("{}-{}", function.value, sum.value),
+            span: sum.span,
+        }),
+        (None, None) => None,
+        _ => {
+            cx.report.push(
+                Diagnostic::error(from.hash.at, "a hash has a function and a sum")
+                    .help("write function: sha512 and sum: with 128 hexadecimal digits"),
+            );
+            None
+        }
+    };
+    v2::Verification { at: from.at, hash }
+}
+
+fn storage(from: wire::Storage, cx: &mut Translation<'_>) -> v2::Storage {
+    v2::Storage {
+        at: from.at,
+        disks: from
+            .disks
+            .into_iter()
+            .map(|disk| self::disk(disk, cx))
+            .collect(),
+        files: from
+            .files
+            .into_iter()
+            .map(|file| self::file(file, cx))
+            .collect(),
+        filesystems: from.filesystems,
+        links: from.links,
+        raid: from.raid,
+        // Without a mode they were made with 0755, unlike those of plain 2.x.
+        directories: from
+            .directories
+            .into_iter()
+            .map(|directory| v2::Directory {
+                mode: directory
+                    .mode
+                    .or_else(|| at(0o755, directory.path.as_ref().and_then(|path| path.span))),
+                ..directory
+            })
+            .collect(),
+    }
+}
+
+/// Names that the transpiler had for partition types.
+const TYPES: &[(&str, &str)] = &[
+    (
+        "linux_filesystem_data",
+        "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+    ),
+    ("raid_partition", "A19D880F-05FC-4D3B-A006-743F0F84911E"),
+    (
+        "raid_containing_root",
+        "BE9067B9-EA49-4F15-B4F6-F36F8C9E1818",
+    ),
+    ("swap_partition", "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F"),
+];
+
+fn disk(from: wire::Disk, cx: &mut Translation<'_>) -> v2::Disk {
+    let mut partition = |from: wire::Partition| v2::Partition {
+        at: from.at,
+        number: from.number,
+        label: from.label,
+        start: None,
+        size: None,
+        start_mib: mib(from.start, cx),
+        size_mib: mib(from.size, cx),
+        type_guid: from.type_guid.map(|kind| {
+            let known = TYPES.iter().find(|(name, _)| *name == kind.value);
+            At {
+                value: known.map_or(kind.value, |(_, guid)| guid.to_string()),
+                span: kind.span,
+            }
+        }),
+        guid: from.guid,
+        wipe_partition_entry: from.wipe_partition_entry,
+        should_exist: from.should_exist,
+    };
+    v2::Disk {
+        at: from.at,
+        device: from.device,
+        partitions: from.partitions.into_iter().map(&mut partition).collect(),
+        wipe_table: from.wipe_table,
+    }
+}
+
+/// A size with a unit, in MiB.
+fn mib(size: Option<At<String>>, cx: &mut Translation<'_>) -> Option<At<i64>> {
+    let size = size?;
+    let text = size.value.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: Option<i64> = number.parse().ok();
+    let whole = match (number, unit.trim().to_ascii_lowercase().as_str()) {
+        (Some(0), _) => Some(0),
+        (Some(n), "kib") if n % 1024 == 0 => Some(n / 1024),
+        (Some(n), "mib" | "m") => Some(n),
+        (Some(n), "gib" | "g") => n.checked_mul(1024),
+        (Some(n), "tib" | "t") => n.checked_mul(1024 * 1024),
+        _ => None,
+    };
+    if whole.is_none() {
+        cx.report.push(
+            Diagnostic::error(
+                size.span,
+                format!("{text:?} is no whole number of MiB with a unit"),
+            )
+            .help("write it as in 512MiB or 10GiB; 0 is all that is free"),
+        );
+    }
+    at(whole?, size.span)
+}
+
+fn file(from: wire::File, cx: &mut Translation<'_>) -> v2::File {
+    let contents = match (
+        from.contents.inline,
+        from.contents.local,
+        from.contents.remote,
+    ) {
+        (Some(text), None, None) => v2::Contents {
+            at: from.contents.at,
+            source: at(dataurl::shortest(text.value.as_bytes()), text.span),
+            ..v2::Contents::default()
+        },
+        (None, Some(name), None) => v2::Contents {
+            at: from.contents.at,
+            source: cx
+                .local(&name)
+                .and_then(|bytes| at(dataurl::shortest(&bytes), name.span)),
+            ..v2::Contents::default()
+        },
+        (None, None, Some(remote)) => v2::Contents {
+            at: remote.at,
+            source: remote.url,
+            compression: remote.compression,
+            verification: verification(remote.verification, cx),
+            http_headers: Vec::new(),
+        },
+        (None, None, None) => v2::Contents::default(),
+        _ => {
+            cx.report.push(
+                Diagnostic::error(
+                    from.contents.at,
+                    "contents come from one of inline, local and remote, not from several",
+                )
+                .help("keep one of them"),
+            );
+            v2::Contents::default()
+        }
+    };
+    v2::File {
+        at: from.at,
+        filesystem: from.filesystem,
+        path: from.path,
+        user: from.user,
+        group: from.group,
+        mode: from.mode,
+        overwrite: from.overwrite,
+        append: from.append,
+        contents,
+    }
+}
+
+#[cfg(test)]
+mod tests;
