@@ -92,13 +92,18 @@ pub(super) fn start(text: &str) -> Start {
 
 /// The member of an object under a key, in any case; of duplicates the last, as in the decoder.
 pub(super) fn member<'n>(node: &'n Node, key: &str) -> Option<&'n Member> {
-    match &node.value {
-        Value::Object(members) => members
-            .iter()
-            .rev()
-            .find(|member| member.key.eq_ignore_ascii_case(key)),
-        _ => None,
-    }
+    members(node, key).next()
+}
+
+/// All members of an object under a key, in any case, the last first.
+pub(super) fn members<'n>(node: &'n Node, key: &str) -> impl Iterator<Item = &'n Member> {
+    let list = match &node.value {
+        Value::Object(list) => list.as_slice(),
+        _ => &[],
+    };
+    list.iter()
+        .rev()
+        .filter(move |member| member.key.eq_ignore_ascii_case(key))
 }
 
 /// Keys at the top of a Container Linux Config, but for those of every language.

@@ -7,7 +7,7 @@ mod user_data;
 use std::borrow::Cow;
 
 pub use language::Language;
-use language::{Start, member};
+use language::{Start, member, members};
 
 use crate::diag::{Diagnostic, Report, SourceId, Sources, Span};
 use crate::json::{self, Node, Value};
@@ -236,7 +236,10 @@ fn version(tree: &Node) -> Result<Version, Diagnostic> {
         )
         .help("add \"ignition\": {\"version\": \"3.4.0\"}"));
     };
-    let Some(version) = member(&ignition.value, "version") else {
+    // The decoder fills one section from all that have its name.
+    let Some(version) =
+        members(tree, "ignition").find_map(|section| member(&section.value, "version"))
+    else {
         return Err(
             Diagnostic::error(ignition.key_span, "the config does not say its version")
                 .help("add \"version\": \"3.4.0\" to this section"),

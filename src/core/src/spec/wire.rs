@@ -115,6 +115,8 @@ impl Scalar for String {
     fn read(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) | Value::Plain(text) => Some(text.clone()),
+            // Of a field that is absence; of an entry in a list it is Go's empty string.
+            Value::Null => Some(String::new()),
             Value::Binary(bytes) => String::from_utf8(bytes.clone()).ok(),
             _ => None,
         }

@@ -136,6 +136,23 @@ impl Check<'_> {
         }
     }
 
+    /// A list of strings of which empty ones say nothing, as templates leave them behind.
+    pub(super) fn words(&mut self, list: &[At<String>], what: &str) -> Vec<String> {
+        for item in list.iter().filter(|item| item.value.is_empty()) {
+            self.report.push(
+                Diagnostic::warning(
+                    item.span,
+                    format!("an entry of {what} is empty: it has no effect"),
+                )
+                .help("remove it"),
+            );
+        }
+        list.iter()
+            .map(|item| item.value.clone())
+            .filter(|word| !word.is_empty())
+            .collect()
+    }
+
     /// A list of strings none of which may be empty.
     pub(super) fn strings(&mut self, list: &[At<String>], what: &str) -> Vec<String> {
         for item in list.iter().filter(|item| item.value.is_empty()) {
@@ -147,6 +164,17 @@ impl Check<'_> {
 
     /// Reports a key that was seen before, with both places. Merged lists are unique by merging.
     pub(super) fn unique(&mut self, seen: &mut Seen, key: &str, span: Option<Span>, what: &str) {
+        self.unique_as(seen, key, span, || format!("{what} {key:?}"));
+    }
+
+    /// The same where messages call the value otherwise, because it may be long or secret.
+    pub(super) fn unique_as(
+        &mut self,
+        seen: &mut Seen,
+        key: &str,
+        span: Option<Span>,
+        shown: impl Fn() -> String,
+    ) {
         use std::collections::hash_map::Entry;
         match seen.0.entry(key.to_string()) {
             Entry::Vacant(entry) => {
@@ -154,7 +182,7 @@ impl Check<'_> {
             }
             Entry::Occupied(first) if self.stage != Stage::Merged => {
                 self.report.push(
-                    Diagnostic::error(span, format!("{what} {key:?} is stated twice"))
+                    Diagnostic::error(span, format!("{} is stated twice", shown()))
                         .other(*first.get(), "first stated at")
                         .help(
                             "keep one of the two, or put the second into a config that is merged",
@@ -165,13 +193,33 @@ impl Check<'_> {
         }
     }
 
-    /// A list of strings that may not repeat.
-    pub(super) fn unique_strings(&mut self, list: &[At<String>], what: &str) -> Vec<String> {
+    /// A list of strings that may not repeat, and none of which may be empty.
+    pub(super) fn unique_strings(
+        &mut self,
+        list: &[At<String>],
+        one: &str,
+        all: &str,
+    ) -> Vec<String> {
+        self.all_unique(list, one);
+        self.strings(list, all)
+    }
+
+    /// The same of a list in which empty ones say nothing.
+    pub(super) fn unique_words(
+        &mut self,
+        list: &[At<String>],
+        one: &str,
+        all: &str,
+    ) -> Vec<String> {
+        self.all_unique(list, one);
+        self.words(list, all)
+    }
+
+    fn all_unique(&mut self, list: &[At<String>], one: &str) {
         let mut seen = Seen::default();
         for item in list {
-            self.unique(&mut seen, &item.value, item.span, what);
+            self.unique(&mut seen, &item.value, item.span, one);
         }
-        self.strings(list, what)
     }
 }
 

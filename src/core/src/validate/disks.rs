@@ -151,13 +151,14 @@ impl Check<'_> {
                 self.unique(&mut labels, &label.value, label.span, "the partition label");
             }
         }
+        // Of a partition that fills what is free only the beginning is known.
         let mut ranges: Vec<(u64, u64, Option<Span>)> = parsed
             .iter()
             .filter(|partition| partition.should_exist)
             .filter_map(
                 |partition| match (partition.start_mib, partition.size_mib) {
-                    (Some(start), Some(size)) if start > 0 && size > 0 => {
-                        Some((start, start.saturating_add(size), partition.at))
+                    (Some(start), Some(size)) if start > 0 => {
+                        Some((start, start.saturating_add(size.max(1)), partition.at))
                     }
                     _ => None,
                 },

@@ -96,16 +96,14 @@ impl Check<'_> {
             },
         };
         if format.is_none() {
+            let wipe = wire.wipe_filesystem.as_ref().filter(|wipe| wipe.value);
             let described = [
-                wire.label.as_ref().and_then(|at| at.span),
-                wire.uuid.as_ref().and_then(|at| at.span),
-                wire.path.as_ref().and_then(|at| at.span),
-                wire.options.0.first().and_then(|at| at.span),
-                wire.mount_options.0.first().and_then(|at| at.span),
-                wire.wipe_filesystem
-                    .as_ref()
-                    .filter(|at| at.value)
-                    .and_then(|at| at.span),
+                given(&wire.label),
+                given(&wire.uuid),
+                given(&wire.path),
+                wire.options.0.first().map(|option| option.span),
+                wire.mount_options.0.first().map(|option| option.span),
+                wipe.map(|wipe| wipe.span),
             ];
             if let Some(span) = described.into_iter().flatten().next() {
                 self.report.push(
@@ -141,7 +139,7 @@ impl Check<'_> {
             label: text(&wire.label),
             uuid,
             options: self.strings(&wire.options.0, "options"),
-            mount_options: self.strings(&wire.mount_options.0, "mountOptions"),
+            mount_options: self.words(&wire.mount_options.0, "mountOptions"),
             wipe_filesystem: flag(&wire.wipe_filesystem, false),
         })
     }
@@ -178,7 +176,7 @@ impl Check<'_> {
                 at: tag.span.or(wire.at),
                 tag: tag.value,
                 path: self.optional_path(&wire.path),
-                mount_options: self.strings(&wire.mount_options.0, "mountOptions"),
+                mount_options: self.words(&wire.mount_options.0, "mountOptions"),
             }));
         }
         parsed

@@ -11,6 +11,7 @@ mod mounts;
 mod passwd;
 mod password;
 mod resource;
+mod source;
 mod ssh_key;
 mod storage;
 mod unit_needs;
@@ -32,7 +33,7 @@ pub(crate) use check::octal_slip;
 use check::{Check, Seen};
 
 use crate::diag::{Diagnostic, Report, Severity, Span};
-use crate::model::{Config, FetchOptions, KernelArguments, Scheme};
+use crate::model::{Config, FetchOptions, KernelArguments, Resource, Scheme};
 use crate::spec::At;
 use crate::spec::v3;
 
@@ -70,12 +71,7 @@ impl Check<'_> {
     fn config(&mut self, wire: &v3::Config) -> Config {
         let mut config = Config {
             merge: self.resources(&wire.ignition.config.merge, "ignition.config.merge"),
-            replace: wire
-                .ignition
-                .config
-                .replace
-                .as_ref()
-                .and_then(|replace| self.required_resource(replace, "ignition.config.replace")),
+            replace: self.replacement(&wire.ignition.config.replace),
             fetch: self.fetch_options(&wire.ignition),
             kernel_arguments: self.kernel_arguments(&wire.kernel_arguments),
             groups: self.groups(&wire.passwd.groups),
@@ -95,6 +91,15 @@ impl Check<'_> {
         config
     }
 
+    /// The config to use instead. Generators write an object without a source where there is none.
+    fn replacement(&mut self, wire: &Option<v3::Resource>) -> Option<Resource> {
+        let wire = wire.as_ref()?;
+        match &wire.source {
+            Some(_) => self.required_resource(wire, "ignition.config.replace"),
+            None => self.resource(wire),
+        }
+    }
+
     fn fetch_options(&mut self, wire: &v3::Ignition) -> FetchOptions {
         FetchOptions {
             response_header_timeout: self
@@ -111,9 +116,8 @@ impl Check<'_> {
     }
 
     fn kernel_arguments(&mut self, wire: &v3::KernelArguments) -> KernelArguments {
-        let should_exist = self.strings(&wire.should_exist, "kernelArguments.shouldExist");
-        let should_not_exist =
-            self.strings(&wire.should_not_exist, "kernelArguments.shouldNotExist");
+        let should_exist = self.words(&wire.should_exist, "kernelArguments.shouldExist");
+        let should_not_exist = self.words(&wire.should_not_exist, "kernelArguments.shouldNotExist");
         let mut seen = Seen::default();
         for argument in wire.should_exist.iter().chain(&wire.should_not_exist) {
             self.unique(

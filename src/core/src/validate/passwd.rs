@@ -59,7 +59,7 @@ impl Check<'_> {
                     );
                 }
             }
-            let groups = self.unique_strings(&wire.groups, "the group");
+            let groups = self.unique_strings(&wire.groups, "the group", "groups");
             let keys = self.ssh_keys(&wire.ssh_authorized_keys);
             if let Some(name) = name {
                 parsed.push(User {
@@ -139,7 +139,7 @@ impl Check<'_> {
                 });
             }
         }
-        self.unique_strings(list, "the SSH key")
+        self.unique_words(list, "the SSH key", "sshAuthorizedKeys")
     }
 
     fn password_hash(&mut self, wire: &Option<At<String>>) {

@@ -1,7 +1,7 @@
 //! Resources: URLs, hashes, headers, proxies (types/resource.go, url.go, verification.go, proxy.go).
 
 use super::check::{Check, Seen, Text};
-use super::url;
+use super::{source, url};
 use crate::diag::Diagnostic;
 use crate::model::{Compression, Digest, Resource, Scheme};
 use crate::spec::At;
@@ -13,10 +13,12 @@ impl Check<'_> {
         let mut seen = Seen::default();
         let mut parsed = Vec::new();
         for wire in list {
-            if let Some(source) = &wire.source {
-                self.unique(&mut seen, &source.value, source.span, "the source");
+            if let Some(resource) = self.required_resource(wire, what) {
+                self.unique_as(&mut seen, &resource.url, resource.at, || {
+                    format!("the source {}", resource.shown())
+                });
+                parsed.push(resource);
             }
-            parsed.extend(self.required_resource(wire, what));
         }
         parsed
     }
@@ -45,6 +47,12 @@ impl Check<'_> {
         let compression = self.compression(&wire.compression);
         let headers = self.headers(&wire.http_headers);
         let Some(source) = &wire.source else {
+            if let Some(header) = wire.http_headers.first() {
+                self.report.push(
+                    Diagnostic::error(header.at, "there are headers, but no source")
+                        .help("add the source, or remove the headers"),
+                );
+            }
             if let Some(hash) = &wire.verification.hash {
                 self.report.push(
                     Diagnostic::error(hash.span, "there is a hash, but no source")
@@ -53,7 +61,7 @@ impl Check<'_> {
             }
             return None;
         };
-        let scheme = match scheme(&source.value) {
+        let scheme = match source::scheme(&source.value) {
             Ok(scheme) => scheme,
             Err(why) => {
                 self.report.push(
@@ -63,13 +71,22 @@ impl Check<'_> {
                 return None;
             }
         };
-        if let Some(why) = unreachable(scheme, &source.value) {
+        if let Some(why) = source::fault(scheme, &source.value) {
             self.report.error(source.span, why);
             return None;
         }
         if scheme.needs_network() && source.value.contains(' ') {
             self.report.push(
                 Diagnostic::warning(source.span, "the URL holds a space").help("write it as %20"),
+            );
+        }
+        if !headers.is_empty() && !matches!(scheme, Scheme::Http | Scheme::Https) {
+            self.report.push(
+                Diagnostic::error(
+                    wire.http_headers.first().and_then(|header| header.at),
+                    "only http and https requests have headers",
+                )
+                .help("remove the headers, or fetch from an http or https URL"),
             );
         }
         if matches!(scheme, Scheme::S3 | Scheme::Arn) && compression == Compression::Gzip {
@@ -164,7 +181,7 @@ impl Check<'_> {
 
     /// A proxy's URL.
     pub(super) fn proxy(&mut self, wire: &Text) -> Option<String> {
-        let found = wire.as_ref().filter(|at| !at.value.is_empty())?;
+        let found = wire.as_ref()?;
         if !is_web(&found.value) {
             self.report.push(
                 Diagnostic::error(found.span, "a proxy is the URL of an HTTP server")
@@ -190,7 +207,7 @@ impl Check<'_> {
                 .help("write the host alone, as in \"example.org\" or \"10.0.0.0/8\""),
             );
         }
-        self.strings(list, "noProxy")
+        self.unique_words(list, "the entry", "noProxy")
     }
 
     /// The URL of a tang server.
@@ -207,55 +224,4 @@ impl Check<'_> {
 
 fn is_web(url: &str) -> bool {
     url.starts_with("http://") || url.starts_with("https://")
-}
-
-fn scheme(url: &str) -> Result<Scheme, String> {
-    if url.is_empty() {
-        return Ok(Scheme::Empty);
-    }
-    let (scheme, rest) = url
-        .split_once(':')
-        .ok_or_else(|| "the source is no URL: it has no scheme".to_string())?;
-    let parsed = match scheme.to_ascii_lowercase().as_str() {
-        "http" => Scheme::Http,
-        "https" => Scheme::Https,
-        "tftp" => Scheme::Tftp,
-        "s3" => Scheme::S3,
-        "arn" => Scheme::Arn,
-        "gs" => Scheme::Gs,
-        "data" => {
-            // That the data decode is known now, not when the file is written.
-            return match crate::dataurl::decode(url) {
-                Ok(_) => Ok(Scheme::Data),
-                Err(error) => Err(format!("the data URL is not valid: {error}")),
-            };
-        }
-        "oem" => {
-            return match rest.strip_prefix("///") {
-                Some(path) if !path.is_empty() && !path.split('/').any(|part| part == "..") => {
-                    Ok(Scheme::Oem)
-                }
-                _ => Err("a file of the OEM partition is written oem:///PATH".into()),
-            };
-        }
-        other => return Err(format!("URLs of scheme {other:?} are not supported")),
-    };
-    Ok(parsed)
-}
-
-/// Why nothing can be fetched from the URL.
-fn unreachable(scheme: Scheme, url: &str) -> Option<String> {
-    if scheme.needs_network() && url.chars().any(char::is_control) {
-        return Some("the URL holds a line break or another control character".into());
-    }
-    match scheme {
-        Scheme::Http | Scheme::Https | Scheme::Tftp => url::unreachable(url),
-        // A bucket's name stands where the host does, by rules of its own.
-        Scheme::S3 | Scheme::Gs => {
-            let bucket = url.split_once("://").map(|(_, rest)| rest);
-            let named = bucket.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
-            (!named).then(|| "the URL names no bucket".into())
-        }
-        Scheme::Arn | Scheme::Data | Scheme::Oem | Scheme::Empty => None,
-    }
 }

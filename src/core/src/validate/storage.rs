@@ -47,7 +47,7 @@ impl Check<'_> {
             if wire.devices.is_empty() {
                 self.report.error(wire.at, "the RAID array has no devices");
             }
-            self.unique_strings(&wire.devices, "the RAID device");
+            self.unique_strings(&wire.devices, "the RAID device", "devices");
             let spares = self
                 .natural(&wire.spares, "the number of spares")
                 .unwrap_or(0);
@@ -106,7 +106,7 @@ impl Check<'_> {
                     format!("the label has {} bytes, 47 fit", label.value.len()),
                 );
             }
-            let open_options = self.unique_strings(&wire.open_options, "the option");
+            let open_options = self.unique_strings(&wire.open_options, "the option", "openOptions");
             let key_file = self.resource(&wire.key_file);
             let clevis = self.clevis(&wire.clevis);
             let cex = flag(&wire.cex.enabled, false);
