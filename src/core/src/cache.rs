@@ -121,6 +121,19 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_an_entry_that_says_nothing_keeps_its_place() {
+        let text = "{\"ignition\": {\"version\": \"3.2.0\"}, \"storage\": {\"files\": [\n {\"path\": \"/a\", \"append\": [{},\n  {\"source\": \"data:,b\"}]}]}}";
+        let mut sources = Sources::default();
+        let parsed = config::read(&mut sources, "user.ign", text.as_bytes());
+        let (json, places) = encode(&parsed.config.unwrap(), &sources);
+        let mut later = Sources::default();
+        let decoded = decode(&mut later, "/run/ignition.json", &json, Some(&places)).unwrap();
+        let model = validate::lower(&decoded, Stage::Merged, &mut Report::default()).unwrap();
+        let place = later.place(model.files[0].append[0].at.unwrap());
+        assert_eq!((place.file.as_str(), place.line), ("user.ign", 3));
+    }
+
+    #[test]
     fn the_cache_reads_back_as_it_was() {
         let text = include_str!("../tests/data/every-field-3.6.ign");
         let mut sources = Sources::default();

@@ -261,11 +261,11 @@ impl<T: Wire> Wire for Vec<T> {
         if self.is_empty() {
             return None;
         }
-        let items = self
-            .iter()
-            .enumerate()
-            .filter_map(|(i, item)| item.encode(&format!("{pointer}/{i}"), out))
-            .collect();
+        // An item that says nothing is left out, and those behind it move up.
+        let mut items = Vec::new();
+        for item in self {
+            items.extend(item.encode(&format!("{pointer}/{}", items.len()), out));
+        }
         Some(Json::Array(items))
     }
     /// Keyed lists merge entries of equal key in the parent's position and append the rest; lists

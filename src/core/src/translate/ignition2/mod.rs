@@ -308,6 +308,7 @@ fn file(old: v2::File, names: &Filesystems, cx: &mut Translation<'_>) -> Option<
     file.overwrite = old.overwrite.or_else(|| at(true, span));
     // A file without contents was made empty.
     file.contents = v3::Resource {
+        at: contents.at.or(span),
         source: contents.source.or_else(|| at(String::new(), span)),
         ..contents
     };

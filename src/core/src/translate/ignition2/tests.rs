@@ -307,3 +307,26 @@ fn fields_and_hashes_are_those_of_the_version() {
         "c.ign:2:121: error: version 2 knows hashes of kind sha512 only",
     );
 }
+
+#[test]
+fn what_is_made_of_nothing_stands_where_it_is_asked_for() {
+    let text = r#"{"ignition": {"version": "2.4.0"},
+"storage": {"files": [{"filesystem": "root",
+  "path": "/a"}]}}"#;
+    let mut sources = Sources::default();
+    let parsed = config::read(&mut sources, "c.ign", text.as_bytes());
+    let mut encoded = Encoded::default();
+    parsed.config.unwrap().encode("", &mut encoded);
+    let places = encoded.places.iter();
+    let made = places.filter(|(pointer, _)| pointer.starts_with("/storage/files/0/contents"));
+    let made: Vec<_> = made
+        .map(|(pointer, span)| (pointer.as_str(), sources.place(*span).line))
+        .collect();
+    assert_eq!(
+        made,
+        [
+            ("/storage/files/0/contents/source", 3),
+            ("/storage/files/0/contents", 3)
+        ]
+    );
+}
