@@ -126,7 +126,7 @@ fn ignition2() {
 
 #[test]
 fn butane() {
-    check("butane", 0);
+    check("butane", 25);
 }
 
 #[test]

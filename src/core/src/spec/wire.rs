@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::diag::{Report, Span, nearest};
+use crate::diag::{Diagnostic, Report, Span, nearest};
 use crate::json::{Member, Node, Value};
 use crate::yaml;
 
@@ -169,10 +169,15 @@ impl<T: Scalar> Wire for At<T> {
     fn decode(node: &Node, cx: &mut Decoder<'_>) -> Option<Self> {
         let value = T::read(&node.value);
         if value.is_none() {
-            cx.report.error(
-                node.span,
-                format!("expected {}, found {}", T::NAME, node.value.kind()),
-            );
+            let message = format!("expected {}, found {}", T::NAME, node.value.kind());
+            let mut diagnostic = Diagnostic::error(node.span, message);
+            // A mode in quotes is the usual slip; what it is in decimal works in every language.
+            if let (Value::String(text), "integer") = (&node.value, T::SCHEMA)
+                && let Some(number) = yaml::integer(text)
+            {
+                diagnostic = diagnostic.help(format!("write it without quotes: {number}"));
+            }
+            cx.report.push(diagnostic);
         }
         Some(Self {
             value: value?,
@@ -398,7 +403,7 @@ pub(super) fn members<'n>(
             None => Cow::Borrowed(&member.value),
             Some(earlier) => {
                 cx.report.push(
-                    crate::diag::Diagnostic::warning(
+                    Diagnostic::warning(
                         member.key_span,
                         format!("key {:?} stands here a second time", member.key),
                     )
@@ -434,7 +439,7 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
             None => format!("{what} knows: {}", known.join(", ")),
         };
         cx.report.push(
-            crate::diag::Diagnostic::warning(
+            Diagnostic::warning(
                 member.key_span,
                 format!("unknown key {:?} in {what}: it has no effect", member.key),
             )
@@ -444,7 +449,7 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
     };
     if fields[at].since > cx.minor {
         cx.report.push(
-            crate::diag::Diagnostic::warning(
+            Diagnostic::warning(
                 member.key_span,
                 format!(
                     "key {:?} is not part of {}: it has no effect",
