@@ -6,7 +6,10 @@ use super::node::text;
 use super::{Build, said};
 use crate::diag::Span;
 use crate::json::{Node, Value};
+use crate::model::UnitName;
 use crate::spec::cloud_config::{Document, Raw, Swap};
+use crate::spec::{At, v3};
+use crate::translate::at;
 use crate::translate::commands::{STATE, quoted};
 
 /// What a line lacks: device, mount point, type, options, dump, pass.
@@ -168,8 +171,35 @@ impl Build<'_> {
             );
             return;
         }
+        self.mount_now(&what, &place, line.span);
         let contents = self.mount_unit(line, &what, &place);
-        self.own_unit(&format!("{}.mount", escaped(&place)), contents, line.span);
+        self.own_unit(
+            &format!("{}.mount", UnitName::escape_path(&place)),
+            contents,
+            line.span,
+        );
+    }
+
+    /// A file system of the same config is mounted while the machine is provisioned, too: what
+    /// `write_files` has below its mount point belongs on it.
+    fn mount_now(&mut self, what: &str, place: &str, span: Option<Span>) {
+        let is_meant = |filesystem: &v3::Filesystem| {
+            let is = |value: &Option<At<String>>, meant: &str| {
+                value.as_ref().is_some_and(|value| value.value == meant)
+            };
+            let label = what.strip_prefix("/dev/disk/by-label/");
+            is(&filesystem.device, what)
+                || label.is_some_and(|label| {
+                    let given = filesystem.label.as_ref();
+                    given.is_some_and(|given| encoded(&given.value) == label)
+                })
+        };
+        let filesystems = &mut self.config.storage.filesystems;
+        if let Some(filesystem) = filesystems.iter_mut().find(|found| is_meant(found))
+            && filesystem.path.is_none()
+        {
+            filesystem.path = at(place.to_owned(), span);
+        }
     }
 
     /// The first field as a mount unit takes it.
@@ -259,7 +289,10 @@ impl Build<'_> {
             && !remote
             && !UNCHECKED.contains(&kind);
         if checked {
-            let fsck = format!("systemd-fsck@{}.service", percent(&escaped(what)));
+            let fsck = format!(
+                "systemd-fsck@{}.service",
+                percent(&UnitName::escape_path(what))
+            );
             text.push_str(&format!("Requires={fsck}\nAfter={fsck}\n"));
         }
         text.push_str(&format!(
@@ -296,7 +329,11 @@ impl Build<'_> {
              WantedBy=swap.target\n",
             percent(what)
         );
-        self.own_unit(&format!("{}.swap", escaped(what)), contents, span);
+        self.own_unit(
+            &format!("{}.swap", UnitName::escape_path(what)),
+            contents,
+            span,
+        );
     }
 
     /// A swap file: made once by a script, as it can only be made where it will be used.
@@ -403,21 +440,6 @@ fn size_in_bytes(text: &str) -> Option<u64> {
     (1..=1 << 40).contains(&bytes).then_some(bytes)
 }
 
-/// A path as a unit's name (systemd-escape --path).
-pub(super) fn escaped(path: &str) -> String {
-    let mut out = String::new();
-    for (index, byte) in path.trim_matches('/').bytes().enumerate() {
-        match byte {
-            b'/' => out.push('-'),
-            b'.' if index == 0 => out.push_str("\\x2e"),
-            b':' | b'_' | b'.' => out.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
-            _ => out.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    out
-}
-
 /// A label as udev writes it into a link's name.
 fn encoded(label: &str) -> String {
     let mut out = String::new();
@@ -450,20 +472,6 @@ fn unit_word(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_escaped_as_systemd_does() {
-        for (path, name) in [
-            ("/mnt/data", "mnt-data"),
-            ("/mnt/my-data", "mnt-my\\x2ddata"),
-            ("/.hidden/a.b", "\\x2ehidden-a.b"),
-            ("/a b/ü", "a\\x20b-\\xc3\\xbc"),
-            ("/dev/disk/by-label/x", "dev-disk-by\\x2dlabel-x"),
-        ] {
-            assert_eq!(escaped(path), name);
-        }
-        assert_eq!(encoded("my data/é"), "my\\x20data\\x2fé");
-    }
 
     #[test]
     fn sizes_are_bytes() {
