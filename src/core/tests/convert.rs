@@ -9,45 +9,10 @@ use pilotlight_core::config;
 use pilotlight_core::convert::{least_minor, to_version};
 use pilotlight_core::diag::Sources;
 use pilotlight_core::spec::v3::{Config, EXPERIMENTAL_MINOR};
-use proptest::test_runner::{Config as Cases, RngSeed, TestRunner};
+use random::{KITCHEN, thin};
 use serde_json::Value;
 
-/// Keys without which their objects mean nothing.
-const NEEDED: &[&str] = &[
-    "config",
-    "device",
-    "devices",
-    "level",
-    "name",
-    "path",
-    "pin",
-    "source",
-    "target",
-    "thumbprint",
-    "url",
-    "version",
-];
-
-const KITCHEN: &str = include_str!("data/kitchen-3.7.ign");
-
-/// Leaves out members and entries as the dice say; the dice that are left are for what follows.
-fn thin(value: &mut Value, dice: &mut impl Iterator<Item = u8>, odds: u8) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|key, _| {
-                NEEDED.contains(&key.as_str()) || dice.next().unwrap_or(0) >= odds
-            });
-            members
-                .values_mut()
-                .for_each(|member| thin(member, dice, odds));
-        }
-        Value::Array(items) => {
-            items.retain(|_| dice.next().unwrap_or(0) >= odds);
-            items.iter_mut().for_each(|item| thin(item, dice, odds));
-        }
-        _ => {}
-    }
-}
+mod random;
 
 fn read(text: &str) -> (Option<Config>, String) {
     let mut sources = Sources::default();
@@ -90,15 +55,9 @@ fn the_kitchen_needs_the_newest_version() {
 
 #[test]
 fn what_is_written_at_a_version_is_read_as_the_same() {
-    let mut random = TestRunner::new(Cases {
-        cases: 600,
-        failure_persistence: None,
-        rng_seed: RngSeed::Fixed(3),
-        ..Cases::default()
-    });
-    let dice = proptest::collection::vec(proptest::num::u8::ANY, 400);
+    let mut random = random::runner(600);
     let read_well = Cell::new(0);
-    let run = random.run(&(dice, 4u8..160), |(dice, odds)| {
+    let run = random.run(&(random::dice(), 4u8..160), |(dice, odds)| {
         let mut config: Value = serde_json::from_str(KITCHEN).unwrap();
         thin(&mut config, &mut dice.into_iter(), odds);
         // Some have lost what another part of them needs: those are no configs.
@@ -108,7 +67,7 @@ fn what_is_written_at_a_version_is_read_as_the_same() {
         }
         Ok(())
     });
-    assert_eq!(run, Ok(()));
+    run.unwrap();
     assert!(
         read_well.get() > 250,
         "only {} are configs",

@@ -295,7 +295,7 @@ impl<T: Wire> Wire for Vec<T> {
                         None => Some(item),
                     }
                 }
-                None if item.removes() => {}
+                // One that finds nothing to remove stays: it may have a parent further up.
                 None => added.push(item),
             }
         }

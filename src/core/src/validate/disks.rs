@@ -1,5 +1,7 @@
 //! Disks and partitions (types/disk.go, partition.go).
 
+use std::collections::BTreeMap;
+
 use super::check::{Check, Seen, flag};
 use crate::diag::{Diagnostic, Span};
 use crate::model::{Disk, Guid, Partition};
@@ -133,7 +135,7 @@ impl Check<'_> {
 
     /// Numbers, labels and ranges of one disk may not collide. Only ranges that are known are compared.
     fn partitions_agree(&mut self, wire: &[v3::Partition], parsed: &[Partition]) {
-        let (mut numbers, mut labels) = (Seen::default(), Seen::default());
+        let (mut numbers, mut labels) = (Seen::default(), BTreeMap::new());
         for partition in wire {
             if let Some(number) = partition.number.as_ref().filter(|number| number.value != 0) {
                 self.unique(
@@ -148,7 +150,15 @@ impl Check<'_> {
                 .as_ref()
                 .filter(|label| !label.value.is_empty())
             {
-                self.unique(&mut labels, &label.value, label.span, "the partition label");
+                // Merging knows partitions by their numbers: it can give one label to two of them.
+                if let Some(first) = labels.insert(label.value.as_str(), label.span) {
+                    let message = format!("two partitions have the label {:?}", label.value);
+                    self.report.push(
+                        Diagnostic::error(label.span, message)
+                            .other(first, "the first is stated at")
+                            .help("give one of them another label"),
+                    );
+                }
             }
         }
         // Of a partition that fills what is free only the beginning is known.

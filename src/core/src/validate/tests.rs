@@ -178,7 +178,7 @@ fn partitions() {
     only(
         partition("{\"label\": \"a\"}, {\"label\": \"a\"}"),
         "2:85",
-        "label \"a\" is stated twice",
+        "two partitions have the label \"a\"",
     );
     only(
         partition("{\"label\": \"a:b\"}"),
