@@ -97,7 +97,15 @@ fn points_at(answer: &Answer, line: usize, words: &[&str], language: &str) {
 
 #[test]
 fn a_missing_device_points_at_the_line_that_asks_for_it() {
-    for (language, config, line, _) in same_in_every_language("data:,x") {
+    let cloud_config = "#cloud-config
+fs_setup:
+  - filesystem: ext4
+    device: /dev/disk/by-id/nothing
+    partition: none
+";
+    let mut all = same_in_every_language("data:,x");
+    all.push(("cloud-config", cloud_config.into(), 4, 0));
+    for (language, config, line, _) in all {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         let boot = FirstBoot::new(dir.path(), &root, config.as_bytes());
