@@ -499,6 +499,24 @@ pub(super) fn put<T: Wire>(
     }
 }
 
+/// One field of [`Wire::decode`]: its default where the object does not have it.
+///
+/// Not inlined: there are hundreds of fields and a dozen types, and the binary is to be small.
+#[inline(never)]
+pub(super) fn field<T: Wire + Default>(
+    member: Option<Option<Cow<'_, Node>>>,
+    cx: &mut Decoder<'_>,
+    whole: &mut bool,
+) -> T {
+    let Some(Some(member)) = member else {
+        return T::default();
+    };
+    T::decode(&member, cx).unwrap_or_else(|| {
+        *whole = false;
+        T::default()
+    })
+}
+
 /// One field of [`Wire::newer_than`].
 pub(super) fn field_newer_than<T: Wire>(
     name: &str,
@@ -572,15 +590,8 @@ macro_rules! wire {
                 ];
                 let mut found = $crate::spec::wire::members(node, $what, FIELDS, cx)?.into_iter();
                 let mut whole = true;
-                let mut value = Self { at: Some(node.span), ..Self::default() };
-                $(
-                    if let Some(Some(member)) = found.next() {
-                        match $crate::spec::wire::Wire::decode(&member, cx) {
-                            Some(decoded) => value.$field = decoded,
-                            None => whole = false,
-                        }
-                    }
-                )*
+                $( let $field = $crate::spec::wire::field(found.next(), cx, &mut whole); )*
+                let value = Self { at: Some(node.span), $( $field ),* };
                 whole.then_some(value)
             }
             fn encode(
