@@ -15,6 +15,8 @@ pub struct Named {
     pub stricter: Stricter,
     /// Words of the refusal.
     pub said: &'static str,
+    /// Words of the names of its cases, where the refusal alone says too little.
+    pub case: &'static str,
     /// Why it is better so.
     pub why: &'static str,
 }
@@ -23,6 +25,7 @@ const fn named(stricter: Stricter, said: &'static str, why: &'static str) -> Nam
     Named {
         stricter,
         said,
+        case: "",
         why,
     }
 }
@@ -283,4 +286,12 @@ pub const NAMED: &[Named] = &[
         "two file systems have the path",
         "the second hides the first with all that is written into it",
     ),
+    Named {
+        case: "/ignition/config/merge/0/compression of another type",
+        ..named(
+            Ours,
+            "expected a string, found",
+            "in 3.0.0 the key is unknown and may hold anything: that is warned of, but the type is checked",
+        )
+    },
 ];

@@ -106,7 +106,7 @@ fn strip(value: &mut Value) {
         Value::Object(members) => {
             members.values_mut().for_each(strip);
             // A partition's number is 0 where none is said.
-            members.retain(|key, value| !empty(value) && !(key == "number" && *value == json!(0)));
+            members.retain(|key, value| !(empty(value) || key == "number" && *value == json!(0)));
         }
         Value::Array(items) => items.iter_mut().for_each(strip),
         _ => {}

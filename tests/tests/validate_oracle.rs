@@ -16,9 +16,12 @@ use pilotlight_core::config;
 use pilotlight_core::diag::{Severity, Sources};
 use serde_json::{Value, json};
 
+#[path = "../oracle/changes.rs"]
+mod changes;
 #[path = "../oracle/named.rs"]
 mod named;
 
+use changes::{CHANGES, walk};
 use named::{NAMED, Named, Stricter};
 
 const VERSIONS: [&str; 4] = ["3.0.0", "3.1.0", "3.2.0", "3.3.0"];
@@ -249,110 +252,6 @@ fn changed() -> Vec<Case> {
     cases
 }
 
-/// The pointers to all values.
-fn walk(value: &Value, pointer: String, places: &mut Vec<String>) {
-    let children: Vec<(String, &Value)> = match value {
-        Value::Object(members) => members.iter().map(|(k, v)| (k.clone(), v)).collect(),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .map(|(i, v)| (i.to_string(), v))
-            .collect(),
-        _ => Vec::new(),
-    };
-    for (step, child) in children {
-        let pointer = format!("{pointer}/{step}");
-        places.push(pointer.clone());
-        walk(child, pointer, places);
-    }
-}
-
-/// A change of the value at a pointer; `None` where it does not apply.
-struct Change {
-    name: &'static str,
-    make: fn(&mut Value, &str) -> Option<()>,
-}
-
-const CHANGES: &[Change] = &[
-    Change {
-        name: "removed",
-        make: |config, pointer| {
-            let (parent, step) = pointer.rsplit_once('/')?;
-            match config.pointer_mut(parent)? {
-                Value::Object(members) => drop(members.remove(step)),
-                Value::Array(items) => drop(items.remove(step.parse().ok()?)),
-                _ => return None,
-            }
-            Some(())
-        },
-    },
-    Change {
-        name: "null",
-        make: |config, pointer| {
-            *config.pointer_mut(pointer)? = Value::Null;
-            Some(())
-        },
-    },
-    Change {
-        name: "of another type",
-        make: |config, pointer| {
-            let value = config.pointer_mut(pointer)?;
-            *value = match value {
-                Value::String(_) => json!(7),
-                Value::Object(_) => json!([]),
-                Value::Array(_) => json!({}),
-                _ => json!("x"),
-            };
-            Some(())
-        },
-    },
-    Change {
-        name: "empty",
-        make: |config, pointer| {
-            let value = config.pointer_mut(pointer)?;
-            *value = match value {
-                Value::String(_) => json!(""),
-                Value::Object(_) => json!({}),
-                Value::Array(_) => json!([]),
-                _ => return None,
-            };
-            Some(())
-        },
-    },
-    Change {
-        name: "turned round",
-        make: |config, pointer| {
-            let value = config.pointer_mut(pointer)?;
-            *value = match value {
-                Value::Bool(flag) => json!(!*flag),
-                Value::Number(_) => json!(-1),
-                Value::String(text) => json!(text.chars().rev().collect::<String>()),
-                _ => return None,
-            };
-            Some(())
-        },
-    },
-    Change {
-        name: "twice",
-        make: |config, pointer| {
-            let copy = config.pointer(pointer)?.clone();
-            let (parent, _) = pointer.rsplit_once('/')?;
-            config.pointer_mut(parent)?.as_array_mut()?.push(copy);
-            Some(())
-        },
-    },
-    Change {
-        name: "misspelt",
-        make: |config, pointer| {
-            let (parent, step) = pointer.rsplit_once('/')?;
-            let members = config.pointer_mut(parent)?.as_object_mut()?;
-            let value = members.remove(step)?;
-            members.insert(format!("{step}x"), value);
-            Some(())
-        },
-    },
-];
-
 /// What pilotlight refuses a config for.
 fn ours(text: &str) -> Vec<String> {
     let mut sources = Sources::default();
@@ -422,7 +321,9 @@ fn configs_are_accepted_and_refused_as_by_ignition() {
                         _ => continue,
                     };
                     for why in said {
-                        let name = NAMED.iter().position(|named| names(named, stricter, &why));
+                        let name = NAMED
+                            .iter()
+                            .position(|named| names(named, stricter, &why, &case.name));
                         let mut found = found.lock().unwrap();
                         match name {
                             Some(at) => drop(found.0.insert(at)),
@@ -461,6 +362,6 @@ fn configs_are_accepted_and_refused_as_by_ignition() {
     assert!(cases.len() > 2000, "only {} configs", cases.len());
 }
 
-fn names(named: &Named, stricter: Stricter, why: &str) -> bool {
-    named.stricter == stricter && why.contains(named.said)
+fn names(named: &Named, stricter: Stricter, why: &str, case: &str) -> bool {
+    named.stricter == stricter && why.contains(named.said) && case.contains(named.case)
 }

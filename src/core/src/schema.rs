@@ -14,7 +14,6 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("", &["ignition"]),
     ("ignition", &["version"]),
     ("ignition/config/merge/*", &["source"]),
-    ("ignition/config/replace", &["source"]),
     (
         "ignition/security/tls/certificateAuthorities/*",
         &["source"],

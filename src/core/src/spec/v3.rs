@@ -1,8 +1,8 @@
 //! Ignition config specification 3.0.0 to 3.7.0-experimental, as one declaration.
 //!
-//! Later minors only added fields, so one set of types with the version of each field stands for
-//! all of them, and translating to the newest version is the identity, but for the special mode bits
-//! that [`crate::config`] strips before 3.6.0. Source: the published schemas of each version.
+//! Later minors only added fields and values, so one set of types with the version of each field stands
+//! for all of them, and translating to the newest version is the identity. Values that came later than
+//! their fields are the table of `validate::version_rules`. Source: the published schemas of each version.
 
 use super::wire::{At, Concat, Dialect, as_declared, wire};
 
