@@ -25,7 +25,10 @@ pub(super) fn disk(old: v2::Disk, cx: &mut Translation<'_>) -> v3::Disk {
         (Some(sectors), None) => {
             if sectors.value < 0 {
                 let message = format!("{what} may not be negative, this is {}", sectors.value);
-                cx.report.error(sectors.span, message);
+                cx.report.push(
+                    Diagnostic::error(sectors.span, message)
+                        .help("0 is the first free place, or all that is left"),
+                );
                 return None;
             }
             if sectors.value % SECTORS != 0 {

@@ -246,7 +246,8 @@ fn file(old: v2::File, names: &Filesystems, cx: &mut Translation<'_>) -> Option<
                     overwrite.span,
                     "a file is either appended to or overwritten",
                 )
-                .other(append.span, "append is set at"),
+                .other(append.span, "append is set at")
+                .help("keep one of them"),
             );
         }
         file.append = Concat(vec![contents]);

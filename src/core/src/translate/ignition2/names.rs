@@ -78,8 +78,11 @@ impl Filesystems {
             {
                 Some((Some(prefix), _)) => drop(self.prefixes.insert(name.into(), prefix)),
                 Some((None, path)) => report.push(
-                    Diagnostic::error(path.span, "the path of a file system lies below /sysroot")
-                        .help("write \"/sysroot\", or describe the file system by \"mount\""),
+                    Diagnostic::error(
+                        path.span,
+                        "the path of a file system has to lie below /sysroot",
+                    )
+                    .help("write \"/sysroot\", or describe the file system by \"mount\""),
                 ),
                 None => report.push(
                     Diagnostic::error(span, "the file system has neither a mount nor a path")
@@ -166,7 +169,10 @@ impl Filesystems {
             return None;
         };
         let Some(path) = path else {
-            report.error(entry, "the path is missing");
+            report.push(
+                Diagnostic::error(entry, "the path is missing")
+                    .help("add \"path\": where it lies on that file system"),
+            );
             return None;
         };
         // What is no absolute path is left for validation to say so.

@@ -12,8 +12,10 @@ const NETWORKD: &str = "/etc/systemd/network";
 /// The files that a networkd unit stands for.
 pub(super) fn files(unit: v2::NetworkdUnit, cx: &mut Translation<'_>) -> Vec<v3::File> {
     let Some(name) = unit.name else {
-        cx.report
-            .error(unit.at, "the name of the networkd unit is missing");
+        cx.report.push(
+            Diagnostic::error(unit.at, "the name of the networkd unit is missing")
+                .help("add \"name\": \"10-eth0.network\" or alike"),
+        );
         return Vec::new();
     };
     let known = [".network", ".netdev", ".link"];

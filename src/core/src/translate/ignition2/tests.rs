@@ -174,7 +174,7 @@ fn names_that_are_wrong_are_named() {
     says(
         4,
         r#""storage": {"filesystems": [{"name": "a", "path": "/mnt"}]}"#,
-        "c.ign:2:51: error: the path of a file system lies below /sysroot",
+        "c.ign:2:51: error: the path of a file system has to lie below /sysroot",
     );
     says(
         4,
