@@ -121,7 +121,7 @@ fn ignition3() {
 
 #[test]
 fn ignition2() {
-    check("ignition2", 0);
+    check("ignition2", 25);
 }
 
 #[test]

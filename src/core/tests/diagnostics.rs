@@ -49,3 +49,8 @@ fn check(group: &str, least: usize) {
 fn ignition3() {
     check("ignition3", 50);
 }
+
+#[test]
+fn ignition2() {
+    check("ignition2", 15);
+}

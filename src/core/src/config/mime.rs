@@ -219,6 +219,19 @@ impl Walk<'_> {
                 diagnostic.help("end the user data with the line --BOUNDARY--, and see whether the cloud limits its size"),
             );
         }
+        let body = self.text.get(message.body.clone()).unwrap_or_default();
+        let end = format!("--{boundary}--");
+        // Tools write messages without parts where there is nothing to configure.
+        let nothing = ["", end.as_str()].contains(&body.trim());
+        if parts.is_empty() && !nothing {
+            let diagnostic = Diagnostic::warning(
+                self.span(&at),
+                "no line of this MIME message begins a part: what it holds has no effect",
+            );
+            self.report.push(diagnostic.help(format!(
+                "before the headers of each part stands the line --{boundary}"
+            )));
+        }
         for (index, range) in parts.into_iter().enumerate() {
             let number = format!("{prefix}{}", index + 1);
             let first_line = range.start..next_line(self.text, range.start).min(range.end);

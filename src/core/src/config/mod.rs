@@ -263,6 +263,11 @@ fn version(tree: &Node) -> Result<Version, Diagnostic> {
         Some([2, minor, 0]) if *minor <= u64::from(v2::NEWEST_MINOR) => Ok(Version::Two(
             u8::try_from(*minor).unwrap_or(v2::NEWEST_MINOR),
         )),
+        _ if text == EXPERIMENTAL_TWO => Err(Diagnostic::error(
+            span,
+            format!("version {text} was experimental and never became stable"),
+        )
+        .help("write \"2.4.0\"; what is not part of it is named then")),
         _ => Err(match stable_since(text) {
             Some(stable) => Diagnostic::error(
                 span,
@@ -274,9 +279,13 @@ fn version(tree: &Node) -> Result<Version, Diagnostic> {
     }
 }
 
+/// The last version 2, which was given up for version 3.
+const EXPERIMENTAL_TWO: &str = "2.5.0-experimental";
+
 /// What an experimental version of the past is called now.
 fn stable_since(text: &str) -> Option<String> {
     (0..=NEWEST_MINOR)
         .map(version_name)
+        .chain((0..=v2::NEWEST_MINOR).map(|minor| format!("2.{minor}.0")))
         .find(|stable| text.strip_suffix("-experimental") == Some(stable))
 }

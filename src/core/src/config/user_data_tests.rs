@@ -99,6 +99,16 @@ fn broken_gzip_is_named() {
 }
 
 #[test]
+fn a_message_without_parts_is_not_passed_over_in_silence() {
+    let text = "Content-Type: multipart/mixed; boundary=b\nMIME-Version: 1.0\n\n.--b\n\n#cloud-config\n--b--\n";
+    let report = found(text.as_bytes());
+    assert!(
+        report.starts_with("u:1:15: warning: no line of this MIME message begins a part"),
+        "{report}"
+    );
+}
+
+#[test]
 fn bombs_and_nesting_are_bounded() {
     let bomb = gzip(&vec![b' '; MAX_CONFIG + 1]);
     assert!(found(&bomb).contains("unpacked from gzip, the config is larger than 64 MiB"));

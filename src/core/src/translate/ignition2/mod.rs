@@ -4,15 +4,17 @@
 //! Files lie on file systems by name (`names`); files are overwritten unless the config says otherwise;
 //! entries may repeat, and the later one counts ([`crate::merge::appended`]).
 
+mod disks;
 mod names;
+mod networkd;
 
-use crate::diag::{Diagnostic, Severity, Span};
+use crate::diag::{Diagnostic, Severity};
 use crate::json::Node;
 use crate::merge;
 use crate::spec::v2::{self, DIALECT};
 use crate::spec::v3::{self, NEWEST_MINOR, version_name};
 use crate::spec::{At, Concat, Decoder, Wire as _};
-use crate::translate::{Translation, at, inline};
+use crate::translate::{Translation, at};
 use names::Filesystems;
 
 /// Reads and translates a config of version 2.`minor`.0; `None` where the report says why not.
@@ -26,22 +28,23 @@ pub fn translate(tree: &Node, minor: u8, cx: &mut Translation<'_>) -> Option<v3:
     Some(from_wire(config, cx))
 }
 
+/// A word that says something: empty strings were the same as absent ones.
+fn stated(text: Option<At<String>>) -> Option<At<String>> {
+    text.filter(|text| !text.value.is_empty())
+}
+
 /// Translates a decoded config.
 pub fn from_wire(config: v2::Config, cx: &mut Translation<'_>) -> v3::Config {
     let names = Filesystems::new(&config, cx.report);
-    let mut files: Vec<v3::File> = config
-        .networkd
-        .units
-        .into_iter()
-        .flat_map(|unit| networkd(unit, cx))
-        .collect();
     let storage = config.storage;
-    files.extend(
-        storage
-            .files
-            .into_iter()
-            .filter_map(|file| self::file(file, &names, cx)),
-    );
+    let mut files: Vec<v3::File> = storage
+        .files
+        .into_iter()
+        .filter_map(|file| self::file(file, &names, cx))
+        .collect();
+    // Units were written last, over files of the same path.
+    let units = config.networkd.units.into_iter();
+    files.extend(units.flat_map(|unit| networkd::files(unit, cx)));
     let directories = storage
         .directories
         .into_iter()
@@ -66,7 +69,7 @@ pub fn from_wire(config: v2::Config, cx: &mut Translation<'_>) -> v3::Config {
             disks: storage
                 .disks
                 .into_iter()
-                .map(|disk| self::disk(disk, cx))
+                .map(|disk| disks::disk(disk, cx))
                 .collect(),
             files,
             filesystems: names.into_filesystems(),
@@ -144,7 +147,7 @@ fn resource(old: v2::Contents, cx: &mut Translation<'_>) -> v3::Resource {
     v3::Resource {
         at: old.at,
         source: old.source,
-        compression: old.compression,
+        compression: stated(old.compression),
         http_headers: old
             .http_headers
             .into_iter()
@@ -191,73 +194,17 @@ fn user(old: v2::User) -> v3::User {
         name: old.name,
         password_hash: old.password_hash,
         ssh_authorized_keys: old.ssh_authorized_keys,
-        gecos: fields.gecos,
+        gecos: stated(fields.gecos),
         groups: fields.groups,
-        home_dir: fields.home_dir,
+        home_dir: stated(fields.home_dir),
         no_create_home: fields.no_create_home,
         no_log_init: fields.no_log_init,
         no_user_group: fields.no_user_group,
-        primary_group: fields.primary_group,
-        shell: fields.shell,
+        primary_group: stated(fields.primary_group),
+        shell: stated(fields.shell),
         system: fields.system,
         uid: fields.uid,
         should_exist: None,
-    }
-}
-
-/// Sectors of a MiB. Old configs count sectors of 512 bytes whatever the disk's are.
-const SECTORS: i64 = 2048;
-
-fn disk(old: v2::Disk, cx: &mut Translation<'_>) -> v3::Disk {
-    let mut mib = |sectors: Option<At<i64>>, mib: Option<At<i64>>, what: &str| match (sectors, mib)
-    {
-        (Some(sectors), Some(mib)) if sectors.value != 0 => {
-            let diagnostic =
-                Diagnostic::error(mib.span, format!("{what} and {what}MiB are stated both"))
-                    .other(sectors.span, "the other one is stated at")
-                    .help(format!("keep {what}MiB"));
-            cx.report.push(diagnostic);
-            Some(mib)
-        }
-        (Some(sectors), None) => {
-            if sectors.value % SECTORS != 0 {
-                let message = format!(
-                    "{what} {} is no whole number of MiB ({SECTORS} sectors of 512 bytes)",
-                    sectors.value
-                );
-                let near = (sectors.value / SECTORS)
-                    .saturating_add(1)
-                    .saturating_mul(SECTORS);
-                cx.report.push(
-                    Diagnostic::error(sectors.span, message)
-                        .help(format!("write {near}, or {what}MiB from version 2.3.0 on")),
-                );
-            }
-            at(sectors.value / SECTORS, sectors.span)
-        }
-        (_, mib) => mib,
-    };
-    v3::Disk {
-        at: old.at,
-        device: old.device,
-        wipe_table: old.wipe_table,
-        partitions: old
-            .partitions
-            .into_iter()
-            .map(|partition| v3::Partition {
-                at: partition.at,
-                number: partition.number,
-                // Empty was the same as absent.
-                label: partition.label.filter(|label| !label.value.is_empty()),
-                start_mib: mib(partition.start, partition.start_mib, "start"),
-                size_mib: mib(partition.size, partition.size_mib, "size"),
-                type_guid: partition.type_guid,
-                guid: partition.guid,
-                wipe_partition_entry: partition.wipe_partition_entry,
-                should_exist: partition.should_exist,
-                resize: None,
-            })
-            .collect(),
     }
 }
 
@@ -276,7 +223,7 @@ fn owner(old: v2::Owner) -> v3::Owner {
     v3::Owner {
         at: old.at,
         id: old.id,
-        name: old.name,
+        name: stated(old.name),
     }
 }
 
@@ -299,7 +246,8 @@ fn file(old: v2::File, names: &Filesystems, cx: &mut Translation<'_>) -> Option<
                     overwrite.span,
                     "a file is either appended to or overwritten",
                 )
-                .other(append.span, "append is set at"),
+                .other(append.span, "append is set at")
+                .help("keep one of them"),
             );
         }
         file.append = Concat(vec![contents]);
@@ -366,72 +314,17 @@ fn unit(old: v2::Unit) -> v3::Unit {
     v3::Unit {
         at: old.at,
         name: old.name,
-        contents: old.contents,
-        dropins: old.dropins,
+        contents: stated(old.contents),
+        dropins: old
+            .dropins
+            .into_iter()
+            .map(|dropin| v3::Dropin {
+                contents: stated(dropin.contents),
+                ..dropin
+            })
+            .collect(),
         enabled,
         mask: old.mask.filter(|mask| mask.value),
-    }
-}
-
-/// Where systemd-networkd reads its files.
-const NETWORKD: &str = "/etc/systemd/network";
-
-/// The files that a networkd unit stands for.
-fn networkd(unit: v2::NetworkdUnit, cx: &mut Translation<'_>) -> Vec<v3::File> {
-    let Some(name) = unit.name else {
-        cx.report
-            .error(unit.at, "the name of the networkd unit is missing");
-        return Vec::new();
-    };
-    let known = [".network", ".netdev", ".link"];
-    if !plain_name(&name.value, &known) {
-        cx.report.push(
-            Diagnostic::error(
-                name.span,
-                format!("{:?} cannot be the name of a networkd unit", name.value),
-            )
-            .help("it is a file name that ends in .network, .netdev or .link"),
-        );
-        return Vec::new();
-    }
-    let mut files = Vec::new();
-    if let Some(contents) = unit.contents.filter(|contents| !contents.value.is_empty()) {
-        let path = format!("{NETWORKD}/{}", name.value);
-        files.push(written(path, name.span, &contents));
-    }
-    for dropin in unit.dropins {
-        let (Some(file), Some(contents)) = (dropin.name, dropin.contents) else {
-            continue;
-        };
-        if !plain_name(&file.value, &[".conf"]) {
-            cx.report.push(
-                Diagnostic::error(
-                    file.span,
-                    format!("{:?} cannot be the name of a drop-in", file.value),
-                )
-                .help("a drop-in is a file name that ends in .conf"),
-            );
-            continue;
-        }
-        let path = format!("{NETWORKD}/{}.d/{}", name.value, file.value);
-        files.push(written(path, file.span, &contents));
-    }
-    files
-}
-
-fn plain_name(name: &str, endings: &[&str]) -> bool {
-    let stem = endings.iter().find_map(|ending| name.strip_suffix(ending));
-    stem.is_some_and(|stem| !stem.is_empty()) && !name.contains(['/', '\0']) && name.len() <= 255
-}
-
-fn written(path: String, span: Option<Span>, contents: &At<String>) -> v3::File {
-    v3::File {
-        at: span,
-        path: at(path, span),
-        overwrite: at(true, span),
-        mode: at(0o644, span),
-        contents: inline(contents.value.as_bytes(), contents.span),
-        ..v3::File::default()
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::stated;
 use crate::diag::{Diagnostic, Report, Span, nearest};
 use crate::spec::v2;
 use crate::spec::v3;
@@ -14,10 +15,14 @@ use crate::translate::at;
 
 /// Where file systems without a mount unit are mounted while the machine is provisioned.
 const OWN_PLACE: &str = "/run/pilotlight/filesystems";
-/// The OEM partition, which is known without being named.
+/// The root and the OEM partition, which are known without being named.
+const ROOT: &str = "root";
 const OEM: &str = "oem";
-/// Where it is found, and where today's images mount it.
+/// Where the images have them: labels of file systems and of partitions.
+const ROOT_DEVICES: &[&str] = &["/dev/disk/by-label/ROOT", "/dev/disk/by-partlabel/ROOT"];
 const OEM_DEVICE: &str = "/dev/disk/by-label/OEM";
+const OEM_DEVICES: &[&str] = &[OEM_DEVICE, "/dev/disk/by-partlabel/OEM"];
+/// Where today's images mount the OEM partition.
 const OEM_PATH: &str = "/oem";
 
 /// The file systems of a config by their names.
@@ -30,15 +35,15 @@ pub(super) struct Filesystems {
 impl Filesystems {
     pub(super) fn new(config: &v2::Config, report: &mut Report) -> Self {
         let mut names = Self {
-            prefixes: BTreeMap::from([("root".into(), String::new())]),
+            prefixes: BTreeMap::from([(ROOT.into(), String::new())]),
             translated: Vec::new(),
         };
         let used = used_names(&config.storage);
         // Of a name that is stated twice the later entry counts.
         let mut last: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, filesystem) in config.storage.filesystems.iter().enumerate() {
-            match &filesystem.name {
-                Some(name) => drop(last.insert(&name.value, index)),
+            match name_of(filesystem) {
+                Some(name) => drop(last.insert(name, index)),
                 None if filesystem.mount.is_none() => {
                     report.error(filesystem.at, "the name of the file system is missing");
                 }
@@ -46,20 +51,24 @@ impl Filesystems {
             }
         }
         for (index, filesystem) in config.storage.filesystems.iter().enumerate() {
-            let name = filesystem.name.as_ref().map(|name| name.value.as_str());
+            let name = name_of(filesystem);
             if name.is_none_or(|name| last.get(name) == Some(&index)) {
                 let used = name.is_some_and(|name| used.contains(&name));
                 names.add(filesystem, used, config, report);
             }
         }
-        if used.contains(&OEM) && !names.prefixes.contains_key(OEM) {
+        names
+            .prefixes
+            .entry(OEM.into())
+            .or_insert_with(|| OEM_PATH.into());
+        if used.iter().any(|name| names.lies_on_oem(name)) {
             names.add_oem();
         }
         names
     }
 
     fn add(&mut self, old: &v2::Filesystem, used: bool, config: &v2::Config, report: &mut Report) {
-        let name = old.name.as_ref().map_or("", |name| name.value.as_str());
+        let name = name_of(old).unwrap_or_default();
         let span = old.name.as_ref().and_then(|name| name.span).or(old.at);
         let Some(mount) = &old.mount else {
             match old
@@ -69,8 +78,11 @@ impl Filesystems {
             {
                 Some((Some(prefix), _)) => drop(self.prefixes.insert(name.into(), prefix)),
                 Some((None, path)) => report.push(
-                    Diagnostic::error(path.span, "the path of a file system lies below /sysroot")
-                        .help("write \"/sysroot\", or describe the file system by \"mount\""),
+                    Diagnostic::error(
+                        path.span,
+                        "the path of a file system has to lie below /sysroot",
+                    )
+                    .help("write \"/sysroot\", or describe the file system by \"mount\""),
                 ),
                 None => report.push(
                     Diagnostic::error(span, "the file system has neither a mount nor a path")
@@ -79,33 +91,44 @@ impl Filesystems {
             }
             return;
         };
-        let path = match name {
-            "root" => None,
-            OEM => Some(OEM_PATH.to_string()),
-            _ => match mount_unit(mount, config) {
-                Some(place) => Some(place),
-                None if used => {
-                    let place = format!("{OWN_PLACE}/{}", component(name));
-                    report.push(
-                        Diagnostic::warning(
-                            span,
-                            format!("no mount unit of the config mounts the file system {name:?}: its files are written, but the node will not see them"),
-                        )
-                        .help("add a systemd mount unit whose What= is its device or label"),
-                    );
-                    Some(place)
-                }
-                None => None,
-            },
-        };
-        if name != "root" {
+        if let Some(path) = stated(old.path.clone()) {
+            report.push(
+                Diagnostic::error(path.span, "the file system has both a path and a mount")
+                    .help("keep the mount: a path stands for what is mounted already"),
+            );
+        }
+        let path = place(name, mount, config).or_else(|| {
+            if !used || is_root(name, mount) {
+                return None;
+            }
+            let message = format!(
+                "no mount unit of the config mounts the file system {name:?}: its files are written, but the node will not see them"
+            );
+            report.push(
+                Diagnostic::warning(span, message)
+                    .help("add a systemd mount unit whose What= is its device or label"),
+            );
+            Some(format!("{OWN_PLACE}/{}", component(name)))
+        });
+        if name != ROOT {
             let prefix = path.clone().unwrap_or_default();
             self.prefixes.insert(name.into(), prefix);
         }
         self.translated.push(filesystem(mount, path, span));
     }
 
+    fn lies_on_oem(&self, name: &str) -> bool {
+        let prefix = self.prefixes.get(name);
+        let below = prefix.and_then(|prefix| prefix.strip_prefix(OEM_PATH));
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Has the OEM partition mounted while its files are written, unless the config says how.
     fn add_oem(&mut self) {
+        let mut paths = self.translated.iter().filter_map(|one| one.path.as_ref());
+        if paths.any(|path| path.value == OEM_PATH) {
+            return;
+        }
         self.prefixes.insert(OEM.into(), OEM_PATH.into());
         self.translated.push(v3::Filesystem {
             device: at(OEM_DEVICE.to_string(), None),
@@ -131,12 +154,7 @@ impl Filesystems {
             return None;
         };
         let Some(prefix) = self.prefixes.get(&name.value) else {
-            let known: Vec<&str> = self
-                .prefixes
-                .keys()
-                .map(String::as_str)
-                .chain([OEM])
-                .collect();
+            let known: Vec<&str> = self.prefixes.keys().map(String::as_str).collect();
             let help = match nearest(&name.value, &known) {
                 Some(meant) => format!("did you mean {meant:?}?"),
                 None => format!("known here are {}", known.join(", ")),
@@ -151,7 +169,10 @@ impl Filesystems {
             return None;
         };
         let Some(path) = path else {
-            report.error(entry, "the path is missing");
+            report.push(
+                Diagnostic::error(entry, "the path is missing")
+                    .help("add \"path\": where it lies on that file system"),
+            );
             return None;
         };
         // What is no absolute path is left for validation to say so.
@@ -168,6 +189,11 @@ impl Filesystems {
     pub(super) fn into_filesystems(self) -> Vec<v3::Filesystem> {
         self.translated
     }
+}
+
+fn name_of(filesystem: &v2::Filesystem) -> Option<&str> {
+    let name = filesystem.name.as_ref().map(|name| name.value.as_str());
+    name.filter(|name| !name.is_empty())
 }
 
 /// Names that files, directories and links refer to.
@@ -207,6 +233,27 @@ fn filesystem(mount: &v2::Mount, path: Option<String>, span: Option<Span>) -> v3
             .or_else(|| mount.wipe_filesystem.clone()),
         ..v3::Filesystem::default()
     }
+}
+
+fn is_root(name: &str, mount: &v2::Mount) -> bool {
+    name == ROOT || is_one_of(ROOT_DEVICES, mount)
+}
+
+fn is_one_of(devices: &[&str], mount: &v2::Mount) -> bool {
+    let device = mount.device.as_ref().map(|device| device.value.as_str());
+    device.is_some_and(|device| devices.contains(&device))
+}
+
+/// Where the running node has this file system, as far as the config and the images say; the root lies
+/// nowhere else.
+fn place(name: &str, mount: &v2::Mount, config: &v2::Config) -> Option<String> {
+    if is_root(name, mount) {
+        return None;
+    }
+    if name == OEM || is_one_of(OEM_DEVICES, mount) {
+        return Some(OEM_PATH.into());
+    }
+    mount_unit(mount, config)
 }
 
 /// Where a mount unit of the config mounts this file system.

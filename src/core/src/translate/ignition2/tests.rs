@@ -129,7 +129,38 @@ fn a_file_system_that_nobody_mounts_has_a_place_of_its_own() {
 }
 
 #[test]
+fn the_systems_own_partitions_are_known_by_their_labels() {
+    let storage = storage(
+        r#""filesystems": [
+    {"name": "ROOT", "mount": {"device": "/dev/disk/by-partlabel/ROOT", "format": "xfs", "wipeFilesystem": true}},
+    {"name": "image", "path": "/sysroot/usr/share/oem"}],
+  "files": [{"filesystem": "ROOT", "path": "/a"}, {"filesystem": "image", "path": "/b"}]"#,
+    );
+    assert_eq!(storage["files"][0]["path"], "/a");
+    assert_eq!(storage["files"][1]["path"], "/oem/b");
+    assert_eq!(
+        storage["filesystems"],
+        json!([
+            {"device": "/dev/disk/by-partlabel/ROOT", "format": "xfs", "wipeFilesystem": true},
+            {"device": "/dev/disk/by-label/OEM", "format": "btrfs", "path": "/oem"},
+        ])
+    );
+    let oem = self::storage(
+        r#""filesystems": [{"name": "o", "mount": {"device": "/dev/disk/by-label/OEM", "format": "ext4"}}],
+  "files": [{"filesystem": "o", "path": "/a"}]"#,
+    );
+    assert_eq!(oem["files"][0]["path"], "/oem/a");
+    assert_eq!(oem["filesystems"][0]["path"], "/oem");
+    assert_eq!(oem["filesystems"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn names_that_are_wrong_are_named() {
+    says(
+        1,
+        r#""storage": {"filesystems": [{"name": "a", "path": "/sysroot/a", "mount": {"device": "/dev/a", "format": "ext4"}}]}"#,
+        "c.ign:2:51: error: the file system has both a path and a mount",
+    );
     says(
         4,
         r#""storage": {"files": [{"filesystem": "rot", "path": "/a"}]}"#,
@@ -143,7 +174,7 @@ fn names_that_are_wrong_are_named() {
     says(
         4,
         r#""storage": {"filesystems": [{"name": "a", "path": "/mnt"}]}"#,
-        "c.ign:2:51: error: the path of a file system lies below /sysroot",
+        "c.ign:2:51: error: the path of a file system has to lie below /sysroot",
     );
     says(
         4,
@@ -177,6 +208,11 @@ fn sectors_become_mib() {
         2,
         &partitions(r#""size": 2049"#),
         "c.ign:2:97: error: size 2049 is no whole number of MiB (2048 sectors of 512 bytes)",
+    );
+    says(
+        2,
+        &partitions(r#""start": -2048"#),
+        "c.ign:2:98: error: start may not be negative, this is -2048",
     );
     says(
         3,
@@ -260,6 +296,50 @@ fn later_entries_count() {
     assert_eq!(units.as_array().unwrap().len(), 1);
     assert_eq!(units[0]["enabled"], true);
     assert_eq!(units[0]["dropins"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn empty_strings_are_no_words() {
+    let json = means(
+        2,
+        r#""systemd": {"units": [
+  {"name": "u.service", "contents": "[Service]\nExecStart=/bin/true\n", "dropins": [{"name": "a.conf", "contents": "[Unit]\n"}]},
+  {"name": "u.service", "contents": "", "dropins": [{"name": "a.conf", "contents": ""}]}]},
+"passwd": {"users": [{"name": "a", "uid": 7, "shell": "/bin/sh", "homeDir": "/a", "gecos": "A", "primaryGroup": "b"},
+  {"name": "a", "shell": "", "homeDir": "", "gecos": "", "primaryGroup": ""}]},
+"storage": {"files": [{"filesystem": "root", "path": "/a", "user": {"name": ""}, "contents": {"source": "", "compression": ""}}],
+  "disks": [{"device": "/dev/a", "partitions": [{"number": 1, "label": "", "typeGuid": "", "guid": ""}]}]}"#,
+    );
+    assert_eq!(
+        json["systemd"]["units"],
+        json!([{"name": "u.service", "contents": "[Service]\nExecStart=/bin/true\n",
+                "dropins": [{"name": "a.conf", "contents": "[Unit]\n"}]}])
+    );
+    assert_eq!(
+        json["passwd"]["users"],
+        json!([{"name": "a", "uid": 7, "shell": "/bin/sh", "homeDir": "/a", "gecos": "A", "primaryGroup": "b"}])
+    );
+    assert_eq!(
+        json["storage"]["files"],
+        json!([{"path": "/a", "overwrite": true, "contents": {"source": ""}}])
+    );
+    assert_eq!(
+        json["storage"]["disks"][0]["partitions"],
+        json!([{"number": 1}])
+    );
+}
+
+#[test]
+fn networkd_units_are_written_after_files() {
+    let json = means(
+        2,
+        r#""storage": {"files": [{"filesystem": "root", "path": "/etc/systemd/network/a.network", "mode": 384,
+  "contents": {"source": "data:,x"}}]},
+"networkd": {"units": [{"name": "a.network", "contents": "[Match]\nName=e\n"}]}"#,
+    );
+    let files = json["storage"]["files"].as_array().unwrap();
+    assert_eq!(files.len(), 1);
+    assert_eq!(files[0]["mode"], 0o644);
 }
 
 #[test]
