@@ -131,6 +131,11 @@ mod tests {
         let model = validate::lower(&decoded, Stage::Merged, &mut Report::default()).unwrap();
         let place = later.place(model.files[0].append[0].at.unwrap());
         assert_eq!((place.file.as_str(), place.line), ("user.ign", 3));
+
+        let silent = text.replace("{\"source\": \"data:,b\"}", "{}");
+        let parsed = config::read(&mut sources, "user.ign", silent.as_bytes());
+        let (json, _) = encode(&parsed.config.unwrap(), &sources);
+        assert!(!json.contains("append"), "{json}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod json;
 mod sources;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -226,22 +227,23 @@ impl Diagnostic {
     fn render_into(&self, sources: &Sources, style: Style, out: &mut String) {
         let (colour, bold, end) = style.codes(self.severity);
         let place = self.place(sources);
+        let message = indented(&self.message);
         // Writing to a String cannot fail.
         let _ = match &place {
             Some(at) => writeln!(
                 out,
                 "{bold}{}:{}:{}: {end}{colour}{}{end}: {bold}{}{end}",
-                at.file,
+                on_one_line(&at.file),
                 at.line,
                 at.column,
                 self.severity.word(),
-                self.message
+                message
             ),
             None => writeln!(
                 out,
                 "{colour}{}{end}: {bold}{}{end}",
                 self.severity.word(),
-                self.message
+                message
             ),
         };
         if let Some(at) = place.filter(|at| !at.text.trim().is_empty()) {
@@ -249,12 +251,42 @@ impl Diagnostic {
         }
         if let Some((span, what)) = self.other {
             let at = sources.place(span);
-            let _ = writeln!(out, "  {what}: {}:{}:{}", at.file, at.line, at.column);
+            let file = on_one_line(&at.file);
+            let _ = writeln!(out, "  {what}: {file}:{}:{}", at.line, at.column);
         }
         if let Some(help) = &self.help {
-            let _ = writeln!(out, "  help: {help}");
+            let _ = writeln!(out, "  help: {}", indented(help));
         }
     }
+}
+
+/// Text in which nothing moves the cursor: what a config names must not look like a line of its own, nor
+/// change the lines around it. Control characters, line separators and those that turn the direction
+/// of text are shown as Rust escapes them.
+pub fn on_one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(moves) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match moves(c) {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn moves(c: char) -> bool {
+    let separates = matches!(c, '\u{2028}' | '\u{2029}');
+    let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || separates || turns
+}
+
+/// The same for text that may have lines, as what a failed program said: none begins where findings do.
+fn indented(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(on_one_line).collect();
+    lines.join("\n    ")
 }
 
 /// Behind these words may stand passwords, keys or private contents, which are not shown, because
@@ -345,7 +377,7 @@ fn excerpt(at: &Place, (colour, end): (&str, &str), out: &mut String) {
         .chars()
         .skip(skip)
         .take(SHOWN)
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if moves(c) { ' ' } else { c })
         .collect();
     let gutter = at.line.to_string();
     let more = if skip > 0 { "…" } else { "" };
@@ -387,6 +419,20 @@ mod tests {
           2 |   "péth": 1
             |   ^^^^^^
           help: did you mean "path"?
+        "#);
+    }
+
+    #[test]
+    fn what_a_config_names_cannot_forge_a_finding() {
+        let mut sources = Sources::default();
+        sources.add("a\nb", "x");
+        let mut report = Report::default();
+        report.push(Diagnostic::error(None, "no /a\nerror: \x1b[2J\u{202e}é").help("b\nc"));
+        insta::assert_snapshot!(report.render(&sources), @r#"
+        error: no /a
+            error: \u{1b}[2J\u{202e}é
+          help: b
+            c
         "#);
     }
 

@@ -21,6 +21,7 @@ pub use disk::{DiskOp, canonical_uuid, human};
 pub use mount::MountOp;
 pub use tree::{OwnerRef, TreeOp, summary};
 
+use crate::diag::on_one_line;
 use crate::facts::Facts;
 
 /// One change of the machine.
@@ -61,11 +62,30 @@ impl Op {
 
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Op::Disk(op) => op.fmt(f),
-            Op::Mount(op) => op.fmt(f),
-            Op::Account(op) => op.fmt(f),
-            Op::Tree(op) => op.fmt(f),
-        }
+        let text = match self {
+            Op::Disk(op) => op.to_string(),
+            Op::Mount(op) => op.to_string(),
+            Op::Account(op) => op.to_string(),
+            Op::Tree(op) => op.to_string(),
+        };
+        f.write_str(&on_one_line(&text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SysPath;
+
+    #[test]
+    fn a_path_cannot_look_like_another_operation() {
+        let op = Op::Tree(TreeOp::Remove {
+            path: SysPath::parse("/a\n! wipe /dev/sda\r\u{2028}").unwrap(),
+            destroys: "a file",
+        });
+        assert_eq!(
+            op.to_string(),
+            "remove a file at /a\\n! wipe /dev/sda\\r\\u{2028}"
+        );
     }
 }

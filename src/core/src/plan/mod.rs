@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::diag::{Report, Sources, Span};
+use crate::diag::{Report, Sources, Span, on_one_line};
 use crate::facts::Facts;
 use crate::op::Op;
 
@@ -114,7 +114,12 @@ impl Plan {
                 .map(|at| format!("  [{at}]"))
                 .unwrap_or_default();
             // Writing to a String cannot fail.
-            let _ = writeln!(out, "{}\n      because {}{at}", step.line(), step.why);
+            let _ = writeln!(
+                out,
+                "{}\n      because {}{at}",
+                step.line(),
+                on_one_line(&step.why)
+            );
         }
         out
     }

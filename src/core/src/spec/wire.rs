@@ -263,15 +263,12 @@ impl<T: Wire> Wire for Vec<T> {
         }
     }
     fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json> {
-        if self.is_empty() {
-            return None;
-        }
         // An item that says nothing is left out, and those behind it move up.
         let mut items = Vec::new();
         for item in self {
             items.extend(item.encode(&format!("{pointer}/{}", items.len()), out));
         }
-        Some(Json::Array(items))
+        (!items.is_empty()).then_some(Json::Array(items))
     }
     /// Keyed lists merge entries of equal key in the parent's position and append the rest; lists
     /// without keys are concatenated (ignition config/merge).
