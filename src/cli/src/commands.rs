@@ -10,7 +10,7 @@ use pilotlight_core::diag::{self, Diagnostic, Sources, Style};
 use pilotlight_core::translate::LocalFiles;
 use pilotlight_engine::{DryRun, Given, LocalDirectory, State};
 
-use crate::args::{Apply, Command, Convert, Plan, ReadingArgs, Report, Schema, Validate};
+use crate::args::{Apply, Command, Convert, Input, Plan, ReadingArgs, Report, Schema, Validate};
 
 /// Runs a subcommand. Exit codes: 0 done, 1 failed; clap answers 2 for wrong arguments.
 pub fn run(command: Command) -> ExitCode {
@@ -69,16 +69,38 @@ fn reading<'a>(given: &ReadingArgs, files: Option<&'a LocalDirectory>) -> Readin
     }
 }
 
+/// A config with all that reading it takes.
+struct Loaded<'a> {
+    name: String,
+    bytes: Vec<u8>,
+    files: Option<LocalDirectory>,
+    reading: &'a ReadingArgs,
+}
+
+impl<'a> Loaded<'a> {
+    fn new(input: &'a Input) -> anyhow::Result<Self> {
+        let (name, bytes) = read_config(&input.config)?;
+        Ok(Self {
+            name,
+            bytes,
+            files: local_files(&input.reading)?,
+            reading: &input.reading,
+        })
+    }
+
+    fn given(&self, online: bool) -> Given<'_> {
+        Given {
+            name: &self.name,
+            bytes: &self.bytes,
+            reading: reading(self.reading, self.files.as_ref()),
+            online,
+            strict: self.reading.strict,
+        }
+    }
+}
+
 fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
-    let (name, bytes) = read_config(&given.input.config)?;
-    let files = local_files(&given.input.reading)?;
-    let config = Given {
-        name: &name,
-        bytes: &bytes,
-        reading: reading(&given.input.reading, files.as_ref()),
-        online: !given.offline,
-        strict: given.input.reading.strict,
-    };
+    let input = Loaded::new(&given.input)?;
     let run = DryRun {
         disks: given
             .disk
@@ -87,7 +109,7 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
             .collect(),
         root: given.root.clone(),
     };
-    let result = pilotlight_engine::dry_run(config, &run)?;
+    let result = pilotlight_engine::dry_run(input.given(!given.offline), &run)?;
     eprint!("{}", result.warnings);
     if given.json {
         println!("{:#}", result.json);
@@ -98,17 +120,13 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
 }
 
 fn apply(given: &Apply) -> anyhow::Result<ExitCode> {
-    let (name, bytes) = read_config(&given.input.config)?;
-    let files = local_files(&given.input.reading)?;
-    let config = Given {
-        name: &name,
-        bytes: &bytes,
-        reading: reading(&given.input.reading, files.as_ref()),
-        online: !given.offline,
-        strict: given.input.reading.strict,
-    };
+    let input = Loaded::new(&given.input)?;
     pilotlight_engine::log::start(true);
-    pilotlight_engine::apply_to_directory(config, &given.root, given.ignore_unsupported)?;
+    pilotlight_engine::apply_to_directory(
+        input.given(!given.offline),
+        &given.root,
+        given.ignore_unsupported,
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 

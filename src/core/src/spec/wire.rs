@@ -224,6 +224,7 @@ impl<T: Wire> Wire for Option<T> {
     fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json> {
         self.as_ref()?.encode(pointer, out)
     }
+    #[inline(never)]
     fn merge(parent: Self, child: Self) -> Self {
         match (parent, child) {
             (Some(parent), Some(child)) => Some(T::merge(parent, child)),
@@ -484,6 +485,7 @@ fn combine(earlier: &Node, later: &Node) -> Node {
 }
 
 /// Encodes one field into the object under construction.
+#[inline(never)]
 pub(super) fn put<T: Wire>(
     map: &mut Map<String, Json>,
     key: &str,
@@ -515,6 +517,7 @@ pub(super) fn field<T: Wire + Default>(
 }
 
 /// One field of [`Wire::newer_than`].
+#[inline(never)]
 pub(super) fn field_newer_than<T: Wire>(
     name: &str,
     since: u8,
@@ -535,6 +538,7 @@ pub(super) fn field_newer_than<T: Wire>(
 }
 
 /// One field of [`Wire::schema`]. Any may be `null`, which says nothing.
+#[inline(never)]
 pub(super) fn field_schema<T: Wire>(
     name: &str,
     since: u8,
