@@ -134,15 +134,17 @@ impl<'a> Rig<'a> {
             };
             fw_cfg.push((name.to_owned(), config.to_owned()));
         }
-        if let Some(check) = &boot.check {
-            let path = self.scenario.directory.join(check);
-            let script = fs::read_to_string(&path)
-                .with_context(|| format!("while reading {}", path.display()))?;
+        if !boot.check.is_empty() {
+            let mut script = String::from(include_str!("../guest/check-lib.sh"));
+            for check in &boot.check {
+                let path = self.scenario.directory.join(check);
+                let part = fs::read_to_string(&path)
+                    .with_context(|| format!("while reading {}", path.display()))?;
+                script.push('\n');
+                script.push_str(&part);
+            }
             let whole = self.work.path().join("check.sh");
-            fs::write(
-                &whole,
-                format!("{}\n{script}", include_str!("../guest/check-lib.sh")),
-            )?;
+            fs::write(&whole, script)?;
             fw_cfg.push(("opt/vm-test/check".to_owned(), whole));
         }
         let mut command_line = format!("{COMMAND_LINE} {extra}");
@@ -247,7 +249,7 @@ pub fn compare(boot: &Boot, outcome: &Outcome, answers: &Answers) -> Vec<String>
         problems.push(format!("ended in {end}, not in {}", boot.ends.word()));
     }
     problems.extend(answers.bad.iter().cloned());
-    if boot.check.is_some() && answers.good.is_empty() {
+    if !boot.check.is_empty() && answers.good.is_empty() {
         problems.push("no check came out well".to_owned());
     }
     let console = outcome.console.join("\n");

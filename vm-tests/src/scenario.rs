@@ -61,8 +61,9 @@ pub struct Boot {
     pub config: Option<PathBuf>,
     /// Where the boot ends.
     pub ends: End,
-    /// Script run by the guest when it gets there.
-    pub check: Option<PathBuf>,
+    /// Scripts that the guest runs, as one, when it gets there.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub check: Vec<PathBuf>,
     /// Texts that the console must show.
     #[serde(default)]
     pub console: Vec<String>,
@@ -92,6 +93,20 @@ impl End {
             Self::Emergency => "emergency",
         }
     }
+}
+
+/// A path, or a list of them.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(given: D) -> Result<Vec<PathBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        One(PathBuf),
+        Many(Vec<PathBuf>),
+    }
+    Ok(match Given::deserialize(given)? {
+        Given::One(path) => vec![path],
+        Given::Many(paths) => paths,
+    })
 }
 
 fn flatcar_fw_cfg() -> String {
