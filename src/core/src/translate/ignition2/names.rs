@@ -4,7 +4,7 @@
 //! So each named file system gets a path: the one at which the config's own mount unit has it later on, or
 //! a place of its own that is gone after the boot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::stated;
 use crate::diag::{Diagnostic, Report, Span, nearest};
@@ -39,6 +39,7 @@ impl Filesystems {
             translated: Vec::new(),
         };
         let used = used_names(&config.storage);
+        let mount_units = mount_units(config);
         // Of a name that is stated twice the later entry counts.
         let mut last: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, filesystem) in config.storage.filesystems.iter().enumerate() {
@@ -53,21 +54,27 @@ impl Filesystems {
         for (index, filesystem) in config.storage.filesystems.iter().enumerate() {
             let name = name_of(filesystem);
             if name.is_none_or(|name| last.get(name) == Some(&index)) {
-                let used = name.is_some_and(|name| used.contains(&name));
-                names.add(filesystem, used, config, report);
+                let used = name.is_some_and(|name| used.contains_key(name));
+                names.add(filesystem, used, &mount_units, report);
             }
         }
         names
             .prefixes
             .entry(OEM.into())
             .or_insert_with(|| OEM_PATH.into());
-        if used.iter().any(|name| names.lies_on_oem(name)) {
-            names.add_oem();
+        if let Some((_, span)) = used.iter().find(|(name, _)| names.lies_on_oem(name)) {
+            names.add_oem(*span);
         }
         names
     }
 
-    fn add(&mut self, old: &v2::Filesystem, used: bool, config: &v2::Config, report: &mut Report) {
+    fn add(
+        &mut self,
+        old: &v2::Filesystem,
+        used: bool,
+        mount_units: &MountUnits<'_>,
+        report: &mut Report,
+    ) {
         let name = name_of(old).unwrap_or_default();
         let span = old.name.as_ref().and_then(|name| name.span).or(old.at);
         let Some(mount) = &old.mount else {
@@ -97,7 +104,7 @@ impl Filesystems {
                     .help("keep the mount: a path stands for what is mounted already"),
             );
         }
-        let path = place(name, mount, config).or_else(|| {
+        let path = place(name, mount, mount_units).or_else(|| {
             if !used || is_root(name, mount) {
                 return None;
             }
@@ -124,16 +131,17 @@ impl Filesystems {
     }
 
     /// Has the OEM partition mounted while its files are written, unless the config says how.
-    fn add_oem(&mut self) {
+    fn add_oem(&mut self, span: Option<Span>) {
         let mut paths = self.translated.iter().filter_map(|one| one.path.as_ref());
         if paths.any(|path| path.value == OEM_PATH) {
             return;
         }
         self.prefixes.insert(OEM.into(), OEM_PATH.into());
         self.translated.push(v3::Filesystem {
-            device: at(OEM_DEVICE.to_string(), None),
-            format: at("btrfs".to_string(), None),
-            path: at(OEM_PATH.to_string(), None),
+            at: span,
+            device: at(OEM_DEVICE.to_string(), span),
+            format: at("btrfs".to_string(), span),
+            path: at(OEM_PATH.to_string(), span),
             ..v3::Filesystem::default()
         });
     }
@@ -196,19 +204,15 @@ fn name_of(filesystem: &v2::Filesystem) -> Option<&str> {
     name.filter(|name| !name.is_empty())
 }
 
-/// Names that files, directories and links refer to.
-fn used_names(storage: &v2::Storage) -> Vec<&str> {
+/// The names that entries lie on, and where each is used first.
+fn used_names(storage: &v2::Storage) -> BTreeMap<&str, Option<Span>> {
     let files = storage.files.iter().map(|file| &file.filesystem);
     let directories = storage.directories.iter().map(|dir| &dir.filesystem);
     let links = storage.links.iter().map(|link| &link.filesystem);
-    let mut names: Vec<&str> = files
-        .chain(directories)
-        .chain(links)
-        .flatten()
-        .map(|name| name.value.as_str())
-        .collect();
-    names.sort_unstable();
-    names.dedup();
+    let mut names = BTreeMap::new();
+    for name in files.chain(directories).chain(links).flatten() {
+        names.entry(name.value.as_str()).or_insert(name.span);
+    }
     names
 }
 
@@ -246,43 +250,62 @@ fn is_one_of(devices: &[&str], mount: &v2::Mount) -> bool {
 
 /// Where the running node has this file system, as far as the config and the images say; the root lies
 /// nowhere else.
-fn place(name: &str, mount: &v2::Mount, config: &v2::Config) -> Option<String> {
+fn place(name: &str, mount: &v2::Mount, mount_units: &MountUnits<'_>) -> Option<String> {
     if is_root(name, mount) {
         return None;
     }
     if name == OEM || is_one_of(OEM_DEVICES, mount) {
         return Some(OEM_PATH.into());
     }
-    mount_unit(mount, config)
+    mounted_at(mount, mount_units)
 }
 
-/// Where a mount unit of the config mounts this file system.
-fn mount_unit(mount: &v2::Mount, config: &v2::Config) -> Option<String> {
-    let device = mount.device.as_ref()?.value.as_str();
-    let label = mount.label.as_ref().map(|label| label.value.as_str());
-    let uuid = mount.uuid.as_ref().map(|uuid| uuid.value.as_str());
-    let names_it = |what: &str| {
-        let by =
-            |start: &str, value: Option<&str>| value.is_some() && what.strip_prefix(start) == value;
-        what == device
-            || by("/dev/disk/by-label/", label)
-            || by("LABEL=", label)
-            || by("/dev/disk/by-uuid/", uuid)
-            || by("UUID=", uuid)
-    };
-    config.systemd.units.iter().find_map(|unit| {
-        unit.name.as_ref()?.value.strip_suffix(".mount")?;
-        let text = unit.contents.as_ref()?.value.as_str();
+/// What the mount units of a config mount → where, and the number of the unit: the first one counts.
+type MountUnits<'c> = HashMap<&'c str, (usize, &'c str)>;
+
+fn mount_units(config: &v2::Config) -> MountUnits<'_> {
+    let mut found = MountUnits::new();
+    for (number, unit) in config.systemd.units.iter().enumerate() {
+        let (Some(name), Some(contents)) = (&unit.name, &unit.contents) else {
+            continue;
+        };
         let setting = |key: &str| {
-            text.lines().find_map(|line| {
+            contents.value.lines().find_map(|line| {
                 let (name, value) = line.split_once('=')?;
                 (name.trim() == key).then_some(value.trim())
             })
         };
-        let place = setting("Where").filter(|place| place.starts_with('/'))?;
-        let place = place.trim_end_matches('/');
-        (names_it(setting("What")?) && !place.is_empty()).then(|| place.to_string())
-    })
+        if name.value.ends_with(".mount")
+            && let (Some(what), Some(place)) = (setting("What"), setting("Where"))
+            && place.starts_with('/')
+            && !place.trim_end_matches('/').is_empty()
+        {
+            let place = place.trim_end_matches('/');
+            found.entry(what).or_insert((number, place));
+        }
+    }
+    found
+}
+
+/// Where a mount unit of the config mounts this file system.
+fn mounted_at(mount: &v2::Mount, units: &MountUnits<'_>) -> Option<String> {
+    let device = mount.device.as_ref()?.value.clone();
+    let by = |start: &str, value: &Option<At<String>>| {
+        let value = value.as_ref()?;
+        Some(format!("{start}{}", value.value))
+    };
+    let spellings = [
+        Some(device),
+        by("/dev/disk/by-label/", &mount.label),
+        by("LABEL=", &mount.label),
+        by("/dev/disk/by-uuid/", &mount.uuid),
+        by("UUID=", &mount.uuid),
+    ];
+    let units = spellings
+        .iter()
+        .flatten()
+        .filter_map(|what| units.get(what.as_str()));
+    units.min().map(|(_, place)| (*place).to_owned())
 }
 
 /// The prefix that a path below /sysroot stands for.

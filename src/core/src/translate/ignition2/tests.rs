@@ -392,11 +392,16 @@ fn fields_and_hashes_are_those_of_the_version() {
 fn what_is_made_of_nothing_stands_where_it_is_asked_for() {
     let text = r#"{"ignition": {"version": "2.4.0"},
 "storage": {"files": [{"filesystem": "root",
-  "path": "/a"}]}}"#;
+  "path": "/a"}, {
+  "filesystem": "oem", "path": "/b", "contents": {"source": "data:,b"}}]}}"#;
     let mut sources = Sources::default();
     let parsed = config::read(&mut sources, "c.ign", text.as_bytes());
     let mut encoded = Encoded::default();
     parsed.config.unwrap().encode("", &mut encoded);
+    let oem = encoded.places.iter();
+    let oem = oem.filter(|(pointer, _)| pointer.starts_with("/storage/filesystems/0"));
+    let oem: Vec<u32> = oem.map(|(_, span)| sources.place(*span).line).collect();
+    assert_eq!(oem, [4; 4], "the OEM file system and its fields");
     let places = encoded.places.iter();
     let made = places.filter(|(pointer, _)| pointer.starts_with("/storage/files/0/contents"));
     let made: Vec<_> = made
