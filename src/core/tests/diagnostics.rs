@@ -54,3 +54,13 @@ fn ignition3() {
 fn ignition2() {
     check("ignition2", 15);
 }
+
+#[test]
+fn butane() {
+    check("butane", 20);
+}
+
+#[test]
+fn cloud_config() {
+    check("cloud-config", 15);
+}

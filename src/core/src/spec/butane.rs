@@ -85,7 +85,10 @@ fn named(variant: Variant, minor: u8) -> String {
         Variant::Flatcar => "flatcar",
         Variant::Fcos => "fcos",
     };
-    format!("{name} {}", version_for(variant, minor).unwrap_or_default())
+    // Two versions of fcos stand for one of Ignition.
+    let versions = variant.versions().iter().filter(|(_, of)| *of == minor);
+    let versions: Vec<&str> = versions.map(|(version, _)| *version).collect();
+    format!("{name} {}", versions.join(" or "))
 }
 
 fn ask(variant: Variant, minor: u8) -> String {
