@@ -7,16 +7,22 @@ AGENT := $(TARGET)/release/pilotlight
 RUNNER := $(TARGET)/debug/pilotlight-vm-tests
 # The binary lives in an initramfs: bytes, stripped.
 SIZE_LIMIT := 4194304
+# Of its version, so that another version is installed beside it.
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := .cache/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+# How long each target of fuzz/ is run.
+FUZZ_SECONDS ?= 20
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-# gcc and libc for Rust's linker; the programs of tests and initramfs; Ignition to compare with; the VM's tools.
-PACKAGES := gcc libc6-dev \
+# gcc and libc for Rust's linker; g++ for libFuzzer; the programs of tests and initramfs; Ignition to compare with; the VM's tools.
+PACKAGES := gcc libc6-dev g++ \
 	e2fsprogs xfsprogs btrfs-progs dosfstools gdisk fdisk mdadm cryptsetup-bin \
 	passwd util-linux mount udev systemd kmod dmsetup iproute2 ca-certificates \
 	ignition python3-jsonschema \
 	mmdebstrap dracut-core cpio mtools qemu-system-x86
 
 .NOTPARALLEL:
-.PHONY: build deps demo test lint unit size vm-test clean
+.PHONY: build deps demo test lint unit fuzz size vm-test clean
 
 build:
 	$(CARGO) build --release -p pilotlight
@@ -37,10 +43,11 @@ demo: deps build
 	$(CARGO) build -p pilotlight-vm-tests
 	$(SUDO) $(RUNNER) --agent $(AGENT) demo $(if $(CONFIG),--config $(CONFIG)) $(if $(CONSOLE),--console)
 
-test: deps lint unit size vm-test
+test: deps lint unit fuzz size vm-test
 
 lint:
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --workspace --no-deps
 
@@ -48,6 +55,17 @@ lint:
 unit:
 	$(CARGO) build -p pilotlight
 	$(CARGO) test --workspace
+
+$(CARGO_FUZZ):
+	$(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked \
+		--root $(abspath .cache/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)) --target-dir $(TARGET)/tools
+
+# FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. Coverage and sanitizer are options of
+# rustc that a stable one takes with RUSTC_BOOTSTRAP; its AddressSanitizer runtime comes with it.
+fuzz: deps $(CARGO_FUZZ)
+	RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) fuzz build --fuzz-dir fuzz --target-dir $(TARGET)/fuzz
+	@BIN=$(TARGET)/fuzz/$$(rustc -vV | sed -n 's/^host: //p')/release; export BIN; \
+	printf '%s\n' $(FUZZ_TARGETS) | xargs -P 2 -I {} fuzz/run {} $(FUZZ_SECONDS)
 
 size: build
 	@bytes=$$(stat -c %s $(AGENT)); \
@@ -64,3 +82,4 @@ vm-test: deps build
 clean:
 	$(CARGO) clean
 	$(SUDO) rm -rf .cache
+	rm -rf fuzz/found fuzz/artifacts
