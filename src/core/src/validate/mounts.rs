@@ -1,7 +1,7 @@
 //! What becomes of entries once the machine has booted: they may lie below something that is mounted
 //! over them, or on something that is not there any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::check::Check;
 use super::unit_text;
@@ -82,7 +82,7 @@ impl Check<'_> {
 
     /// Entries that no booted machine has, and file systems that it will not mount.
     pub(super) fn lost_entries(&mut self, config: &Config) {
-        let covered: Vec<&SysPath> = mounted_now(config).collect();
+        let covered: HashSet<&str> = mounted_now(config).map(SysPath::as_str).collect();
         for inode in inodes(config) {
             let path = inode.path.as_str();
             let below = |list: &[&'static str]| {
@@ -106,11 +106,10 @@ impl Check<'_> {
             let Some((top, message, help)) = place else {
                 continue;
             };
-            let on_own = covered.iter().any(|point| {
-                let point_below =
-                    point.as_str() == top || above(point.as_str()).any(|above| above == top);
-                point_below && inode.path.is_below(point)
-            });
+            // Some directory from the top of that tree down to the entry is mounted by the config itself.
+            let on_own = above(path)
+                .take_while(|above| above.len() >= top.len())
+                .any(|above| covered.contains(above));
             if !on_own {
                 self.report
                     .push(Diagnostic::warning(inode.at, message).help(help));
@@ -125,15 +124,15 @@ impl Check<'_> {
         if paths.contains(&"/etc/fstab") {
             return;
         }
+        let units = config.units.iter().map(|unit| unit.name.as_str());
+        let files = paths.iter().filter_map(|path| path.rsplit('/').next());
+        let names: HashSet<&str> = units.chain(files).collect();
         for (filesystem, path) in config.filesystems.iter().filter_map(with_path) {
             let name = UnitName::of_path(path.as_str(), "mount");
-            let by_unit = config.units.iter().any(|unit| unit.name.as_str() == name);
-            let by_file = paths
-                .iter()
-                .any(|path| path.rsplit('/').next() == Some(name.as_str()));
+            let has_unit = names.contains(name.as_str());
             // Below /run it is mounted for provisioning only, and meant to be.
             let for_now = above(path.as_str()).any(|above| VOLATILE.contains(&above));
-            if by_unit || by_file || for_now || MOUNTED_ANYWAY.contains(&path.as_str()) {
+            if has_unit || for_now || MOUNTED_ANYWAY.contains(&path.as_str()) {
                 continue;
             }
             let at: Option<Span> = filesystem.at;
