@@ -107,10 +107,12 @@ fn many_entries_are_only_many() {
             format!("    - {{filesystem: root, path: /a/{i}, contents: {{inline: x}}}}\n")
         })
     ));
-    taken(&format!(
-        "#cloud-config\nwrite_files:\n{}",
-        lines(|i| { format!("  - {{path: /a/{i}, content: x}}\n") })
-    ));
+    let users = |many: usize| -> String {
+        let users = (0..many).map(|i| format!("  - {{name: u{i}, groups: g{i}}}\n"));
+        format!("#cloud-config\nusers:\n{}", users.collect::<String>())
+    };
+    taken(&users(4096));
+    refused(&users(4097), "more than 4096 entries");
 }
 
 #[test]

@@ -43,6 +43,14 @@ pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<v3::Config> {
         files: HashMap::new(),
     };
     head(&mut build.config, tree.span);
+    if let Some(list) = too_long(tree) {
+        build.error(
+            Some(list.span),
+            format!("a list of more than {LONGEST} entries is not read"),
+            "write what it makes into a file or a script of its own",
+        );
+        return None;
+    }
     let tree = match &tree.value {
         Value::Null => return Some(build.config),
         Value::Object(members) => {
@@ -67,6 +75,21 @@ pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<v3::Config> {
     build.coreos(&document.coreos);
     build.commands(&document);
     Some(build.config)
+}
+
+/// How many entries a list may have. Entries are compared with one another as cloud-init does it, one by
+/// one; no node has that many users or units.
+const LONGEST: usize = 4096;
+
+/// The first list that is too long.
+fn too_long(node: &Node) -> Option<&Node> {
+    match &node.value {
+        Value::Array(items) if items.len() > LONGEST => Some(node),
+        Value::Array(items) => items.iter().find_map(too_long),
+        Value::Object(members) if members.len() > LONGEST => Some(node),
+        Value::Object(members) => members.iter().find_map(|member| too_long(&member.value)),
+        _ => None,
+    }
 }
 
 /// The config in the making.
