@@ -11,7 +11,10 @@ SIZE_LIMIT := 4194304
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := .cache/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 # How long each target of fuzz/ is run.
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 15
+# What is fuzzed is safe Rust: panics, overflows, hangs and memory are found without a sanitizer, five times
+# as fast. "address" looks into the unsafe code of dependencies; it works with stable rustc as well.
+FUZZ_SANITIZER ?= none
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
 # gcc and libc for Rust's linker; g++ for libFuzzer; the programs of tests and initramfs; Ignition to compare with; the VM's tools.
@@ -60,10 +63,10 @@ $(CARGO_FUZZ):
 	$(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked \
 		--root $(abspath .cache/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)) --target-dir $(TARGET)/tools
 
-# FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. Coverage and sanitizer are options of
-# rustc that a stable one takes with RUSTC_BOOTSTRAP; its AddressSanitizer runtime comes with it.
+# FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
+# a stable one takes with RUSTC_BOOTSTRAP only.
 fuzz: deps $(CARGO_FUZZ)
-	RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) fuzz build --fuzz-dir fuzz --target-dir $(TARGET)/fuzz
+	RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) fuzz build --sanitizer $(FUZZ_SANITIZER) --fuzz-dir fuzz --target-dir $(TARGET)/fuzz
 	@BIN=$(TARGET)/fuzz/$$(rustc -vV | sed -n 's/^host: //p')/release; export BIN; \
 	printf '%s\n' $(FUZZ_TARGETS) | xargs -P 2 -I {} fuzz/run {} $(FUZZ_SECONDS)
 

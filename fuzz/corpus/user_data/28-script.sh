@@ -1,3 +1,0 @@
-#!/bin/bash
-set -eux
-docker run --detach --restart=always --name web --publish 80:80 nginx
