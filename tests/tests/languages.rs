@@ -321,3 +321,32 @@ fn a_strict_distribution_refuses_what_only_warns() {
     let answer = boot.with("PILOTLIGHT_STRICT", "1").stage("fetch-offline");
     points_at(&answer, 2, &["unknown key \"storag\""], "ignition3");
 }
+
+#[test]
+fn a_reader_that_stops_early_is_no_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("c.ign");
+    fs::write(&config, r#"{"ignition": {"version": "3.4.0"}}"#).unwrap();
+    let config = config.to_str().unwrap();
+    for arguments in [
+        vec!["schema"],
+        vec!["validate", "--json", config],
+        vec!["convert", config],
+        vec!["plan", config],
+        vec!["plan", "--json", config],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = Command::new(program())
+            .args(&arguments)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn();
+        let answer: Answer = child.unwrap().wait_with_output().unwrap().into();
+        assert_eq!(
+            (answer.code, answer.err.as_str()),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
+    }
+}

@@ -33,6 +33,20 @@ pub fn run(command: Command) -> ExitCode {
     }
 }
 
+/// Writes to standard output. Whoever reads may stop early, as `head` does: that is no error.
+fn out(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("while writing to standard output")
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads a config with one byte more than is allowed, so that the parser says that it is too large.
 fn read_config(path: &Path) -> anyhow::Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
@@ -112,9 +126,9 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
     let result = pilotlight_engine::dry_run(input.given(!given.offline), &run)?;
     eprint!("{}", result.warnings);
     if given.json {
-        println!("{:#}", result.json);
+        out(&format!("{:#}\n", result.json))?;
     } else {
-        print!("{}", result.text);
+        out(&result.text)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -172,7 +186,7 @@ fn validate(given: &Validate) -> anyhow::Result<ExitCode> {
         }
     }
     if given.json {
-        println!("{:#}", serde_json::Value::Array(results));
+        out(&format!("{:#}\n", serde_json::Value::Array(results)))?;
     }
     Ok(if all_good {
         ExitCode::SUCCESS
@@ -222,15 +236,16 @@ fn convert(given: &Convert) -> anyhow::Result<ExitCode> {
         // Configs may hold secrets: only their owner reads them.
         Some(path) => pilotlight_engine::replace_file(path, text.as_bytes(), 0o600)
             .with_context(|| format!("while writing {}", path.display()))?,
-        None => std::io::stdout()
-            .write_all(text.as_bytes())
-            .context("while writing to standard output")?,
+        None => out(&text)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn schema(given: &Schema) -> anyhow::Result<ExitCode> {
-    println!("{:#}", pilotlight_core::schema::ignition(given.version));
+    out(&format!(
+        "{:#}\n",
+        pilotlight_core::schema::ignition(given.version)
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -250,18 +265,18 @@ fn report(given: &Report) -> anyhow::Result<ExitCode> {
     };
     if given.json {
         let json = serde_json::json!({ "state": state, "failure": failed });
-        println!("{json:#}");
+        out(&format!("{json:#}\n"))?;
     } else if state.stages.is_empty() && failed.is_none() {
-        println!("no stage has run in this boot");
+        out("no stage has run in this boot\n")?;
     } else {
         for warning in &state.warnings {
-            println!("{warning}");
+            out(&format!("{warning}\n"))?;
         }
         for entry in &state.stages {
-            println!("{}", pilotlight_engine::line(entry));
+            out(&format!("{}\n", pilotlight_engine::line(entry)))?;
         }
         if let Some(error) = failed.as_ref().and_then(|f| f["failed"]["error"].as_str()) {
-            println!("{error}");
+            out(&format!("{error}\n"))?;
         }
     }
     Ok(if failed.is_some() {
