@@ -28,6 +28,7 @@ impl LocalFiles for Anything {
         match path.len() % 8 {
             7 => Err("it is no directory".into()),
             _ => Ok(vec![
+                entry("", LocalKind::Directory),
                 entry("a", LocalKind::File { executable: true }),
                 entry(
                     "b",
@@ -35,6 +36,7 @@ impl LocalFiles for Anything {
                         target: "../a".into(),
                     },
                 ),
+                entry("c", LocalKind::Directory),
                 entry("c/d", LocalKind::File { executable: false }),
             ]),
         }

@@ -21,7 +21,10 @@ impl LocalFiles for Beside {
     }
 
     fn walk(&self, path: &str) -> Result<Vec<LocalEntry>, String> {
-        let mut found = Vec::new();
+        let mut found = vec![LocalEntry {
+            path: String::new(),
+            kind: LocalKind::Directory,
+        }];
         walk(&self.0.join(path), "", &mut found).map_err(|error| error.to_string())?;
         found.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(found)
@@ -36,12 +39,14 @@ fn walk(directory: &Path, prefix: &str, found: &mut Vec<LocalEntry>) -> std::io:
         let kind = entry.file_type()?;
         if kind.is_dir() {
             walk(&entry.path(), &format!("{path}/"), found)?;
+            let kind = LocalKind::Directory;
+            found.push(LocalEntry { path, kind });
         } else if kind.is_symlink() {
             let target = fs::read_link(entry.path())?.to_str().unwrap().to_owned();
             let kind = LocalKind::Link { target };
             found.push(LocalEntry { path, kind });
         } else {
-            let executable = entry.metadata()?.permissions().mode() & 0o100 != 0;
+            let executable = entry.metadata()?.permissions().mode() & 0o111 != 0;
             let kind = LocalKind::File { executable };
             found.push(LocalEntry { path, kind });
         }

@@ -27,10 +27,15 @@ impl LocalFiles for Anything {
     }
 
     fn walk(&self, _path: &str) -> Result<Vec<LocalEntry>, String> {
-        Ok(vec![LocalEntry {
-            path: "a/b".into(),
-            kind: LocalKind::File { executable: true },
-        }])
+        let entry = |path: &str, kind| LocalEntry {
+            path: path.into(),
+            kind,
+        };
+        Ok(vec![
+            entry("", LocalKind::Directory),
+            entry("a", LocalKind::Directory),
+            entry("a/b", LocalKind::File { executable: true }),
+        ])
     }
 }
 

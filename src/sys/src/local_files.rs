@@ -58,6 +58,10 @@ impl LocalDirectory {
             return Err(format!("it is more than {MAX_DEPTH} directories deep"));
         }
         let fd = self.open_below(directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        found.push(LocalEntry {
+            path: below.trim_end_matches('/').into(),
+            kind: LocalKind::Directory,
+        });
         let entries = Dir::read_from(&fd).map_err(|error| error.to_string())?;
         for entry in entries {
             let entry = entry.map_err(|error| error.to_string())?;
@@ -68,7 +72,7 @@ impl LocalDirectory {
             if matches!(name, "." | "..") {
                 continue;
             }
-            if found.len() == MAX_ENTRIES {
+            if found.len() >= MAX_ENTRIES {
                 return Err(format!("it holds more than {MAX_ENTRIES} files"));
             }
             let path = format!("{below}{name}");
@@ -164,9 +168,11 @@ mod tests {
         assert_eq!(
             listed,
             [
+                " Directory",
                 "in Link { target: \"run\" }",
                 "out Link { target: \"../../secret\" }",
                 "run File { executable: true }",
+                "sub Directory",
                 "sub/plain File { executable: false }",
             ]
         );

@@ -13,6 +13,11 @@ type Text = Option<At<String>>;
 type Flag = Option<At<bool>>;
 type Int = Option<At<i64>>;
 
+/// The minor version of Ignition that `fcos` 1.6.0 stands for, which checks more than those before.
+pub const FCOS_1_6: u8 = 5;
+/// The minor version of Ignition that `fcos` 1.7.0 stands for.
+pub const FCOS_1_7: u8 = 6;
+
 /// A variant: a family of versions for one distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
@@ -245,6 +250,10 @@ wire! {
     struct Tree "a tree" {
         "local" since 1 local: Text,
         "path" since 1 path: Text,
+        "user" since 6 user: v3::Owner,
+        "group" since 6 group: v3::Owner,
+        "fileMode" since 6 file_mode: Int,
+        "dirMode" since 6 dir_mode: Int,
     }
 
     /// systemd.

@@ -15,6 +15,10 @@ use crate::diag::{Diagnostic, Report, Span};
 use crate::spec::At;
 use crate::spec::v3;
 
+/// What to do where a config takes in local files and there are none.
+const NO_FILES: &str =
+    "say where local files are by --files-dir; for a booting machine, convert the config first";
+
 /// A translation under way.
 pub struct Translation<'a> {
     /// Findings.
@@ -32,7 +36,7 @@ impl Translation<'_> {
                     name.span,
                     format!("the local file {:?} is not at hand", name.value),
                 )
-                .help("say where local files are by --files-dir; for a booting machine, convert the config first"),
+                .help(NO_FILES),
             );
             return None;
         };
@@ -57,11 +61,11 @@ pub trait LocalFiles {
     /// The contents of a file. The path is relative and stays below the directory; the error says
     /// what is wrong with it in a few words.
     fn read(&self, path: &str) -> Result<Vec<u8>, String>;
-    /// Everything below a directory except directories, sorted by path.
+    /// The directory itself, with the path "", and everything below it, sorted by path.
     fn walk(&self, path: &str) -> Result<Vec<LocalEntry>, String>;
 }
 
-/// A file or link below a directory that a config takes in.
+/// A directory that a config takes in, or a file, link or directory below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalEntry {
     /// Path relative to the directory.
@@ -73,9 +77,11 @@ pub struct LocalEntry {
 /// What a local entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalKind {
+    /// A directory.
+    Directory,
     /// A regular file.
     File {
-        /// Whether its owner may execute it.
+        /// Whether anybody may execute it.
         executable: bool,
     },
     /// A symbolic link with its target as it stands.

@@ -1,12 +1,12 @@
-//! `boot_device` and `grub`: the disks and the boot loader of Fedora CoreOS.
+//! `boot_device`: the disks of Fedora CoreOS.
 //!
 //! Sizes and labels are those of Fedora CoreOS's own images, which its boot scripts rely on.
 
-use crate::diag::{Diagnostic, Span};
-use crate::spec::butane::{BootDevice, BootLuks, Grub};
+use crate::diag::{Diagnostic, Report, Severity, Span};
+use crate::spec::butane::{BootDevice, BootLuks, FCOS_1_6, FCOS_1_7, Variant};
 use crate::spec::v3;
-use crate::spec::{At, Concat};
-use crate::translate::{Translation, at, inline};
+use crate::spec::{At, Concat, Wire as _};
+use crate::translate::{Translation, at};
 
 const RESERVED: &str = "8DA63339-0007-60C0-C436-083AC8230908";
 const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
@@ -36,17 +36,16 @@ const LAYOUTS: &[&str] = &[
 ];
 
 /// Disks, arrays, volumes and file systems that `boot_device` stands for.
-pub(super) fn translate(from: &BootDevice, cx: &mut Translation<'_>) -> v3::Config {
+pub(super) fn translate(from: &BootDevice, minor: u8, cx: &mut Translation<'_>) -> v3::Config {
     let mut config = v3::Config::default();
     let luks = &from.luks;
-    let is_set = |flag: &Option<At<bool>>| flag.as_ref().is_some_and(|flag| flag.value);
-    let encrypted = is_set(&luks.tpm2) || !luks.tang.is_empty() || is_set(&luks.cex.enabled);
+    let encrypted = by_clevis(luks) || is_set(&luks.cex.enabled);
     let mirrored = !from.mirror.devices.is_empty();
     let layout = from
         .layout
         .as_ref()
         .map_or("x86_64", |layout| &layout.value);
-    if !check(from, layout, cx) || !(encrypted || mirrored) {
+    if !check(from, layout, minor, cx.report) || !(encrypted || mirrored) {
         return config;
     }
     if mirrored && let Some(first) = first_partitions(layout) {
@@ -73,27 +72,53 @@ pub(super) fn translate(from: &BootDevice, cx: &mut Translation<'_>) -> v3::Conf
 }
 
 /// Whether the section makes sense.
-fn check(from: &BootDevice, layout: &str, cx: &mut Translation<'_>) -> bool {
-    let before = cx.report.items.len();
+fn check(from: &BootDevice, layout: &str, minor: u8, report: &mut Report) -> bool {
+    let errors = |report: &Report| {
+        let items = report.items.iter();
+        items
+            .filter(|item| item.severity == Severity::Error)
+            .count()
+    };
+    let before = errors(report);
     let layout_at = from.layout.as_ref().and_then(|layout| layout.span);
+    let is_z = layout.starts_with("s390x");
     if !LAYOUTS.contains(&layout) {
-        cx.report.push(
+        report.push(
             Diagnostic::error(layout_at, format!("unknown layout {layout:?}"))
                 .help(format!("known are {}", LAYOUTS.join(", "))),
         );
+    } else if is_z && minor < FCOS_1_6 {
+        let dialect = Variant::Fcos.dialect();
+        let message = format!(
+            "the layout {layout} is not part of {}",
+            (dialect.version)(minor)
+        );
+        report.push(Diagnostic::error(layout_at, message).help((dialect.ask)(FCOS_1_6)));
     }
-    if let [only] = from.mirror.devices.as_slice() {
-        cx.report.push(
+    match from.mirror.devices.as_slice() {
+        [] => {}
+        _ if is_z => report.push(
+            Diagnostic::error(
+                from.mirror.at,
+                format!("the layout {layout} cannot be mirrored"),
+            )
+            .help("remove mirror: from boot_device"),
+        ),
+        [only] => report.push(
             Diagnostic::error(only.span, "a mirror of one device")
                 .help("name at least two devices"),
-        );
+        ),
+        _ if from.layout.is_none() => report.push(
+            by_age(
+                minor,
+                from.mirror.at,
+                "the mirror does not say the layout of its disks",
+            )
+            .help("add layout: x86_64 to boot_device, or aarch64 or ppc64le"),
+        ),
+        _ => {}
     }
-    if layout.starts_with("s390x") && !from.mirror.devices.is_empty() {
-        cx.report.error(
-            from.mirror.at,
-            format!("the layout {layout} cannot be mirrored"),
-        );
-    }
+    encryption(from, layout, minor, report);
     let whole_disk = |start: &str| {
         let device = from.luks.device.as_ref()?.value.strip_prefix(start)?;
         (device.len() == 1 && device.bytes().all(|byte| byte.is_ascii_lowercase())).then_some(())
@@ -104,7 +129,7 @@ fn check(from: &BootDevice, layout: &str, cx: &mut Translation<'_>) -> bool {
         _ => None,
     };
     if let Some(start) = needed.filter(|start| whole_disk(start).is_none()) {
-        cx.report.push(
+        report.push(
             Diagnostic::error(
                 from.luks.at.or(layout_at),
                 format!("the layout {layout} needs luks.device, a whole disk"),
@@ -112,7 +137,54 @@ fn check(from: &BootDevice, layout: &str, cx: &mut Translation<'_>) -> bool {
             .help(format!("write device: {start}a")),
         );
     }
-    cx.report.items.len() == before
+    errors(report) == before
+}
+
+/// An error since fcos 1.7.0; before it was let pass, and what it meant is known.
+fn by_age(minor: u8, span: Option<Span>, message: &str) -> Diagnostic {
+    match minor >= FCOS_1_7 {
+        true => Diagnostic::error(span, message),
+        false => Diagnostic::warning(span, message),
+    }
+}
+
+fn is_set(flag: &Option<At<bool>>) -> bool {
+    flag.as_ref().is_some_and(|flag| flag.value)
+}
+
+fn by_clevis(luks: &BootLuks) -> bool {
+    is_set(&luks.tpm2) || !luks.tang.is_empty()
+}
+
+/// Whether what shall open the volume can.
+fn encryption(from: &BootDevice, layout: &str, minor: u8, report: &mut Report) {
+    let luks = &from.luks;
+    let by_cex = is_set(&luks.cex.enabled);
+    if by_cex && !layout.starts_with("s390x") {
+        report.push(
+            Diagnostic::error(
+                luks.cex.at,
+                format!("only s390x has CEX cards, the layout is {layout}"),
+            )
+            .help("use tpm2 or tang, or say layout: s390x-eckd, s390x-zfcp or s390x-virt"),
+        );
+    }
+    if by_cex && by_clevis(luks) {
+        report.push(
+            Diagnostic::error(luks.at, "a CEX card and Clevis cannot open the same volume")
+                .help("keep either cex or tpm2 and tang"),
+        );
+    }
+    // Whoever writes "tpm2: false" says that there is no encryption.
+    let is_refused = luks.tpm2.is_some() || luks.cex.enabled.is_some();
+    if luks.said().is_some() && !by_cex && !by_clevis(luks) && !is_refused {
+        let message = "luks names nothing that opens the volume: the root is not encrypted";
+        let found = match luks.device {
+            Some(_) => by_age(minor, luks.at, message),
+            None => Diagnostic::warning(luks.at, message),
+        };
+        report.push(found.help("add tpm2: true, tang: or (on s390x) cex: to boot_device.luks"));
+    }
 }
 
 fn partition(
@@ -206,11 +278,7 @@ fn volume(luks: &BootLuks, layout: &str, mirrored: bool) -> v3::Luks {
         _ if mirrored => "/dev/md/md-root".into(),
         _ => "/dev/disk/by-partlabel/root".into(),
     };
-    let by_cex = luks
-        .cex
-        .enabled
-        .as_ref()
-        .is_some_and(|enabled| enabled.value);
+    let by_cex = is_set(&luks.cex.enabled);
     let clevis = v3::Clevis {
         at: luks.at,
         tang: luks.tang.clone(),
@@ -237,63 +305,4 @@ fn volume(luks: &BootLuks, layout: &str, mirrored: bool) -> v3::Luks {
         },
         ..v3::Luks::default()
     }
-}
-
-/// The file by which GRUB asks for a password, on the file system of /boot.
-pub(super) fn grub(from: &Grub, cx: &mut Translation<'_>) -> v3::Config {
-    let mut config = v3::Config::default();
-    let mut names = Vec::new();
-    let mut passwords = String::new();
-    for user in &from.users {
-        let mut word = |value: &Option<At<String>>, what: &str| match value {
-            Some(word)
-                if !word.value.is_empty()
-                    && !word
-                        .value
-                        .contains([' ', '\n', '\r', '\t', '"', '\'', ';', '$']) =>
-            {
-                Some(word.value.clone())
-            }
-            Some(word) => {
-                cx.report.error(
-                    word.span,
-                    format!("{what} of a GRUB user is one plain word"),
-                );
-                None
-            }
-            None => {
-                cx.report
-                    .error(user.at, format!("{what} of the GRUB user is missing"));
-                None
-            }
-        };
-        let name = word(&user.name, "the name");
-        let hash = word(&user.password_hash, "the password_hash");
-        if let (Some(name), Some(hash)) = (name, hash) {
-            passwords.push_str(&format!("password_pbkdf2 {name} {hash}\n"));
-            names.push(name);
-        }
-    }
-    if names.is_empty() {
-        return config;
-    }
-    let span = from.at;
-    let text = format!(
-        "# Generated by pilotlight\n\nset superusers=\"{}\"\n{passwords}",
-        names.join(" ")
-    );
-    config.storage.filesystems.push(v3::Filesystem {
-        at: span,
-        device: at("/dev/disk/by-label/boot".to_string(), span),
-        format: at("ext4".to_string(), span),
-        path: at("/boot".to_string(), span),
-        ..v3::Filesystem::default()
-    });
-    config.storage.files.push(v3::File {
-        at: span,
-        path: at("/boot/grub2/user.cfg".to_string(), span),
-        append: Concat(vec![inline(text.as_bytes(), span)]),
-        ..v3::File::default()
-    });
-    config
 }

@@ -2,6 +2,8 @@
 
 mod boot_device;
 mod contents;
+mod fcos;
+mod grub;
 mod mounts;
 mod trees;
 
@@ -35,8 +37,9 @@ pub fn translate(
     };
     let config = wire::Config::decode(tree, &mut decoder)?;
     let before = cx.report.items.len();
-    if variant == Variant::Flatcar {
-        without_fedora(&config, cx);
+    match variant {
+        Variant::Flatcar => without_fedora(&config, cx),
+        Variant::Fcos => fcos::check(&config, minor, cx.report),
     }
     if version == "1.2.0"
         && let Some(place) = config.boot_device.said()
@@ -136,8 +139,8 @@ fn without_fedora(config: &wire::Config, cx: &mut Translation<'_>) {
 }
 
 fn from_wire(config: wire::Config, minor: u8, cx: &mut Translation<'_>) -> v3::Config {
-    let generated = generated(&config, cx);
     let mut contents = Contents { cx };
+    let generated = generated(&config, minor, &mut contents);
     let version = config.version.as_ref().and_then(|at| at.span);
     let mut translated = v3::Config {
         at: config.at,
@@ -198,11 +201,11 @@ fn from_wire(config: wire::Config, minor: u8, cx: &mut Translation<'_>) -> v3::C
 }
 
 /// What the sugar stands for besides the sections themselves.
-fn generated(config: &wire::Config, cx: &mut Translation<'_>) -> v3::Config {
-    let boot = boot_device::translate(&config.boot_device, cx);
-    let grub = boot_device::grub(&config.grub, cx);
-    let mut generated = merge::configs(boot, grub);
-    generated.systemd.units = mounts::units(&config.storage, cx);
+fn generated(config: &wire::Config, minor: u8, contents: &mut Contents<'_, '_>) -> v3::Config {
+    let boot = boot_device::translate(&config.boot_device, minor, contents.cx);
+    let grub = grub::translate(&config.grub, contents);
+    let mut generated = merge::configs(grub, boot);
+    generated.systemd.units = mounts::units(&config.storage, contents.cx);
     generated
 }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::config::{self, Reading};
@@ -18,10 +20,17 @@ impl LocalFiles for Files {
     }
     fn walk(&self, path: &str) -> Result<Vec<LocalEntry>, String> {
         let below = |name: &str| Some(name.strip_prefix(path)?.strip_prefix('/')?.to_string());
-        Ok(self
-            .0
-            .iter()
-            .filter_map(|(name, text, executable)| {
+        let paths = self.0.iter().filter_map(|(name, ..)| below(name));
+        let directories: BTreeSet<String> = paths
+            .map(|path| path.rsplit_once('/').unwrap_or_default().0.to_string())
+            .chain([String::new()])
+            .collect();
+        let directories = directories.into_iter().map(|path| LocalEntry {
+            path,
+            kind: LocalKind::Directory,
+        });
+        Ok(directories
+            .chain(self.0.iter().filter_map(|(name, text, executable)| {
                 let kind = match text.strip_prefix("-> ") {
                     Some(target) => LocalKind::Link {
                         target: target.into(),
@@ -34,7 +43,7 @@ impl LocalFiles for Files {
                     path: below(name)?,
                     kind,
                 })
-            })
+            }))
             .collect())
     }
 }
@@ -435,3 +444,8 @@ fn grub_asks_for_a_password() {
         "c.bu:3:23: error: the name of a GRUB user is one plain word"
     );
 }
+
+/// Disks and the boot device of Fedora CoreOS.
+mod fcos;
+/// Owners and modes of trees.
+mod trees;

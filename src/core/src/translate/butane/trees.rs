@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::contents::Contents;
 use crate::diag::{Diagnostic, Span};
-use crate::spec::At;
 use crate::spec::butane::Tree;
 use crate::spec::v3::{self, Storage};
-use crate::translate::{LocalKind, at};
+use crate::spec::{At, Wire as _};
+use crate::translate::{LocalKind, NO_FILES, at};
 
 /// How many bytes all trees of a config may hold: they become part of it.
 const MAX_BYTES: usize = 48 << 20;
@@ -18,6 +18,8 @@ enum There {
     File(usize),
     Link(usize),
     Directory(usize),
+    /// A directory of a tree.
+    Planted(usize),
 }
 
 /// Adds the trees' files and links. An entry of the config at the same path says owner and mode, if it
@@ -61,9 +63,12 @@ fn plant_one(
         );
     };
     let Some(files) = contents.cx.files else {
-        fail(
-            contents,
-            format!("the local directory {:?} is not at hand", local.value),
+        contents.cx.report.push(
+            Diagnostic::error(
+                local.span,
+                format!("the local directory {:?} is not at hand", local.value),
+            )
+            .help(NO_FILES),
         );
         return;
     };
@@ -84,7 +89,12 @@ fn plant_one(
     for entry in entries {
         let path = format!("{base}/{}", entry.path);
         let name = format!("{}/{}", local.value, entry.path);
+        let path = match path.trim_end_matches('/') {
+            "" => "/".to_string(),
+            path => path.to_string(),
+        };
         match entry.kind {
+            LocalKind::Directory => directory_at(path, tree, storage, there, contents),
             LocalKind::File { executable } => {
                 let bytes = match files.read(&name) {
                     Ok(bytes) => bytes,
@@ -104,15 +114,16 @@ fn plant_one(
                     return;
                 };
                 *left = rest;
-                let Some(file) = file_at(path, storage, there, local.span, contents) else {
+                let Some(file) = file_at(path, tree, storage, there, local.span, contents) else {
                     continue;
                 };
                 contents.embed(&bytes, local.span, &mut file.contents);
                 let mode = if executable { 0o755 } else { 0o644 };
-                file.mode = file.mode.take().or_else(|| at(mode, local.span));
+                let said = file.mode.take().or_else(|| tree.file_mode.clone());
+                file.mode = said.or_else(|| at(mode, local.span));
             }
             LocalKind::Link { target } => {
-                if let Some(link) = link_at(path, storage, there, local.span, contents) {
+                if let Some(link) = link_at(path, tree, storage, there, local.span, contents) {
                     link.target = at(target, local.span);
                 }
             }
@@ -120,8 +131,52 @@ fn plant_one(
     }
 }
 
+/// A directory has an entry only where the tree says something of directories: Ignition makes those that
+/// are missing anyway, and leaves others as they are.
+fn directory_at(
+    path: String,
+    tree: &Tree,
+    storage: &mut Storage,
+    there: &mut HashMap<String, There>,
+    contents: &mut Contents<'_, '_>,
+) {
+    let said = [tree.user.said(), tree.group.said()];
+    let mode = tree.dir_mode.as_ref().map(|mode| mode.span);
+    let Some(span) = mode.or_else(|| said.into_iter().flatten().next()) else {
+        return;
+    };
+    match there.get(&path) {
+        // The config's own entry counts, as for files.
+        Some(There::Directory(_)) => return,
+        Some(other) => {
+            let local = tree.local.as_ref().and_then(|local| local.span);
+            return collision(&path, *other, storage, local, contents);
+        }
+        None => {}
+    }
+    if path == "/" {
+        contents.cx.report.push(
+            Diagnostic::warning(
+                span,
+                "the tree's owner and directory mode are given to / itself",
+            )
+            .help("say the path that the tree belongs to, or name the directories one by one"),
+        );
+    }
+    there.insert(path.clone(), There::Planted(storage.directories.len()));
+    storage.directories.push(v3::Directory {
+        at: span,
+        path: at(path, span),
+        user: tree.user.clone(),
+        group: tree.group.clone(),
+        mode: tree.dir_mode.clone().or_else(|| at(0o755, span)),
+        ..v3::Directory::default()
+    });
+}
+
 fn file_at<'s>(
     path: String,
+    tree: &Tree,
     storage: &'s mut Storage,
     there: &mut HashMap<String, There>,
     span: Option<Span>,
@@ -133,6 +188,8 @@ fn file_at<'s>(
             storage.files.push(v3::File {
                 at: span,
                 path: at(path, span),
+                user: tree.user.clone(),
+                group: tree.group.clone(),
                 ..v3::File::default()
             });
             storage.files.last_mut()
@@ -149,6 +206,7 @@ fn file_at<'s>(
 
 fn link_at<'s>(
     path: String,
+    tree: &Tree,
     storage: &'s mut Storage,
     there: &mut HashMap<String, There>,
     span: Option<Span>,
@@ -160,6 +218,8 @@ fn link_at<'s>(
             storage.links.push(v3::Link {
                 at: span,
                 path: at(path, span),
+                user: tree.user.clone(),
+                group: tree.group.clone(),
                 ..v3::Link::default()
             });
             storage.links.last_mut()
@@ -184,7 +244,9 @@ fn collision(
     let place = match other {
         There::File(index) => storage.files.get(index).and_then(|file| file.at),
         There::Link(index) => storage.links.get(index).and_then(|link| link.at),
-        There::Directory(index) => storage.directories.get(index).and_then(|dir| dir.at),
+        There::Directory(index) | There::Planted(index) => {
+            storage.directories.get(index).and_then(|dir| dir.at)
+        }
     };
     contents.cx.report.push(
         Diagnostic::error(
