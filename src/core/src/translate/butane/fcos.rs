@@ -48,7 +48,8 @@ fn number(of: &Option<At<i64>>) -> i64 {
     of.as_ref().map_or(0, |at| at.value)
 }
 
-/// Ignition matches existing partitions by their numbers only.
+/// Ignition matches existing partitions by their numbers only; the plan here finds them by their labels,
+/// too, but a config may be converted.
 fn never_reused(disk: &Disk, report: &mut Report) {
     let is_boot_disk = disk
         .device
@@ -65,7 +66,7 @@ fn never_reused(disk: &Disk, report: &mut Report) {
         report.push(
             Diagnostic::warning(
                 label.span,
-                "the partition has a label and no number: it is never reused, always made anew",
+                "the partition has no number: Ignition would make it anew, only pilotlight finds it by its label",
             )
             .help("say its number, or wipe_table: true if the whole disk may be emptied"),
         );

@@ -129,7 +129,7 @@ fn partitions_of_the_boot_disk_are_known_by_their_numbers() {
             "/dev/vdb",
             "{label: data}",
             &[
-                "3:59: warning: the partition has a label and no number: it is never reused, always made anew",
+                "3:59: warning: the partition has no number: Ignition would make it anew, only pilotlight finds it by its label",
             ],
         ),
         ("/dev/vdb", "{number: 1, label: data}", &[]),
