@@ -4,6 +4,7 @@
 //! has read; it survives merging, so that an error found late still shows the user's own line.
 
 mod json;
+mod marks;
 mod sources;
 
 use std::borrow::Cow;

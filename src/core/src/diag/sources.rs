@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::marks::{Marks, small};
+
 /// A line of a text that stands in the config as one value, such as the text of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextLine {
@@ -10,6 +12,9 @@ pub struct TextLine {
     /// The line itself.
     pub text: String,
 }
+
+/// Longest value in which one of its lines is looked for, in bytes; no unit is as long.
+const SEARCHED: usize = 1 << 20;
 
 /// Index of a source in [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,7 +40,7 @@ pub struct Place {
     pub line: u32,
     /// Column in characters, counted from 1.
     pub column: u32,
-    /// The line itself, as far as it is shown. Empty where the source is gone.
+    /// The line itself. Empty where the source is gone, and for a line too long to be read by a person.
     pub text: String,
     /// How many characters from `column` on are meant; at least 1.
     pub width: u32,
@@ -46,6 +51,7 @@ pub struct Place {
 struct Source {
     name: String,
     text: String,
+    marks: Marks,
     /// Resolved places of spans, when the text came out of the config cache: offset → place.
     origins: Vec<(u32, Place)>,
 }
@@ -59,9 +65,11 @@ pub struct Sources {
 impl Sources {
     /// Adds a text under the name that diagnostics show for it.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
+        let text = text.into();
         self.list.push(Source {
             name: name.into(),
-            text: text.into(),
+            marks: Marks::new(&text),
+            text,
             origins: Vec::new(),
         });
         SourceId(u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX))
@@ -107,25 +115,7 @@ impl Sources {
         {
             return source.origins[found].1.clone();
         }
-        let start = floor_char(&source.text, span.start as usize);
-        let end = floor_char(&source.text, (span.end as usize).max(start));
-        let before = &source.text[..start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line_end = source.text[start..]
-            .find('\n')
-            .map_or(source.text.len(), |at| start + at);
-        let column = source.text[line_start..start].chars().count() + 1;
-        let width = source.text[start..end.min(line_end).max(start)]
-            .chars()
-            .count()
-            .max(1);
-        Place {
-            file: source.name.clone(),
-            line: small(before.matches('\n').count() + 1),
-            column: small(column),
-            text: source.text[line_start..line_end].to_string(),
-            width: small(width),
-        }
+        source.marks.place(&source.name, &source.text, span)
     }
 }
 
@@ -140,6 +130,9 @@ impl Sources {
             return None;
         }
         let text = source.text.get(value.start as usize..value.end as usize)?;
+        if text.len() > SEARCHED {
+            return None;
+        }
         let quoted = serde_json::to_string(meant).ok()?;
         let (text, offset, between, meant) = match text.contains('\n') {
             true => (text, 0, "\n", meant),
@@ -164,18 +157,6 @@ impl Sources {
 
 fn unquote(text: &str) -> Option<&str> {
     text.strip_prefix('"')?.strip_suffix('"')
-}
-
-fn small(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-fn floor_char(text: &str, mut at: usize) -> usize {
-    at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }
 
 #[cfg(test)]
