@@ -61,7 +61,7 @@ impl Diagnostic {
     pub fn error(span: impl Into<Option<Span>>, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
-            message: message.into(),
+            message: cut(message.into()),
             span: span.into(),
             help: None,
             other: None,
@@ -89,7 +89,7 @@ impl Diagnostic {
     /// Adds what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(cut(help.into()));
         self
     }
 
@@ -130,6 +130,26 @@ impl Diagnostic {
     }
 }
 
+/// Longest message, in bytes: what a config says is repeated in messages, and may be megabytes.
+const MESSAGE: usize = 2000;
+
+/// The text without its middle where it is longer than a message. Both ends are needed: messages name a
+/// value first and say what is wrong with it then.
+fn cut(mut text: String) -> String {
+    if text.len() > MESSAGE {
+        let floor = |mut at: usize| {
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        };
+        let left_out = floor(MESSAGE / 2)..floor(text.len() - MESSAGE / 4);
+        let note = format!("… ({} bytes) …", left_out.len());
+        text.replace_range(left_out, &note);
+    }
+    text
+}
+
 /// How many findings of one severity a report keeps.
 pub const MOST: usize = 200;
 
@@ -144,9 +164,15 @@ impl Report {
     /// Adds a finding. Of each severity the first [`MOST`] are kept: nobody reads more, and a hostile
     /// config could make millions.
     pub fn push(&mut self, item: Diagnostic) {
-        if self.count(item.severity) < MOST {
+        if !self.is_full(item.severity) {
             self.items.push(item);
         }
+    }
+
+    /// Whether no more findings of a severity are kept: then nothing need be looked up for one.
+    pub fn is_full(&self, severity: Severity) -> bool {
+        let mut same = self.items.iter().filter(|item| item.severity == severity);
+        same.nth(MOST - 1).is_some()
     }
 
     /// Adds an error.
@@ -435,6 +461,14 @@ mod tests {
           help: b
             c
         "#);
+    }
+
+    #[test]
+    fn of_a_long_message_both_ends_are_kept() {
+        let said = Diagnostic::error(None, format!("{:?} is no path", "é".repeat(5000))).message;
+        assert!(said.starts_with("\"éé") && said.ends_with("é\" is no path"));
+        assert!(said.contains("… (8514 bytes) …"), "{said}");
+        assert!(said.len() < MESSAGE);
     }
 
     #[test]

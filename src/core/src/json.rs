@@ -1,12 +1,15 @@
 //! JSON text → a tree in which every value and key knows where it stands (RFC 8259).
 //!
 //! serde_json drops duplicate keys and positions; operators need both, so the tree is our own.
-//! Depth is bounded; size is bounded by the caller, who read the text.
+//! Depth and number of values are bounded; size is bounded by the caller, who read the text.
 
 use crate::diag::{Diagnostic, SourceId, Span};
 
 /// How deep values may nest. Ignition configs reach 8.
 pub const MAX_DEPTH: usize = 128;
+
+/// How many values a config may hold. Configs of whole clusters reach some ten thousand.
+pub const MAX_NODES: usize = 1 << 20;
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +76,7 @@ pub fn parse(source: SourceId, text: &str) -> Result<Node, Diagnostic> {
         source,
         text,
         at: 0,
+        nodes: 0,
     };
     // A byte order mark is what some editors on Windows put first; it carries no meaning.
     if text.starts_with('\u{feff}') {
@@ -91,6 +95,7 @@ struct Parser<'a> {
     source: SourceId,
     text: &'a str,
     at: usize,
+    nodes: usize,
 }
 
 impl Parser<'_> {
@@ -142,6 +147,10 @@ impl Parser<'_> {
     fn value(&mut self, depth: usize) -> Result<Node, Diagnostic> {
         if depth > MAX_DEPTH {
             return Err(self.error_here(format!("values nest deeper than {MAX_DEPTH} levels")));
+        }
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(self.error_here(format!("the config holds more than {MAX_NODES} values")));
         }
         let start = self.at;
         let value = match self.peek() {

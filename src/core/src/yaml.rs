@@ -12,11 +12,9 @@ use base64::Engine as _;
 use saphyr_parser::{Event, Parser as Events, ScalarStyle, StrInput, Tag};
 
 use crate::diag::{Diagnostic, SourceId, Span};
-use crate::json::{MAX_DEPTH, Member, Node, Value};
+use crate::json::{MAX_DEPTH, MAX_NODES, Member, Node, Value};
 
-/// How many values a document may hold once its aliases are expanded.
-const MAX_NODES: usize = 1 << 20;
-/// How many bytes of text aliases may add.
+/// How many bytes of text aliases may add. What anchors keep counts as what aliases add.
 const MAX_COPIED: usize = 16 << 20;
 
 /// Parses one YAML document. The error names line and column through its span.
@@ -28,6 +26,7 @@ pub fn parse(source: SourceId, text: &str) -> Result<Node, Diagnostic> {
         source,
         anchors: HashMap::new(),
         nodes: 0,
+        kept: 0,
         copied: 0,
     };
     builder.document()
@@ -40,6 +39,8 @@ struct Builder<'a> {
     /// Finished values by the number of their anchor, with their sizes.
     anchors: HashMap<usize, (Node, Size)>,
     nodes: usize,
+    /// Values in copies that anchors keep.
+    kept: usize,
     copied: usize,
 }
 
@@ -144,6 +145,8 @@ impl<'a> Builder<'a> {
                 nodes: self.nodes - before.0,
                 bytes: text_bytes(&node),
             };
+            self.kept += size.nodes;
+            self.count(0, size.bytes, span)?;
             self.anchors.insert(anchor, (node.clone(), size));
         }
         Ok(node)
@@ -175,7 +178,7 @@ impl<'a> Builder<'a> {
     fn count(&mut self, nodes: usize, bytes: usize, span: Span) -> Result<(), Diagnostic> {
         self.nodes = self.nodes.saturating_add(nodes);
         self.copied = self.copied.saturating_add(bytes);
-        if self.nodes > MAX_NODES || self.copied > MAX_COPIED {
+        if self.nodes + self.kept > MAX_NODES || self.copied > MAX_COPIED {
             return Err(Diagnostic::error(
                 span,
                 format!(

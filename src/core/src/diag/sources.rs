@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::marks::{Marks, small};
+use super::marks::Marks;
 
 /// A line of a text that stands in the config as one value, such as the text of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +161,7 @@ fn unquote(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::marks::small;
     use super::*;
 
     /// The source text and place of a line within the value that spans from the first `<` to the last `>`.

@@ -1,10 +1,11 @@
 //! What every wire type can do: be decoded from a spanned tree, be encoded again, be merged.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::diag::{Diagnostic, Report, Span, nearest};
+use crate::diag::{Diagnostic, Report, Severity, Span, nearest};
 use crate::json::{Member, Node, Value};
 use crate::yaml;
 
@@ -275,16 +276,15 @@ impl<T: Wire> Wire for Vec<T> {
     /// without keys are concatenated (ignition config/merge).
     fn merge(parent: Self, child: Self) -> Self {
         let mut merged: Vec<Option<T>> = parent.into_iter().map(Some).collect();
-        let keys: Vec<Option<String>> = merged
-            .iter()
-            .map(|item| item.as_ref().and_then(Wire::key))
-            .collect();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (at, item) in merged.iter().enumerate() {
+            if let Some(key) = item.as_ref().and_then(Wire::key) {
+                places.entry(key).or_insert(at);
+            }
+        }
         let mut added = Vec::new();
         for item in child {
-            let key = item.key();
-            let twin = key
-                .as_ref()
-                .and_then(|_| keys.iter().position(|other| *other == key));
+            let twin = item.key().and_then(|key| places.get(&key).copied());
             match twin {
                 Some(at) if item.removes() => merged[at] = None,
                 Some(at) => {
@@ -353,7 +353,9 @@ impl<T: Wire> Wire for Concat<T> {
         self.0.encode(pointer, out)
     }
     fn merge(parent: Self, child: Self) -> Self {
-        Self(parent.0.into_iter().chain(child.0).collect())
+        let mut whole = parent.0;
+        whole.extend(child.0);
+        Self(whole)
     }
     fn said(&self) -> Option<Option<Span>> {
         self.0.said()
@@ -407,7 +409,7 @@ pub(super) fn members<'n>(
                     )
                     .help("keep one of the two: of single values the later one counts"),
                 );
-                Cow::Owned(combine(&earlier, &member.value))
+                combine(earlier, &member.value)
             }
         });
     }
@@ -426,6 +428,9 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
             .filter(|_| cx.dialect.any_case)
     });
     let Some(at) = at else {
+        if cx.report.is_full(Severity::Warning) {
+            return None;
+        }
         let known: Vec<Cow<'static, str>> = fields
             .iter()
             .filter(|field| field.since <= cx.minor)
@@ -473,14 +478,18 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
 }
 
 /// Go's decoder fills the same struct twice: objects combine, everything else is replaced.
-fn combine(earlier: &Node, later: &Node) -> Node {
+fn combine<'n>(earlier: Cow<'n, Node>, later: &'n Node) -> Cow<'n, Node> {
     match (&earlier.value, &later.value) {
-        (Value::Object(a), Value::Object(b)) => Node {
-            span: later.span,
-            value: Value::Object(a.iter().chain(b).cloned().collect()),
-        },
-        (_, Value::Null) => earlier.clone(),
-        _ => later.clone(),
+        (Value::Object(_), Value::Object(more)) => {
+            let mut whole = earlier.into_owned();
+            whole.span = later.span;
+            if let Value::Object(members) = &mut whole.value {
+                members.extend(more.iter().cloned());
+            }
+            Cow::Owned(whole)
+        }
+        (_, Value::Null) => earlier,
+        _ => Cow::Borrowed(later),
     }
 }
 

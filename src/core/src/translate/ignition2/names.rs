@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::stated;
-use crate::diag::{Diagnostic, Report, Span, nearest};
+use crate::diag::{Diagnostic, Report, Severity, Span, nearest};
 use crate::spec::v2;
 use crate::spec::v3;
 use crate::spec::{At, Concat};
@@ -162,6 +162,9 @@ impl Filesystems {
             return None;
         };
         let Some(prefix) = self.prefixes.get(&name.value) else {
+            if report.is_full(Severity::Error) {
+                return None;
+            }
             let known: Vec<&str> = self.prefixes.keys().map(String::as_str).collect();
             let help = match nearest(&name.value, &known) {
                 Some(meant) => format!("did you mean {meant:?}?"),
