@@ -3,7 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use pilotlight_core::config;
-use pilotlight_core::diag::Sources;
+use pilotlight_core::diag::{Report, Sources};
+use pilotlight_core::facts::Facts;
+use pilotlight_core::facts::accounts::{Accounts, Texts};
+use pilotlight_core::plan::{Blobs, accounts, tree};
+use pilotlight_core::spec::v3::Config;
+use pilotlight_core::validate::{Stage, lower};
+use pilotlight_core::{cache, dataurl, json, merge, model};
 
 /// So many entries: with the square of it a test would take minutes.
 const MANY: usize = 20_000;
@@ -27,6 +33,22 @@ fn refused(text: &str, words: &str) {
 fn taken(text: &str) {
     let (said, is_config) = read(text);
     assert!(is_config, "{said}");
+}
+
+/// A config of the newest version with these sections.
+fn ignition(sections: &str) -> String {
+    format!(r#"{{"ignition": {{"version": "3.6.0"}}, {sections}}}"#)
+}
+
+fn config(sources: &mut Sources, text: &str) -> Config {
+    let parsed = config::read(sources, "c", text.as_bytes());
+    let said = parsed.report.items.first();
+    let said = said.map(|item| item.render(sources)).unwrap_or_default();
+    parsed.config.unwrap_or_else(|| panic!("{said}"))
+}
+
+fn model(config: &Config) -> model::Config {
+    lower(config, Stage::Merged, &mut Report::default()).unwrap()
 }
 
 fn lines(each: impl Fn(usize) -> String) -> String {
@@ -134,4 +156,222 @@ fn repetitions_are_said_a_few_times() {
         &format!("variant: fcos\n{}", "a: 1\n".repeat(100_000)),
         "a second time",
     );
+}
+
+#[test]
+fn configs_have_a_bounded_number_of_values() {
+    let text = format!(r#"{{"a": [{}0]}}"#, "0,".repeat(1 << 21));
+    refused(&text, "more than 1048576 values");
+    // Each anchor keeps a copy of what it names, though nothing refers to it.
+    let anchors: String = (0..120).map(|i| format!("&a{i} [")).collect();
+    let text = format!("a: {anchors}{}{}", "x,".repeat(100_000), "]".repeat(120));
+    refused(&text, "with its aliases expanded");
+}
+
+#[test]
+fn reports_stay_short() {
+    let long = "x".repeat(10 << 20);
+    for (text, words) in [
+        (
+            ignition(&format!(
+                r#""storage": {{"files": [{{"path": "{long}"}}]}}"#
+            )),
+            "the path is not absolute",
+        ),
+        (
+            ignition(&format!(
+                r#""passwd": {{"{long}": 1, "users": [{{"name": "a", "shell": 5}}]}}"#
+            )),
+            "it has no effect",
+        ),
+        (
+            format!("variant: {long}\nversion: 1.1.0\n"),
+            "unknown variant",
+        ),
+        (
+            ignition(&format!(
+                r#""systemd": {{"units": [{{"name": "a.service", "contents": "[Unit]\n{long}\n"}}]}}"#
+            )),
+            "line 2",
+        ),
+    ] {
+        let mut sources = Sources::default();
+        let parsed = config::read(&mut sources, "c", text.as_bytes());
+        let said = parsed.report.render(&sources);
+        assert!(said.contains(words), "{} bytes", said.len());
+        assert!(said.len() < 8 << 10, "{} bytes about {words:?}", said.len());
+        assert!(parsed.report.json(&sources).to_string().len() < 8 << 10);
+    }
+}
+
+#[test]
+fn unknown_keys_are_compared_until_enough_is_said() {
+    let keys = (0..200_000).map(|i| format!(r#""ignitiom{i}": 1"#));
+    let keys: Vec<String> = keys.collect();
+    taken(&ignition(&keys.join(",")));
+    let keys = (0..200_000).map(|i| format!("write_file{i}: 1\n"));
+    refused(
+        &format!("#cloud-config\n{}", keys.collect::<String>()),
+        "more than 4096 entries",
+    );
+}
+
+#[test]
+fn repeated_keys_are_combined_in_one_go() {
+    let parts = (0..100_000).map(|i| format!(r#""ignition": {{"x{i}": {i}}}"#));
+    let parts: Vec<String> = parts.collect();
+    taken(&format!(
+        r#"{{"ignition": {{"version": "3.0.0"}}, {}}}"#,
+        parts.join(",")
+    ));
+}
+
+#[test]
+fn places_are_found_without_counting_from_the_beginning() {
+    // One line of megabytes, of which each value is asked for its place.
+    let data = "x".repeat(100);
+    let files = listed(|i| {
+        format!(r#"{{"path": "/a/{i}", "mode": 420, "contents": {{"source": "data:,{data}"}}}}"#)
+    });
+    let mut sources = Sources::default();
+    let config = config(
+        &mut sources,
+        &ignition(&format!(r#""storage": {{"files": [{files}]}}"#)),
+    );
+    let (json, places) = cache::encode(&config, &sources);
+    let mut later = Sources::default();
+    let again = cache::decode(&mut later, "cache", &json, Some(&places)).unwrap();
+    let last = &again.storage.files[MANY - 1];
+    let place = later.place(last.path.as_ref().unwrap().span.unwrap());
+    let place = (place.file.as_str(), place.line, place.column as usize);
+    let path = format!("\"/a/{}\"", MANY - 1);
+    let text = sources.text(config.at.unwrap().source);
+    assert_eq!(place, ("c", 1, text.find(&path).unwrap() + 1));
+}
+
+#[test]
+fn merging_looks_entries_up_by_their_keys() {
+    let mut sources = Sources::default();
+    let files = |from: usize| {
+        let files =
+            listed(|i| format!(r#"{{"path": "/a/{}", "mode": {}}}"#, from + i, 256 + i % 2));
+        let names = listed(|i| format!(r#"{{"name": "u{}"}}"#, from + i));
+        ignition(&format!(
+            r#""storage": {{"files": [{files}]}}, "passwd": {{"users": [{names}]}}"#
+        ))
+    };
+    let parent = config(&mut sources, &files(0));
+    let child = config(&mut sources, &files(MANY / 2));
+    let merged = merge::configs(parent.clone(), child.clone());
+    assert_eq!(merged.storage.files.len(), MANY / 2 * 3);
+    assert_eq!(merged.passwd.users.len(), MANY / 2 * 3);
+    assert_eq!(
+        merge::appended(parent, child).storage.files.len(),
+        MANY / 2 * 3
+    );
+
+    // Version 2 appends as often as it is asked to.
+    let file = r#"{"filesystem": "root", "path": "/a", "append": true, "contents": {"source": "data:,x"}}"#;
+    let files = vec![file; MANY].join(",");
+    let text =
+        format!(r#"{{"ignition": {{"version": "2.4.0"}}, "storage": {{"files": [{files}]}}}}"#);
+    let appending = config(&mut sources, &text);
+    assert_eq!(appending.storage.files[0].append.0.len(), MANY);
+}
+
+#[test]
+fn paths_may_be_deep_or_many_but_not_both() {
+    let deep = |i: usize| format!("/{i}{}", "/d".repeat(2000));
+    let files = |many: usize| {
+        let list = (0..many).map(|i| format!(r#"{{"path": "{}"}}"#, deep(i)));
+        let list: Vec<String> = list.collect();
+        ignition(&format!(r#""storage": {{"files": [{}]}}"#, list.join(",")))
+    };
+    taken(&files(10));
+    refused(&files(1000), "too many and too deep");
+}
+
+#[test]
+fn plans_of_many_entries_end() {
+    let mut sources = Sources::default();
+    let files = listed(|i| {
+        format!(
+            r#"{{"path": "/srv/{i}/a", "overwrite": true, "contents": {{"source": "data:,x"}}}}"#
+        )
+    });
+    let directories = listed(|i| format!(r#"{{"path": "/srv/{i}", "mode": 448}}"#));
+    let links =
+        listed(|i| format!(r#"{{"path": "/l/{i}", "target": "/srv/{i}/a", "hard": true}}"#));
+    let units = listed(|i| {
+        format!(
+            r#"{{"name": "u{i}.service", "enabled": true, "contents": "[Unit]\n[Install]\nWantedBy=a.target\n"}}"#
+        )
+    });
+    let config = config(
+        &mut sources,
+        &ignition(&format!(
+            r#""storage": {{"files": [{files}], "directories": [{directories}], "links": [{links}]}}, "systemd": {{"units": [{units}]}}"#
+        )),
+    );
+    let model = model(&config);
+    let planned = tree::plan(&model, &[], &Facts::default(), &Blobs::default()).unwrap();
+    let facts = planned.predict(Facts::default());
+    let again = tree::plan(&model, &[], &facts, &Blobs::default()).unwrap();
+    assert!(again.is_empty(), "{} steps", again.steps.len());
+}
+
+#[test]
+fn plans_of_many_accounts_end() {
+    let mut sources = Sources::default();
+    let users = (0..2000).map(|i| {
+        format!(
+            r#"{{"name": "u{i}", "uid": {}, "groups": ["g{i}"], "primaryGroup": "g{i}"}}"#,
+            2000 + i
+        )
+    });
+    let groups = (0..2000).map(|i| format!(r#"{{"name": "g{i}", "gid": {}}}"#, 2000 + i));
+    let users: Vec<String> = users.collect();
+    let groups: Vec<String> = groups.collect();
+    let passwd = |groups: &str| {
+        ignition(&format!(
+            r#""passwd": {{"users": [{}], "groups": [{groups}]}}"#,
+            users.join(",")
+        ))
+    };
+    let facts = Facts {
+        accounts: Accounts::parse(&Texts::default()),
+        ..Facts::default()
+    };
+    let whole = model(&config(&mut sources, &passwd(&groups.join(","))));
+    let planned = accounts::plan(&whole.groups, &whole.users, &facts).unwrap();
+    assert_eq!(planned.steps.len(), 4000);
+    let lost = model(&config(&mut sources, &passwd("")));
+    let report = accounts::plan(&lost.groups, &lost.users, &facts).unwrap_err();
+    assert_eq!(report.summary().as_deref(), Some("200 errors or more"));
+}
+
+#[test]
+fn data_of_one_config_is_decoded_once_for_each_look() {
+    let data = dataurl::encode(&vec![0xa5; 8 << 20]);
+    let mut sources = Sources::default();
+    let text = ignition(&format!(
+        r#""storage": {{"files": [{{"path": "/a", "contents": {{"source": "{data}"}}}}]}}"#
+    ));
+    let model = model(&config(&mut sources, &text));
+    let planned = tree::plan(&model, &[], &Facts::default(), &Blobs::default()).unwrap();
+    assert_eq!(planned.steps.len(), 1);
+    assert!(planned.render(&sources).len() < 1000);
+}
+
+#[test]
+fn json_ends_where_it_is_wrong() {
+    for text in [
+        "\"".to_owned() + &"\\u0041".repeat(1 << 20),
+        "1".repeat(10 << 20) + "x",
+    ] {
+        let mut sources = Sources::default();
+        let id = sources.add("c", text.as_str());
+        let error = json::parse(id, &text).unwrap_err();
+        assert!(error.render(&sources).len() < 1000);
+    }
 }

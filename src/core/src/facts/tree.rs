@@ -102,7 +102,9 @@ impl Tree {
 
     /// Notes that nothing is left at and below a path.
     pub fn clear(&mut self, real: &SysPath) {
-        for (path, node) in &mut self.entries {
+        // Paths below one begin with it, and stand together.
+        let from = self.entries.range_mut(real.clone()..);
+        for (path, node) in from.take_while(|(path, _)| path.as_str().starts_with(real.as_str())) {
             if path.is_below(real) {
                 *node = Node::Absent;
             }

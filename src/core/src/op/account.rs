@@ -1,5 +1,6 @@
 //! Operations on groups and users.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -234,8 +235,9 @@ impl UserFields {
         if self.groups.is_empty() {
             return;
         }
+        let wanted: BTreeSet<&str> = self.groups.iter().map(AccountName::as_str).collect();
         for (group, facts) in &mut accounts.groups {
-            if self.groups.iter().any(|wanted| wanted.as_str() == group) {
+            if wanted.contains(group.as_str()) {
                 facts.members.insert(name.as_str().into());
             } else {
                 facts.members.remove(name.as_str());

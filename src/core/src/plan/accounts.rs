@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::diag::{Diagnostic, Report, Span, nearest};
+use crate::diag::{Diagnostic, Report, Severity, Span, nearest};
 use crate::facts::Facts;
 use crate::facts::accounts::{Accounts, User as UserFacts};
 use crate::model::{Group, ScalarError, User};
@@ -295,6 +295,9 @@ impl Planner {
         }
         if text.parse::<u32>().is_err() {
             self.name("group", text, user.at)?;
+        }
+        if self.report.is_full(Severity::Error) {
+            return None;
         }
         let known: Vec<&str> = self.now.groups.keys().map(String::as_str).collect();
         let help = if later.iter().any(|other| other.name == text) {

@@ -126,13 +126,15 @@ impl Work {
 
     /// A link that is replaced may not be one that other paths of the config, or its own, lead over.
     fn leads_elsewhere(&self, want: &Want, real: &SysPath) -> Result<(), Diagnostic> {
-        let replaced = want.overwrite && matches!(self.facts.tree.node(real), Node::Symlink { .. });
+        if !want.overwrite || !matches!(self.facts.tree.node(real), Node::Symlink { .. }) {
+            return Ok(());
+        }
         let directory = matches!(want.kind, Kind::Directory { .. });
         let other = self.facts.tree.links.iter().find(|(path, links)| {
             // What lies below a new directory lies in it, and no longer where the link led.
             links.contains(real) && !(directory && *path != &want.path && path.is_below(&want.path))
         });
-        match other.filter(|_| replaced) {
+        match other {
             Some((path, _)) => Err(Diagnostic::error(
                 want.at,
                 format!(
@@ -147,10 +149,13 @@ impl Work {
 
     /// A directory that is replaced may not hold what another entry has just put there.
     fn holds_others(&self, want: &Want, real: &SysPath) -> Result<(), Diagnostic> {
-        let replaced =
-            want.overwrite && matches!(self.facts.tree.node(real), Node::Directory { .. });
-        let mut others = self.seen.iter();
-        match others.find(|(path, _)| replaced && *path != real && path.is_below(real)) {
+        if !want.overwrite || !matches!(self.facts.tree.node(real), Node::Directory { .. }) {
+            return Ok(());
+        }
+        // Paths below one begin with it, and stand together.
+        let mut others = (self.seen.range(real..))
+            .take_while(|(path, _)| path.as_str().starts_with(real.as_str()));
+        match others.find(|(path, _)| *path != real && path.is_below(real)) {
             Some((_, (other, at))) => Err(Diagnostic::error(
                 want.at,
                 format!(

@@ -1,6 +1,6 @@
 //! systemd units: their files, masks, presets, and the links that enable them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::diag::Span;
 use crate::facts::tree::{Node, Tree};
@@ -91,9 +91,10 @@ pub fn wants(units: &[Unit], tree: &Tree) -> Vec<Want> {
         }
     }
     let lines = preset_lines(units);
+    let there: HashSet<&str> = tree.preset.lines().collect();
     let missing: Vec<&String> = lines
         .iter()
-        .filter(|line| !tree.preset.lines().any(|there| there == line.as_str()))
+        .filter(|line| !there.contains(line.as_str()))
         .collect();
     if !missing.is_empty() {
         let mut text = tree.preset.clone();

@@ -174,13 +174,31 @@ impl Check<'_> {
         parsed
     }
 
+    /// Whether there is room for the paths: each directory on the way to each entry is looked at, and
+    /// planned, with its whole path.
+    pub(super) fn paths_fit(&mut self, config: &Config) -> bool {
+        const ROOM: usize = 128 << 20;
+        let mut taken = 0_usize;
+        for inode in inodes(config) {
+            taken = taken.saturating_add(inode.path.as_str().len() * inode.path.depth());
+            if taken > ROOM {
+                self.report.push(
+                    Diagnostic::error(
+                        inode.at,
+                        "the paths of the config are too many and too deep",
+                    )
+                    .help("put deep trees into an archive that a unit unpacks"),
+                );
+                return false;
+            }
+        }
+        true
+    }
+
     /// Entries may not collide: two at one path, something below a link or a file, a unit's own path.
     pub(super) fn tree_conflicts(&mut self, config: &Config) {
         let mut seen = Seen::default();
-        let inodes: Vec<&Inode> = (config.files.iter().map(|file| &file.inode))
-            .chain(config.directories.iter().map(|directory| &directory.inode))
-            .chain(config.links.iter().map(|link| &link.inode))
-            .collect();
+        let inodes: Vec<&Inode> = inodes(config).collect();
         for inode in &inodes {
             self.unique(&mut seen, inode.path.as_str(), inode.at, "the path");
         }
@@ -262,4 +280,11 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Everything of the config that has a path of its own in the tree, but for units.
+pub(super) fn inodes(config: &Config) -> impl Iterator<Item = &Inode> {
+    (config.files.iter().map(|file| &file.inode))
+        .chain(config.directories.iter().map(|directory| &directory.inode))
+        .chain(config.links.iter().map(|link| &link.inode))
 }

@@ -87,7 +87,9 @@ impl Check<'_> {
             units: Vec::new(),
         };
         config.units = self.units(&wire.systemd.units);
-        self.tree_conflicts(&config);
+        if self.paths_fit(&config) {
+            self.tree_conflicts(&config);
+        }
         config
     }
 

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::check::Check;
+use super::files::inodes;
 use super::unit_text;
 use crate::diag::{Diagnostic, Span};
-use crate::model::{Config, Filesystem, Format, Inode, SysPath, Unit, UnitName};
+use crate::model::{Config, Filesystem, Format, SysPath, Unit, UnitName};
 
 /// Directories whose contents are made anew at each boot.
 const VOLATILE: &[&str] = &["/proc", "/sys", "/dev", "/run", "/var/run", "/tmp"];
@@ -148,12 +149,6 @@ impl Check<'_> {
             );
         }
     }
-}
-
-fn inodes(config: &Config) -> impl Iterator<Item = &Inode> {
-    (config.files.iter().map(|file| &file.inode))
-        .chain(config.directories.iter().map(|directory| &directory.inode))
-        .chain(config.links.iter().map(|link| &link.inode))
 }
 
 /// File systems that are mounted while files are written, with their paths.

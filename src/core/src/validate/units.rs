@@ -1,5 +1,7 @@
 //! systemd units and drop-ins (types/unit.go).
 
+use std::collections::HashSet;
+
 use super::check::{Check, Seen, flag};
 use super::unit_text::{self, UnitText};
 use super::{unit_needs, unit_settings};
@@ -193,13 +195,14 @@ impl Check<'_> {
 
     /// Units that systemd refuses. What a misspelt setting leads to is not reported as well.
     pub(super) fn complete_units(&mut self, list: &[v3::Unit], config: &Config) {
+        let extended = extended(config);
         for (wire, unit) in list.iter().zip(&config.units) {
             let Some(contents) = wire.contents.as_ref().filter(|at| !at.value.is_empty()) else {
                 continue;
             };
             if flag(&wire.mask, false)
                 || self.odd_units.contains(&unit.name)
-                || has_more(unit, config)
+                || is_extended(&unit.name, &extended)
             {
                 continue;
             }
@@ -230,20 +233,21 @@ impl Check<'_> {
     }
 }
 
-/// Whether the config adds to a unit by ordinary files.
-fn has_more(unit: &Unit, config: &Config) -> bool {
-    let template = unit.name.instance().map(|(template, _)| template);
-    let kind = unit.name.kind();
+/// The units, templates and kinds of units that the config adds to by ordinary files.
+fn extended(config: &Config) -> HashSet<&str> {
     let files = config.files.iter().map(|file| &file.inode);
+    let links = config.links.iter().map(|link| &link.inode);
     files
-        .chain(config.links.iter().map(|link| &link.inode))
-        .any(|inode| {
-            let rest = inode.path.as_str().strip_prefix(UNIT_DIRECTORY);
-            let directory = rest
-                .and_then(|rest| rest.split_once(".d/"))
-                .map(|(name, _)| name);
-            directory.is_some_and(|name| {
-                name == unit.name.as_str() || name == kind || Some(name) == template.as_deref()
-            })
+        .chain(links)
+        .filter_map(|inode| {
+            let rest = inode.path.as_str().strip_prefix(UNIT_DIRECTORY)?;
+            rest.split_once(".d/").map(|(name, _)| name)
         })
+        .collect()
+}
+
+fn is_extended(unit: &UnitName, by: &HashSet<&str>) -> bool {
+    let template = unit.instance().map(|(template, _)| template);
+    let names = [Some(unit.as_str()), Some(unit.kind()), template.as_deref()];
+    names.into_iter().flatten().any(|name| by.contains(name))
 }
