@@ -505,16 +505,12 @@ fn fetch_options(parent: model::FetchOptions, child: &model::FetchOptions) -> mo
 /// Sections that the model knows and the stages do not yet perform: refused before anything is
 /// touched, because a node without its encrypted disk must not come up as if it had one.
 fn not_yet(config: &model::Config) -> Option<Diagnostic> {
-    let refused = [
-        ("storage.raid", config.raid.first().map(|raid| raid.at)),
-        ("storage.luks", config.luks.first().map(|luks| luks.at)),
-        (
-            "kernelArguments",
-            Some(&config.kernel_arguments)
-                .filter(|k| !k.should_exist.is_empty() || !k.should_not_exist.is_empty())
-                .map(|k| k.at),
-        ),
-    ];
+    let refused = [(
+        "kernelArguments",
+        Some(&config.kernel_arguments)
+            .filter(|k| !k.should_exist.is_empty() || !k.should_not_exist.is_empty())
+            .map(|k| k.at),
+    )];
     refused.into_iter().find_map(|(section, at)| {
         at.map(|at| {
             Diagnostic::error(

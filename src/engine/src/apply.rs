@@ -8,9 +8,10 @@ use pilotlight_core::diag::{Diagnostic, Report, Sources};
 use pilotlight_core::facts::accounts::Accounts;
 use pilotlight_core::model::{Config, Resource};
 use pilotlight_core::op::{DiskOp, Op};
-use pilotlight_core::plan::{Plan, Step};
+use pilotlight_core::plan::{Plan, Step, crypttab};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
+use pilotlight_sys::volumes::{self, KeyStore};
 use pilotlight_sys::{DeviceMap, accounts, disks, mounts, tree};
 
 use crate::acquire::{self, Acquired, Given, Stop};
@@ -35,6 +36,7 @@ pub struct Hands {
     config: Config,
     sources: Sources,
     blobs: Option<BlobStore>,
+    keys: KeyStore,
 }
 
 impl Hands {
@@ -45,7 +47,14 @@ impl Hands {
             config,
             sources,
             blobs: None,
+            keys: KeyStore::new("/run/ignition.json.keys"),
         }
+    }
+
+    /// With the keys of encrypted volumes in this store.
+    pub fn with_keys(mut self, keys: KeyStore) -> Self {
+        self.keys = keys;
+        self
     }
 
     /// With contents that were fetched before.
@@ -69,6 +78,7 @@ impl Hands {
             images: &images,
             root: Some(&self.root),
             wait: device_wait(),
+            keys: Some(&self.keys),
         };
         let mut done = Done::default();
         let mut facts = pilotlight_core::facts::Facts::default();
@@ -85,6 +95,14 @@ impl Hands {
         Ok(done)
     }
 
+    /// Performs a plan that needs no accounts.
+    pub fn perform_plan(&self, plan: &Plan) -> Result<Done, Failure> {
+        self.perform(plan, &Accounts::default())?;
+        Ok(Done {
+            operations: plan.steps.len(),
+        })
+    }
+
     fn perform(&self, plan: &Plan, accounts: &Accounts) -> Result<(), Failure> {
         if plan.is_empty() {
             return Ok(());
@@ -92,7 +110,7 @@ impl Hands {
         let needs_root = plan
             .steps
             .iter()
-            .any(|step| !matches!(step.op, Op::Disk(_)));
+            .any(|step| !matches!(step.op, Op::Disk(_) | Op::Volume(_)));
         let mut tools = Tools {
             hands: self,
             accounts,
@@ -119,7 +137,7 @@ impl Hands {
         while let Some((first, rest)) = steps.split_first() {
             let together = steps
                 .iter()
-                .take_while(|step| makes_filesystem(step))
+                .take_while(|step| formatted(step).is_some())
                 .count();
             if together > 1 {
                 self.make_filesystems(&steps[..together])?;
@@ -150,29 +168,35 @@ impl Hands {
         Failure::diagnostic(diagnostic, self.sources.clone())
     }
 
-    /// File systems on devices of their own are made side by side.
+    /// Devices are wiped and formatted side by side, each one's steps in their order.
     fn make_filesystems(&self, steps: &[Step]) -> Result<(), Failure> {
+        let mut chains: Vec<(&str, Vec<&Step>)> = Vec::new();
         for step in steps {
             self.log(step);
+            let device = formatted(step).unwrap_or_default();
+            match chains.iter_mut().find(|(known, _)| *known == device) {
+                Some((_, chain)) => chain.push(step),
+                None => chains.push((device, vec![step])),
+            }
         }
+        let work = |chain: &[&Step]| -> Result<(), Failure> {
+            for step in chain {
+                if let Op::Disk(op) = &step.op {
+                    disks::apply(op).map_err(|cause| self.step_failed(step, &cause))?;
+                }
+            }
+            Ok(())
+        };
         let outcomes: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
-            let running: Vec<_> = steps
+            let running: Vec<_> = chains
                 .iter()
-                .map(|step| {
-                    scope.spawn(move || match &step.op {
-                        Op::Disk(op) => disks::apply(op).map_err(|cause| cause.to_string()),
-                        _ => Ok(()),
-                    })
-                })
+                .map(|(_, chain)| scope.spawn(|| work(chain)))
                 .collect();
             running
                 .into_iter()
-                .zip(steps)
-                .map(|(thread, step)| {
-                    let outcome = thread
-                        .join()
-                        .unwrap_or_else(|_| Err("it ended unexpectedly".into()));
-                    outcome.map_err(|cause| self.step_failed(step, &cause))
+                .map(|thread| {
+                    let ended = || Err(Failure::new("formatting ended unexpectedly"));
+                    thread.join().unwrap_or_else(|_| ended())
                 })
                 .collect()
         });
@@ -209,8 +233,14 @@ impl Hands {
     }
 }
 
-fn makes_filesystem(step: &Step) -> bool {
-    matches!(step.op, Op::Disk(DiskOp::MakeFilesystem { .. }))
+/// The device that a step formats, or wipes before that.
+fn formatted(step: &Step) -> Option<&str> {
+    match &step.op {
+        Op::Disk(DiskOp::MakeFilesystem { device, .. } | DiskOp::WipeSignatures { device, .. }) => {
+            Some(device)
+        }
+        _ => None,
+    }
 }
 
 /// What the steps of one plan are performed with.
@@ -227,6 +257,7 @@ impl Tools<'_> {
         let no_root = || "there is no root".to_string();
         match &step.op {
             Op::Disk(op) => disks::apply(op).map_err(|error| text(&error)),
+            Op::Volume(op) => volumes::apply(op, &self.hands.keys).map_err(|error| text(&error)),
             Op::Mount(op) => {
                 let root = self.root.as_ref().ok_or_else(no_root)?;
                 mounts::apply(op, root, &self.hands.root).map_err(|error| text(&error))
@@ -253,6 +284,10 @@ struct Contents<'a> {
 
 impl tree::Provider for Contents<'_> {
     fn copy(&mut self, key: &str, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(name) = key.strip_prefix(crypttab::KEY_BLOB) {
+            let mut file = std::fs::File::open(self.hands.keys.path(name))?;
+            return io::copy(&mut file, out).map(|_| ());
+        }
         if let Some(store) = &self.hands.blobs {
             match std::fs::File::open(store.path(key)) {
                 Ok(mut file) => return io::copy(&mut file, out).map(|_| ()),
@@ -321,13 +356,15 @@ pub fn apply_to_directory(
             tracing::warn!("{}", warning.render(&sources).trim_end());
         }
         let disks = config.disks.first().map(|disk| ("storage.disks", disk.at));
+        let raid = config.raid.first().map(|raid| ("storage.raid", raid.at));
+        let luks = config.luks.first().map(|luks| ("storage.luks", luks.at));
         let filesystems = config
             .filesystems
             .first()
             .map(|fs| fs.at)
             .or(config.shares.first().map(|share| share.at))
             .map(|at| ("storage.filesystems", at));
-        if let Some((section, at)) = disks.or(filesystems) {
+        if let Some((section, at)) = disks.or(raid).or(luks).or(filesystems) {
             if !ignore_unsupported {
                 let diagnostic = Diagnostic::error(
                     at,
@@ -337,6 +374,8 @@ pub fn apply_to_directory(
                 return Err(Failure::diagnostic(diagnostic, sources));
             }
             config.disks.clear();
+            config.raid.clear();
+            config.luks.clear();
             config.filesystems.clear();
             config.shares.clear();
         }

@@ -39,11 +39,14 @@ pub struct Shown {
 /// Parts of the stages in boot order.
 const PARTS: &[(Stage, Part)] = &[
     (Stage::Disks, Part::Partitions),
+    (Stage::Disks, Part::Raid),
+    (Stage::Disks, Part::Luks),
     (Stage::Disks, Part::Filesystems),
     (Stage::Mount, Part::Mounts),
     (Stage::Files, Part::Accounts),
     (Stage::Files, Part::Tree),
     (Stage::Umount, Part::Unmounts),
+    (Stage::Umount, Part::Finish),
 ];
 
 /// Plans all stages of a config without touching anything.
@@ -63,6 +66,7 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         images: &images,
         root: run.root.as_deref(),
         wait: Duration::ZERO,
+        keys: None,
     };
     let fail = |report| Failure {
         report,

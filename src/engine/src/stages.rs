@@ -19,13 +19,17 @@ use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::options::{Options, Stage};
 use crate::state::{Done, State};
-use crate::{cache, log, result_file, transfer};
+use crate::{cache, log, result_file, transfer, volumes};
 
 /// A part of a stage: planned and applied as one, on facts observed right before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Partition tables.
     Partitions,
+    /// RAID arrays.
+    Raid,
+    /// Encrypted volumes.
+    Luks,
     /// File systems.
     Filesystems,
     /// Mounts below the root.
@@ -36,6 +40,8 @@ pub enum Part {
     Accounts,
     /// Files, directories, links, units, SSH keys.
     Tree,
+    /// Taking the marks of being made away from encrypted volumes.
+    Finish,
 }
 
 /// What planning needs besides config and facts.
@@ -54,14 +60,19 @@ impl Part {
     pub fn plan(self, config: &Config, facts: &Facts, around: &Surroundings) -> Planned {
         match self {
             Part::Partitions => plan::disks::plan(&config.disks, facts),
+            Part::Raid => plan::raid::plan(config, facts),
+            Part::Luks => plan::luks::plan(config, facts),
             Part::Filesystems => plan::filesystems::plan(&config.filesystems, facts),
             Part::Mounts => plan::mounts::plan(config, facts),
             Part::Unmounts => plan::mounts::unmount(config, facts),
             Part::Accounts => plan::accounts::plan(&config.groups, &config.users, facts),
             Part::Tree => {
                 let wants = extra_wants(config, facts, around)?;
+                let amended = plan::crypttab::amended(config, facts);
+                let config = amended.as_ref().unwrap_or(config);
                 plan::tree::plan(config, &wants, facts, &around.blobs)
             }
+            Part::Finish => Ok(plan::luks::finish(facts)),
         }
     }
 }
@@ -75,6 +86,7 @@ pub fn extra_wants(
     let keys = plan::ssh_keys::key_files(&config.users, &facts.accounts, around.ssh_key_fragment)?;
     let mut wants = plan::want::of_homes(config, &facts.accounts);
     wants.extend(keys.iter().flat_map(plan::want::of_key_file));
+    wants.extend(plan::crypttab::wants(config, facts, &around.blobs));
     wants.extend(around.extra.iter().cloned());
     Ok(wants)
 }
@@ -86,9 +98,9 @@ pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
         Stage::Fetch => fetch(options, state, true),
         // Configs that ask for kernel arguments are refused by the fetch stages.
         Stage::Kargs => Ok(Done::default()),
-        Stage::Disks => later(options, &[Part::Partitions, Part::Filesystems]),
+        Stage::Disks => disks(options),
         Stage::Mount => later(options, &[Part::Mounts]),
-        Stage::Umount => later(options, &[Part::Unmounts]),
+        Stage::Umount => umount(options),
         Stage::Files => files(options, state),
     }
 }
@@ -203,7 +215,35 @@ fn announce(acquired: &Acquired) {
 /// Runs parts of a stage after the fetch stages, with the cached config.
 fn later(options: &Options, parts: &[Part]) -> Result<Done, Failure> {
     let (config, sources) = cache::read(&options.config_cache)?;
-    perform_parts(options, &config, sources, parts, Surroundings::default())
+    hands(options, config, sources).run(parts, &Surroundings::default())
+}
+
+/// Each layer is planned when the one below it is there.
+fn disks(options: &Options) -> Result<Done, Failure> {
+    let (config, sources) = cache::read(&options.config_cache)?;
+    volumes::keep_given_keys(&config, &sources, options)?;
+    let layers = [Part::Partitions, Part::Raid, Part::Luks, Part::Filesystems];
+    hands(options, config, sources).run(&layers, &Surroundings::default())
+}
+
+/// The last stage, when the first-boot marker is gone: the volumes will not be made again.
+fn umount(options: &Options) -> Result<Done, Failure> {
+    let (config, sources) = cache::read(&options.config_cache)?;
+    let any = !config.luks.is_empty();
+    let hands = hands(options, config, sources);
+    let mut done = hands.run(&[Part::Unmounts], &Surroundings::default())?;
+    if any {
+        done.operations += hands
+            .run(&[Part::Finish], &Surroundings::default())?
+            .operations;
+        volumes::forget_unfinished(&options.root)?;
+        volumes::forget_keys(options)?;
+    }
+    Ok(done)
+}
+
+fn hands(options: &Options, config: Config, sources: Sources) -> Hands {
+    Hands::new(&options.root, config, sources).with_keys(volumes::keys(options))
 }
 
 fn files(options: &Options, state: &State) -> Result<Done, Failure> {
@@ -212,7 +252,7 @@ fn files(options: &Options, state: &State) -> Result<Done, Failure> {
     let blobs = store
         .index()
         .map_err(|error| Failure::new(format!("while reading the fetched contents: {error}")))?;
-    let hands = Hands::new(&options.root, config, sources).with_blobs(store);
+    let hands = hands(options, config, sources).with_blobs(store);
     let mut around = Surroundings {
         blobs,
         ssh_key_fragment: options.ssh_key_fragment,
@@ -258,14 +298,4 @@ fn result_want(hands: &Hands, state: &State) -> Result<Want, Failure> {
         at: None,
         why: "others ask it later whether and when the root was provisioned".into(),
     })
-}
-
-fn perform_parts(
-    options: &Options,
-    config: &Config,
-    sources: Sources,
-    parts: &[Part],
-    around: Surroundings,
-) -> Result<Done, Failure> {
-    Hands::new(&options.root, config.clone(), sources).run(parts, &around)
 }

@@ -9,6 +9,7 @@ mod content;
 mod disk;
 mod mount;
 mod tree;
+mod volume;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ pub use content::{Content, ContentSource, hex};
 pub use disk::{DiskOp, canonical_uuid, human};
 pub use mount::MountOp;
 pub use tree::{OwnerRef, TreeOp, summary};
+pub use volume::{VolumeOp, array_node, volume_node};
 
 use crate::diag::on_one_line;
 use crate::facts::Facts;
@@ -30,6 +32,8 @@ use crate::facts::Facts;
 pub enum Op {
     /// Partition tables and file systems.
     Disk(DiskOp),
+    /// RAID arrays and encrypted volumes.
+    Volume(VolumeOp),
     /// Mounts below the sysroot.
     Mount(MountOp),
     /// Groups and users.
@@ -43,7 +47,8 @@ impl Op {
     pub fn is_destructive(&self) -> bool {
         match self {
             Op::Disk(op) => op.is_destructive(),
-            Op::Mount(_) => false,
+            // Devices are wiped by an operation of its own before.
+            Op::Volume(_) | Op::Mount(_) => false,
             Op::Account(op) => op.is_destructive(),
             Op::Tree(op) => op.is_destructive(),
         }
@@ -53,6 +58,7 @@ impl Op {
     pub fn predict(&self, facts: &mut Facts) {
         match self {
             Op::Disk(op) => op.predict(facts),
+            Op::Volume(op) => op.predict(facts),
             Op::Mount(op) => op.predict(facts),
             Op::Account(op) => op.predict(facts),
             Op::Tree(op) => op.predict(facts),
@@ -64,6 +70,7 @@ impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Op::Disk(op) => op.to_string(),
+            Op::Volume(op) => op.to_string(),
             Op::Mount(op) => op.to_string(),
             Op::Account(op) => op.to_string(),
             Op::Tree(op) => op.to_string(),
