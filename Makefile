@@ -22,7 +22,7 @@ PACKAGES := gcc libc6-dev g++ \
 	e2fsprogs xfsprogs btrfs-progs dosfstools gdisk fdisk mdadm cryptsetup-bin \
 	passwd util-linux mount udev systemd kmod dmsetup iproute2 ca-certificates \
 	ignition python3-jsonschema \
-	mmdebstrap dracut-core cpio mtools qemu-system-x86
+	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux
 
 .NOTPARALLEL:
 .PHONY: build deps demo test lint unit fuzz size vm-test clean
