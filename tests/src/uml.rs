@@ -32,9 +32,10 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::io::{PipeReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -51,7 +52,7 @@ const DONE: i32 = 86;
 const CUT: &str = "cut";
 /// Where the guest's init mounts the directory that it shares with the host.
 const SHARED: &str = "/run/uml";
-/// Two programs on each of a busy machine's processors, with much to encrypt, stay below a minute.
+/// Where a guest with much to encrypt shares its processor with three others, it takes a minute.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How many boots each test has had in this process. Not per guest, for a test may have several.
@@ -64,6 +65,7 @@ pub struct Guest {
     disks: usize,
     udev: bool,
     memory: u32,
+    patience: Duration,
 }
 
 impl Default for Guest {
@@ -80,6 +82,7 @@ impl Guest {
             disks: 0,
             udev: false,
             memory: 512,
+            patience: PATIENCE,
         }
     }
 
@@ -98,6 +101,12 @@ impl Guest {
         self
     }
 
+    /// Sets how long a boot may take (300 s at first) before it is stopped, which fails the test.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Adds an empty disk of so many MiB with sectors of 512 bytes; answers the guest's node for it.
     ///
     /// For sectors of 4096 bytes put a loop device on it: [`loop_device`].
@@ -105,7 +114,7 @@ impl Guest {
         assert!(self.disks < 16, "user-mode Linux takes up to 16 disks");
         let name = letter(self.disks);
         self.disks += 1;
-        if inside().is_none() {
+        if !in_guest() {
             let image = File::create(self.image(&format!("/dev/ubd{name}"))).unwrap();
             image.set_len(mib << 20).unwrap();
         }
@@ -120,7 +129,7 @@ impl Guest {
 
     /// Does something between two boots, on the host only: to the images of the disks, for example.
     pub fn on_host(&self, body: impl FnOnce()) {
-        if inside().is_none() {
+        if !in_guest() {
             body();
         }
     }
@@ -188,9 +197,10 @@ impl Guest {
         let init = directory.join("init");
         self.write_init(&init, &shared, arguments, inside);
 
+        // A test that is killed takes its guest along: the name space of processes ends with its first one.
         let mut kernel = Command::new("setpriv");
-        // A test that is killed takes its guests along.
-        kernel.args(["--pdeathsig", "KILL", "--"]);
+        kernel.args(["--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork"]);
+        kernel.args(["--mount-proc", "--kill-child=KILL", "--"]);
         // The kernel is one thread and its tracees: on two processors they wait for each other.
         kernel.args(["taskset", "--cpu-list", &processor(), "linux.uml"]);
         kernel.arg(format!("mem={}M", self.memory));
@@ -198,15 +208,23 @@ impl Guest {
         kernel.arg(format!("init={}", init.display()));
         // Where it keeps its process id and sockets.
         kernel.args([format!("uml_dir={path}/"), "umid=kernel".into()]);
-        kernel.args(["con=null", "con0=null,fd:1", "quiet", "panic=-1"]);
+        kernel.args([
+            "con=null",
+            "con0=null,fd:1",
+            "quiet",
+            "panic=-1",
+            "loop.max_loop=0",
+        ]);
         for disk in 0..self.disks {
             let node = format!("ubd{}", letter(disk));
             kernel.arg(format!("{node}={}", self.image(&node).display()));
         }
         let console = directory.join("console");
         let log = File::create(&console).unwrap();
+        // Nothing is read from it: the other end closes when the last of the kernel's processes is gone.
+        let (gone, held) = std::io::pipe().unwrap();
         kernel
-            .stdin(Stdio::null())
+            .stdin(held)
             .stderr(log.try_clone().unwrap())
             .stdout(log)
             .process_group(0);
@@ -215,7 +233,8 @@ impl Guest {
             "linux.uml is not installed: apt-get install user-mode-linux, or make deps"
         );
         let begun = Instant::now();
-        let mut running = Running(kernel.spawn().unwrap());
+        let mut running = Running(kernel.spawn().unwrap(), gone);
+        drop(kernel);
         let status = shared.join("status");
         let mut timed_out = false;
         let cut = loop {
@@ -225,7 +244,7 @@ impl Guest {
             if fs::read_to_string(&status).is_ok_and(|status| status == CUT) {
                 break true;
             }
-            timed_out = begun.elapsed() > PATIENCE;
+            timed_out = begun.elapsed() > self.patience;
             if timed_out {
                 break false;
             }
@@ -240,7 +259,7 @@ impl Guest {
                 true => Some(DONE),
                 false => code.and_then(|code| code.trim().parse().ok()),
             },
-            timed_out,
+            stopped: timed_out.then_some(self.patience),
             said: lossy(&shared.join("output")),
             console: lossy(&console),
         }
@@ -290,7 +309,7 @@ impl Guest {
 /// Ends the guest as a power failure does, without a sync: to be called in a closure of [`Guest::boot`],
 /// which then counts as done. What the guest's kernel has not written to the disk is lost.
 pub fn cut_power() -> ! {
-    assert!(inside().is_some(), "there is no guest around this");
+    assert!(in_guest(), "there is no guest around this");
     fs::write(format!("{SHARED}/status"), CUT).unwrap();
     loop {
         std::thread::park();
@@ -300,7 +319,7 @@ pub fn cut_power() -> ! {
 /// In the guest: a loop device on a file or disk with sectors of so many bytes (512 to 4096), partitions
 /// being scanned; answers its node. It is gone with the guest.
 pub fn loop_device(backing: &str, sector: u32) -> String {
-    assert!(inside().is_some(), "this is for guests");
+    assert!(in_guest(), "this is for guests");
     let sector = sector.to_string();
     let output = Command::new("losetup")
         .args(["--find", "--show", "--partscan", "--sector-size"])
@@ -316,17 +335,17 @@ pub fn loop_device(backing: &str, sector: u32) -> String {
 /// How a guest ended.
 struct End {
     code: Option<i32>,
-    timed_out: bool,
+    stopped: Option<Duration>,
     said: String,
     console: String,
 }
 
 impl std::fmt::Display for End {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.timed_out, self.code) {
-            (true, _) => writeln!(f, "it was stopped after {} s", PATIENCE.as_secs())?,
-            (false, Some(code)) => writeln!(f, "exit code {code}")?,
-            (false, None) => writeln!(f, "it powered off, or crashed, before anything had ended")?,
+        match (self.stopped, self.code) {
+            (Some(after), _) => writeln!(f, "it was stopped after {} s", after.as_secs())?,
+            (None, Some(code)) => writeln!(f, "exit code {code}")?,
+            (None, None) => writeln!(f, "it powered off, or crashed, before anything had ended")?,
         }
         let lines: Vec<&str> = self.console.lines().collect();
         let tail = lines.len().saturating_sub(40);
@@ -339,18 +358,21 @@ impl std::fmt::Display for End {
     }
 }
 
-/// The kernel's process; stopped and gone when this is dropped.
-struct Running(Child);
+/// The kernel's process and a pipe that its processes hold; stopped and gone when this is dropped, so that
+/// nothing writes to the disks any more.
+struct Running(Child, PipeReader);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Ok(None) = self.0.try_wait() {
-            // The group has the traced processes of the guest in it as well.
-            let group = format!("-{}", self.0.id());
-            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
-            let _ = self.0.wait();
-        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        let _ = self.1.read_to_end(&mut Vec::new());
     }
+}
+
+/// Whether this runs in a guest.
+pub fn in_guest() -> bool {
+    inside().is_some()
 }
 
 /// In the guest: which boot of which test this is.
