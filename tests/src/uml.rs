@@ -28,7 +28,12 @@
 //! - A closure changes nothing that later ones see, except the disks' contents. It may end in [`cut_power`].
 //! - Arguments for RAID and LUKS in a guest of one slow processor: small disks, `--pbkdf pbkdf2
 //!   --pbkdf-force-iterations 1000`.
-//! - There is no TPM in this kernel.
+//! - This kernel has no TPM and no virtio disks; udev gives links by partition label, file system, md and dm
+//!   name, and `/dev/disk/by-path/platform-uml-blkdev.0` for the first disk, but none by id.
+//! - Without udev, links below `/dev/md` stay when their array is stopped, and `/dev/mapper` has nodes in
+//!   place of links.
+//! - With udev, closing a disk that was open for writing has its partitions scanned again: their nodes are
+//!   gone for a moment. `udevadm settle` waits for the end of it.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -137,6 +142,7 @@ impl Guest {
     /// Boots the machine and runs the closure in it; returns after it is powered off.
     ///
     /// Panics where the closure did. Must be called in the function of a test.
+    #[track_caller]
     pub fn boot<F: FnOnce()>(&mut self, body: F) {
         let name = test_name::<F>();
         let boot = {
@@ -174,6 +180,7 @@ impl Guest {
 
     /// Boots the machine and runs a program in it; answers its exit code and what it printed, on both
     /// streams, as `out`.
+    #[track_caller]
     pub fn run(&mut self, arguments: &[&str]) -> Answer {
         let end = self.power_on(arguments, None);
         assert!(end.code.is_some(), "{arguments:?} did not end\n{end}");
@@ -184,6 +191,7 @@ impl Guest {
         }
     }
 
+    #[track_caller]
     fn power_on(&self, arguments: &[&str], inside: Option<&str>) -> End {
         let directory = self.directory.path();
         let path = directory.to_str().unwrap();
