@@ -179,9 +179,13 @@ impl Guest {
     }
 
     /// Boots the machine and runs a program in it; answers its exit code and what it printed, on both
-    /// streams, as `out`.
+    /// streams, as `out`. For tests without [`Guest::boot`]: what it answers is not there in the guest.
     #[track_caller]
     pub fn run(&mut self, arguments: &[&str]) -> Answer {
+        assert!(
+            !in_guest(),
+            "a test has either Guest::run or Guest::boot: start {arguments:?} in a closure"
+        );
         let end = self.power_on(arguments, None);
         assert!(end.code.is_some(), "{arguments:?} did not end\n{end}");
         Answer {
