@@ -95,6 +95,8 @@ install() {
         ignition-mount.service \
         ignition-files.service
     install_units ignition-diskful.target ignition-remount-sysroot.service
+    install_units ignition-complete.target pilotlight-finish.service
+    install_units ignition-subsequent.target pilotlight-finish.service
     # Wanted by the generator, and only when the boot loader found the marker.
     inst_simple "$moddir/ignition-quench.service" "$systemdsystemunitdir/ignition-quench.service"
 }

@@ -45,8 +45,9 @@ const PARTS: &[(Stage, Part)] = &[
     (Stage::Mount, Part::Mounts),
     (Stage::Files, Part::Accounts),
     (Stage::Files, Part::Tree),
+    // By a unit of its own, after the first-boot marker is gone.
+    (Stage::Files, Part::Finish),
     (Stage::Umount, Part::Unmounts),
-    (Stage::Umount, Part::Finish),
 ];
 
 /// Plans all stages of a config without touching anything.

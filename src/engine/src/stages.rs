@@ -40,7 +40,7 @@ pub enum Part {
     Accounts,
     /// Files, directories, links, units, SSH keys.
     Tree,
-    /// Taking the marks of being made away from encrypted volumes.
+    /// Taking the marks of being made away from encrypted volumes, when the first boot is done.
     Finish,
 }
 
@@ -226,19 +226,11 @@ fn disks(options: &Options) -> Result<Done, Failure> {
     hands(options, config, sources).run(&layers, &Surroundings::default())
 }
 
-/// The last stage, when the first-boot marker is gone: the volumes will not be made again.
+/// It also runs after a stage that failed, so that it does not say anything about the first boot.
 fn umount(options: &Options) -> Result<Done, Failure> {
     let (config, sources) = cache::read(&options.config_cache)?;
-    let any = !config.luks.is_empty();
-    let hands = hands(options, config, sources);
-    let mut done = hands.run(&[Part::Unmounts], &Surroundings::default())?;
-    if any {
-        done.operations += hands
-            .run(&[Part::Finish], &Surroundings::default())?
-            .operations;
-        volumes::forget_unfinished(&options.root)?;
-        volumes::forget_keys(options)?;
-    }
+    let done = hands(options, config, sources).run(&[Part::Unmounts], &Surroundings::default())?;
+    volumes::forget_keys(options)?;
     Ok(done)
 }
 

@@ -258,6 +258,15 @@ fn observe_node(node: &str, size: u64) -> io::Result<Signature> {
     })
 }
 
+/// The label of what is on a device.
+pub(crate) fn label(node: &str) -> Result<String, DiskError> {
+    let geometry = blockdev::geometry(Path::new(node)).map_err(during("looking at", node))?;
+    match observe_node(node, geometry.size).map_err(during("reading", node))? {
+        Signature::Found(found) => Ok(found.label),
+        _ => Ok(String::new()),
+    }
+}
+
 /// Performs one operation.
 pub fn apply(op: &DiskOp) -> Result<(), DiskError> {
     match op {

@@ -60,6 +60,8 @@ pub fn wants(config: &Config, facts: &Facts, blobs: &Blobs) -> Vec<Want> {
         let directory = want(KEYS, kind, None, "the keys of encrypted volumes lie in it");
         wants.extend(directory.map(|want| Want {
             keep_attributes: true,
+            // It may hold keys of other volumes.
+            overwrite: false,
             ..want
         }));
     }
