@@ -125,10 +125,10 @@ impl Observer<'_> {
                 let mut volumes = config.luks.iter();
                 volumes.any(|luks| luks.name == *name && luks.key_file.is_some())
             };
-            facts.keys = keys
-                .names()
-                .into_iter()
-                .filter(|name| !given(name))
+            let digests = keys.digests().into_iter();
+            facts.keys = digests
+                .filter(|(name, _)| !given(name))
+                .map(|(name, digest)| (name, Some(digest)))
                 .collect();
         }
         Ok(())

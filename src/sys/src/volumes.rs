@@ -1,5 +1,6 @@
 //! RAID arrays and encrypted volumes, by mdadm, cryptsetup and clevis.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use pilotlight_core::facts::disks::{BEING_MADE, NEW_ARRAY};
 use pilotlight_core::op::{VolumeOp, array_node, hex, volume_node};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::disks;
 use crate::tool::{self, ToolError};
@@ -81,14 +84,17 @@ impl KeyStore {
         })
     }
 
-    /// The volumes that have a key here.
-    pub fn names(&self) -> Vec<String> {
+    /// The volumes that have a key here, and the keys' SHA-256.
+    pub fn digests(&self) -> BTreeMap<String, String> {
         (fs::read_dir(&self.directory)
             .into_iter()
             .flatten()
             .flatten())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| !name.starts_with('.'))
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let key = fs::read(entry.path()).ok()?;
+            (!name.starts_with('.')).then(|| (name, hex(&Sha256::digest(&key))))
+        })
         .collect()
     }
 

@@ -7,7 +7,7 @@ pub mod accounts;
 pub mod disks;
 pub mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,9 +22,9 @@ pub struct Facts {
     pub accounts: accounts::Accounts,
     /// Operations that the journal of an earlier, interrupted run has as done: [`crate::plan::Step`] ids.
     pub done: BTreeSet<String>,
-    /// Encrypted volumes whose generated key this boot still has.
+    /// Encrypted volumes whose generated key this boot still has, and the key's SHA-256; `None` in a prediction.
     #[serde(default)]
-    pub keys: BTreeSet<String>,
+    pub keys: BTreeMap<String, Option<String>>,
     /// The root's table of encrypted volumes, where it has one.
     #[serde(default)]
     pub crypttab: Option<String>,

@@ -206,7 +206,7 @@ impl VolumeOp {
                     });
                 }
                 if *generated {
-                    facts.keys.insert(name.clone());
+                    facts.keys.insert(name.clone(), None);
                 }
             }
             VolumeOp::BindVolume { device, .. } => {
