@@ -508,12 +508,6 @@ fn not_yet(config: &model::Config) -> Option<Diagnostic> {
     let refused = [
         ("storage.raid", config.raid.first().map(|raid| raid.at)),
         ("storage.luks", config.luks.first().map(|luks| luks.at)),
-        (
-            "kernelArguments",
-            Some(&config.kernel_arguments)
-                .filter(|k| !k.should_exist.is_empty() || !k.should_not_exist.is_empty())
-                .map(|k| k.at),
-        ),
     ];
     refused.into_iter().find_map(|(section, at)| {
         at.map(|at| {
@@ -670,10 +664,10 @@ mod tests {
     #[test]
     fn sections_that_are_not_performed_are_refused_before_anything_happens() {
         let text = r#"{"ignition":{"version":"3.3.0"},
-            "kernelArguments":{"shouldExist":["quiet"]}}"#;
-        let failure = alone("k.ign", text).unwrap_err();
-        assert!(failure.to_string().starts_with("k.ign:2:"), "{failure}");
-        assert!(failure.to_string().contains("kernelArguments"));
+            "storage":{"raid":[{"name":"r","level":"raid1","devices":["/dev/a","/dev/b"]}]}}"#;
+        let failure = alone("r.ign", text).unwrap_err();
+        assert!(failure.to_string().starts_with("r.ign:2:"), "{failure}");
+        assert!(failure.to_string().contains("storage.raid"));
     }
 
     #[test]

@@ -24,6 +24,8 @@ use crate::{cache, log, result_file, transfer};
 /// A part of a stage: planned and applied as one, on facts observed right before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
+    /// Kernel arguments.
+    KernelArguments,
     /// Partition tables.
     Partitions,
     /// File systems.
@@ -53,6 +55,7 @@ impl Part {
     /// Plans the part: pure.
     pub fn plan(self, config: &Config, facts: &Facts, around: &Surroundings) -> Planned {
         match self {
+            Part::KernelArguments => plan::kargs::plan(&config.kernel_arguments, facts),
             Part::Partitions => plan::disks::plan(&config.disks, facts),
             Part::Filesystems => plan::filesystems::plan(&config.filesystems, facts),
             Part::Mounts => plan::mounts::plan(config, facts),
@@ -84,8 +87,7 @@ pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
     match options.stage {
         Stage::FetchOffline => fetch(options, state, false),
         Stage::Fetch => fetch(options, state, true),
-        // Configs that ask for kernel arguments are refused by the fetch stages.
-        Stage::Kargs => Ok(Done::default()),
+        Stage::Kargs => kargs(options, state),
         Stage::Disks => later(options, &[Part::Partitions, Part::Filesystems]),
         Stage::Mount => later(options, &[Part::Mounts]),
         Stage::Umount => later(options, &[Part::Unmounts]),
@@ -115,7 +117,8 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
             return ask_for_network(&options.neednet, what);
         }
         state.user_config_provided = acquired.user_config.is_some();
-        warn(&acquired, state);
+        state.warnings.clear();
+        warn(&acquired.report, &acquired.sources, state);
         announce(&acquired);
         prefetch(options, &acquired).await?;
         cache::write(&options.config_cache, &acquired)?;
@@ -165,10 +168,9 @@ fn ask_for_network(neednet: &Path, what: &str) -> Result<Done, Failure> {
 }
 
 /// Warnings go where they are seen: the log, the console, the state and so the result.
-fn warn(acquired: &Acquired, state: &mut State) {
-    state.warnings.clear();
-    for item in &acquired.report.items {
-        let text = item.render(&acquired.sources);
+fn warn(report: &Report, sources: &Sources, state: &mut State) {
+    for item in &report.items {
+        let text = item.render(sources);
         match item.severity {
             Severity::Hint => tracing::info!("{}", text.trim_end()),
             _ => {
@@ -204,6 +206,21 @@ fn announce(acquired: &Acquired) {
 fn later(options: &Options, parts: &[Part]) -> Result<Done, Failure> {
     let (config, sources) = cache::read(&options.config_cache)?;
     perform_parts(options, &config, sources, parts, Surroundings::default())
+}
+
+/// Changes kernel arguments. If the machine has to restart for them, this does not return: the stages
+/// after this one are for the next boot.
+fn kargs(options: &Options, state: &mut State) -> Result<Done, Failure> {
+    let (config, sources) = cache::read(&options.config_cache)?;
+    let wanted = &config.kernel_arguments;
+    if wanted.should_exist.is_empty() && wanted.should_not_exist.is_empty() {
+        return Ok(Done::default());
+    }
+    let (done, notes) = Hands::new(&options.root, config, sources.clone())
+        .started_with(&options.cmdline)
+        .run_noting(&[Part::KernelArguments], &Surroundings::default())?;
+    warn(&notes, &sources, state);
+    Ok(done)
 }
 
 fn files(options: &Options, state: &State) -> Result<Done, Failure> {

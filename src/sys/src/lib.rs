@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod blockdev;
+pub mod boot;
 pub mod disks;
 pub mod gpt;
 pub mod journal;
@@ -16,6 +17,7 @@ pub mod root;
 mod runtime_dir;
 pub mod tool;
 pub mod tree;
+pub mod volume;
 
 pub use disks::DeviceMap;
 pub use local_files::LocalDirectory;

@@ -5,6 +5,7 @@
 
 mod account;
 mod account_fields;
+mod boot;
 mod content;
 mod disk;
 mod mount;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 pub use account::{AccountKind, AccountOp, AddUser, UserFields};
 pub use account_fields::{AccountName, Field, PasswordHash};
+pub use boot::{BootOp, FIRST_BOOT_MARKER, KARGS_HELPER, split};
 pub use content::{Content, ContentSource, hex};
 pub use disk::{DiskOp, canonical_uuid, human};
 pub use mount::MountOp;
@@ -28,6 +30,8 @@ use crate::facts::Facts;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Op {
+    /// Kernel arguments and the next boot.
+    Boot(BootOp),
     /// Partition tables and file systems.
     Disk(DiskOp),
     /// Mounts below the sysroot.
@@ -43,7 +47,7 @@ impl Op {
     pub fn is_destructive(&self) -> bool {
         match self {
             Op::Disk(op) => op.is_destructive(),
-            Op::Mount(_) => false,
+            Op::Boot(_) | Op::Mount(_) => false,
             Op::Account(op) => op.is_destructive(),
             Op::Tree(op) => op.is_destructive(),
         }
@@ -52,6 +56,7 @@ impl Op {
     /// Turns the facts into what they will be after the operation.
     pub fn predict(&self, facts: &mut Facts) {
         match self {
+            Op::Boot(op) => op.predict(facts),
             Op::Disk(op) => op.predict(facts),
             Op::Mount(op) => op.predict(facts),
             Op::Account(op) => op.predict(facts),
@@ -63,6 +68,7 @@ impl Op {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
+            Op::Boot(op) => op.to_string(),
             Op::Disk(op) => op.to_string(),
             Op::Mount(op) => op.to_string(),
             Op::Account(op) => op.to_string(),

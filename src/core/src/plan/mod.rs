@@ -3,6 +3,8 @@
 pub mod accounts;
 pub mod disks;
 pub mod filesystems;
+pub mod grub;
+pub mod kargs;
 pub mod mounts;
 mod partitions;
 pub mod placement;
@@ -37,6 +39,8 @@ pub struct Step {
 pub struct Plan {
     /// The steps.
     pub steps: Vec<Step>,
+    /// What a person should know besides: warnings and hints.
+    pub notes: Report,
 }
 
 impl Plan {
@@ -134,4 +138,4 @@ macro_rules! into_op {
         }
     )*};
 }
-into_op!(Disk: DiskOp, Mount: MountOp, Account: AccountOp, Tree: TreeOp);
+into_op!(Boot: BootOp, Disk: DiskOp, Mount: MountOp, Account: AccountOp, Tree: TreeOp);
