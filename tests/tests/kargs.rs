@@ -386,7 +386,7 @@ fn without_a_way_nothing_is_touched_and_it_says_what_to_do() {
     for (machine, words) in [
         (&nothing, "nor a partition labelled OEM"),
         (&only_oem, "no partition labelled EFI-SYSTEM"),
-        (&live, "a boot disk of this live image"),
+        (&live, "because this is a live image"),
     ] {
         let answer = machine.start("ro");
         assert_eq!(answer.code, Some(1), "{answer:?}");

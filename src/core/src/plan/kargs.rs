@@ -96,7 +96,7 @@ pub fn plan(arguments: &KernelArguments, facts: &Facts) -> Planned {
                 arguments.at,
                 format!(
                     "{why}, and nothing here can change that: there is neither the program {KARGS_HELPER} nor {}",
-                    if boot.live { "a boot disk of this live image" } else { "a partition labelled OEM" },
+                    if boot.live { "a boot disk, because this is a live image" } else { "a partition labelled OEM" },
                 ),
             )
             .help(format!(
