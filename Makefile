@@ -17,12 +17,12 @@ FUZZ_SECONDS ?= 15
 FUZZ_SANITIZER ?= none
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-# gcc and libc for Rust's linker; g++ for libFuzzer; the programs of tests and initramfs; Ignition to compare with; the VM's tools.
+# gcc and libc for Rust's linker; g++ for libFuzzer; the programs of tests and initramfs; Ignition to compare with; the VM's and guests' tools.
 PACKAGES := gcc libc6-dev g++ \
 	e2fsprogs xfsprogs btrfs-progs dosfstools gdisk fdisk mdadm cryptsetup-bin \
 	grub-common grub-emu passwd util-linux mount udev systemd kmod dmsetup iproute2 ca-certificates \
 	ignition python3-jsonschema \
-	mmdebstrap dracut-core cpio mtools qemu-system-x86
+	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux
 
 .NOTPARALLEL:
 .PHONY: build deps demo test lint unit fuzz size vm-test clean

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+pub mod uml;
+
 /// The program that `cargo build` made in the same profile as the calling test.
 ///
 /// `PILOTLIGHT_BIN` names another one. A missing program is a failure, never a skipped test.

@@ -458,9 +458,6 @@ impl Acquire {
         else {
             return Err(self.failed());
         };
-        if let Some(diagnostic) = not_yet(&model) {
-            return Err(self.fail(diagnostic));
-        }
         Ok(Acquired {
             wire,
             config: model,
@@ -500,24 +497,6 @@ fn fetch_options(parent: model::FetchOptions, child: &model::FetchOptions) -> mo
         },
         certificate_authorities: child.certificate_authorities,
     }
-}
-
-/// Sections that the model knows and the stages do not yet perform: refused before anything is
-/// touched, because a node without its encrypted disk must not come up as if it had one.
-fn not_yet(config: &model::Config) -> Option<Diagnostic> {
-    let refused = [
-        ("storage.raid", config.raid.first().map(|raid| raid.at)),
-        ("storage.luks", config.luks.first().map(|luks| luks.at)),
-    ];
-    refused.into_iter().find_map(|(section, at)| {
-        at.map(|at| {
-            Diagnostic::error(
-                at,
-                format!("this version of pilotlight cannot perform {section} yet"),
-            )
-            .help("remove the section; nothing has been changed on this machine")
-        })
-    })
 }
 
 #[cfg(test)]
@@ -659,15 +638,6 @@ mod tests {
         assert_eq!(source_of(&acquired.config, "/a"), "data:,child");
         // The later file is the whole file: nothing of the earlier one is left.
         assert_eq!(acquired.config.files[0].mode, None);
-    }
-
-    #[test]
-    fn sections_that_are_not_performed_are_refused_before_anything_happens() {
-        let text = r#"{"ignition":{"version":"3.3.0"},
-            "storage":{"raid":[{"name":"r","level":"raid1","devices":["/dev/a","/dev/b"]}]}}"#;
-        let failure = alone("r.ign", text).unwrap_err();
-        assert!(failure.to_string().starts_with("r.ign:2:"), "{failure}");
-        assert!(failure.to_string().contains("storage.raid"));
     }
 
     #[test]

@@ -8,9 +8,10 @@ use pilotlight_core::diag::{Diagnostic, Report, Sources};
 use pilotlight_core::facts::accounts::Accounts;
 use pilotlight_core::model::{Config, KernelArguments, Resource};
 use pilotlight_core::op::{BootOp, DiskOp, Op};
-use pilotlight_core::plan::{Plan, Step};
+use pilotlight_core::plan::{Plan, Step, crypttab};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
+use pilotlight_sys::volumes::{self, KeyStore};
 use pilotlight_sys::{DeviceMap, accounts, boot, disks, mounts, tree};
 
 use crate::acquire::{self, Acquired, Given, Stop};
@@ -36,6 +37,7 @@ pub struct Hands {
     sources: Sources,
     blobs: Option<BlobStore>,
     cmdline: Option<PathBuf>,
+    keys: KeyStore,
 }
 
 impl Hands {
@@ -46,6 +48,7 @@ impl Hands {
             config,
             sources,
             blobs: None,
+            keys: KeyStore::new("/run/ignition.json.keys"),
             cmdline: None,
         }
     }
@@ -53,6 +56,12 @@ impl Hands {
     /// On a machine whose kernel command line this file holds.
     pub fn started_with(mut self, cmdline: &Path) -> Self {
         self.cmdline = Some(cmdline.into());
+        self
+    }
+
+    /// With the keys of encrypted volumes in this store.
+    pub fn with_keys(mut self, keys: KeyStore) -> Self {
+        self.keys = keys;
         self
     }
 
@@ -87,6 +96,7 @@ impl Hands {
             root: Some(&self.root),
             cmdline: self.cmdline.as_deref(),
             wait: device_wait(),
+            keys: Some(&self.keys),
         };
         let mut done = Done::default();
         let mut notes = Report::default();
@@ -105,6 +115,14 @@ impl Hands {
         Ok((done, notes))
     }
 
+    /// Performs a plan that needs no accounts.
+    pub fn perform_plan(&self, plan: &Plan) -> Result<Done, Failure> {
+        self.perform(plan, &Accounts::default())?;
+        Ok(Done {
+            operations: plan.steps.len(),
+        })
+    }
+
     fn perform(&self, plan: &Plan, accounts: &Accounts) -> Result<(), Failure> {
         if plan.is_empty() {
             return Ok(());
@@ -112,7 +130,7 @@ impl Hands {
         let needs_root = plan
             .steps
             .iter()
-            .any(|step| !matches!(step.op, Op::Boot(_) | Op::Disk(_)));
+            .any(|step| !matches!(step.op, Op::Boot(_) | Op::Disk(_) | Op::Volume(_)));
         let mut tools = Tools {
             hands: self,
             accounts,
@@ -139,7 +157,7 @@ impl Hands {
         while let Some((first, rest)) = steps.split_first() {
             let together = steps
                 .iter()
-                .take_while(|step| makes_filesystem(step))
+                .take_while(|step| formatted(step).is_some())
                 .count();
             if together > 1 {
                 self.make_filesystems(&steps[..together])?;
@@ -170,29 +188,35 @@ impl Hands {
         Failure::diagnostic(diagnostic, self.sources.clone())
     }
 
-    /// File systems on devices of their own are made side by side.
+    /// Devices are wiped and formatted side by side, each one's steps in their order.
     fn make_filesystems(&self, steps: &[Step]) -> Result<(), Failure> {
+        let mut chains: Vec<(&str, Vec<&Step>)> = Vec::new();
         for step in steps {
             self.log(step);
+            let device = formatted(step).unwrap_or_default();
+            match chains.iter_mut().find(|(known, _)| *known == device) {
+                Some((_, chain)) => chain.push(step),
+                None => chains.push((device, vec![step])),
+            }
         }
+        let work = |chain: &[&Step]| -> Result<(), Failure> {
+            for step in chain {
+                if let Op::Disk(op) = &step.op {
+                    disks::apply(op).map_err(|cause| self.step_failed(step, &cause))?;
+                }
+            }
+            Ok(())
+        };
         let outcomes: Vec<Result<(), Failure>> = std::thread::scope(|scope| {
-            let running: Vec<_> = steps
+            let running: Vec<_> = chains
                 .iter()
-                .map(|step| {
-                    scope.spawn(move || match &step.op {
-                        Op::Disk(op) => disks::apply(op).map_err(|cause| cause.to_string()),
-                        _ => Ok(()),
-                    })
-                })
+                .map(|(_, chain)| scope.spawn(|| work(chain)))
                 .collect();
             running
                 .into_iter()
-                .zip(steps)
-                .map(|(thread, step)| {
-                    let outcome = thread
-                        .join()
-                        .unwrap_or_else(|_| Err("it ended unexpectedly".into()));
-                    outcome.map_err(|cause| self.step_failed(step, &cause))
+                .map(|thread| {
+                    let ended = || Err(Failure::new("formatting ended unexpectedly"));
+                    thread.join().unwrap_or_else(|_| ended())
                 })
                 .collect()
         });
@@ -229,8 +253,14 @@ impl Hands {
     }
 }
 
-fn makes_filesystem(step: &Step) -> bool {
-    matches!(step.op, Op::Disk(DiskOp::MakeFilesystem { .. }))
+/// The device that a step formats, or wipes before that.
+fn formatted(step: &Step) -> Option<&str> {
+    match &step.op {
+        Op::Disk(DiskOp::MakeFilesystem { device, .. } | DiskOp::WipeSignatures { device, .. }) => {
+            Some(device)
+        }
+        _ => None,
+    }
 }
 
 /// What the steps of one plan are performed with.
@@ -253,6 +283,7 @@ impl Tools<'_> {
                 boot::apply(op).map_err(|error| text(&error))
             }
             Op::Disk(op) => disks::apply(op).map_err(|error| text(&error)),
+            Op::Volume(op) => volumes::apply(op, &self.hands.keys).map_err(|error| text(&error)),
             Op::Mount(op) => {
                 let root = self.root.as_ref().ok_or_else(no_root)?;
                 mounts::apply(op, root, &self.hands.root).map_err(|error| text(&error))
@@ -279,6 +310,10 @@ struct Contents<'a> {
 
 impl tree::Provider for Contents<'_> {
     fn copy(&mut self, key: &str, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(name) = key.strip_prefix(crypttab::KEY_BLOB) {
+            let mut file = std::fs::File::open(self.hands.keys.path(name))?;
+            return io::copy(&mut file, out).map(|_| ());
+        }
         if let Some(store) = &self.hands.blobs {
             match std::fs::File::open(store.path(key)) {
                 Ok(mut file) => return io::copy(&mut file, out).map(|_| ()),
@@ -347,6 +382,8 @@ pub fn apply_to_directory(
             tracing::warn!("{}", warning.render(&sources).trim_end());
         }
         let disks = config.disks.first().map(|disk| ("storage.disks", disk.at));
+        let raid = config.raid.first().map(|raid| ("storage.raid", raid.at));
+        let luks = config.luks.first().map(|luks| ("storage.luks", luks.at));
         let filesystems = config
             .filesystems
             .first()
@@ -357,7 +394,7 @@ pub fn apply_to_directory(
         let named = arguments.should_exist.iter();
         let named = named.chain(&arguments.should_not_exist).next();
         let arguments = named.map(|_| ("kernelArguments", arguments.at));
-        if let Some((section, at)) = disks.or(filesystems).or(arguments) {
+        if let Some((section, at)) = disks.or(raid).or(luks).or(filesystems).or(arguments) {
             if !ignore_unsupported {
                 let diagnostic = Diagnostic::error(
                     at,
@@ -367,6 +404,8 @@ pub fn apply_to_directory(
                 return Err(Failure::diagnostic(diagnostic, sources));
             }
             config.disks.clear();
+            config.raid.clear();
+            config.luks.clear();
             config.filesystems.clear();
             config.shares.clear();
             config.kernel_arguments = KernelArguments::default();

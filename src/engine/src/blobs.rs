@@ -192,6 +192,7 @@ fn wanted(config: &Config) -> BTreeMap<String, Resource> {
         .files
         .iter()
         .flat_map(|file| file.contents.iter().chain(&file.append))
+        .chain(config.luks.iter().filter_map(|luks| luks.key_file.as_ref()))
         .filter(|resource| resource.is_fetched())
         .map(|resource| (resource.blob_key(), resource.clone()))
         .collect()

@@ -40,11 +40,14 @@ pub struct Shown {
 const PARTS: &[(Stage, Part)] = &[
     (Stage::Kargs, Part::KernelArguments),
     (Stage::Disks, Part::Partitions),
+    (Stage::Disks, Part::Raid),
+    (Stage::Disks, Part::Luks),
     (Stage::Disks, Part::Filesystems),
     (Stage::Mount, Part::Mounts),
     (Stage::Files, Part::Accounts),
     (Stage::Files, Part::Tree),
     (Stage::Umount, Part::Unmounts),
+    (Stage::Umount, Part::Finish),
 ];
 
 /// Plans all stages of a config without touching anything.
@@ -66,6 +69,7 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         // The machine that is provisioned boots in its own way.
         cmdline: None,
         wait: Duration::ZERO,
+        keys: None,
     };
     let fail = |report| Failure {
         report,

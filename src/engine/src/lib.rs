@@ -19,6 +19,7 @@ mod result_file;
 mod stages;
 mod state;
 mod transfer;
+pub mod volumes;
 
 use std::time::Instant;
 

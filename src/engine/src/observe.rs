@@ -8,10 +8,12 @@ use pilotlight_core::facts::Facts;
 use pilotlight_core::facts::accounts::{Accounts, Texts};
 use pilotlight_core::facts::boot::Boot;
 use pilotlight_core::model::{Config, SysPath};
+use pilotlight_core::op::{array_node, volume_node};
 use pilotlight_core::plan::kargs::needs_partitions;
-use pilotlight_core::plan::tree as plan_tree;
+use pilotlight_core::plan::{crypttab, tree as plan_tree};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
+use pilotlight_sys::volumes::KeyStore;
 use pilotlight_sys::{DeviceMap, boot, disks, mounts, tree};
 
 use crate::stages::{self, Part, Surroundings};
@@ -28,6 +30,8 @@ pub struct Observer<'a> {
     pub cmdline: Option<&'a Path>,
     /// How long to wait for devices.
     pub wait: Duration,
+    /// The generated keys of this boot's encrypted volumes; `None` in a dry run, which predicts them.
+    pub keys: Option<&'a KeyStore>,
 }
 
 fn broken(error: &dyn std::fmt::Display) -> Report {
@@ -46,16 +50,20 @@ impl Observer<'_> {
     ) -> Result<(), Report> {
         match part {
             Part::KernelArguments => self.boot(facts),
-            Part::Partitions => self.disks(true, facts),
-            Part::Filesystems => self.disks(false, facts),
+            Part::Partitions | Part::Raid | Part::Luks | Part::Filesystems | Part::Finish => {
+                self.disks(part, facts)
+            }
             Part::Mounts | Part::Unmounts => {
-                self.disks(false, facts)?;
+                self.disks(part, facts)?;
                 self.mounts(facts)
             }
             Part::Accounts => self.accounts(facts),
             Part::Tree => {
                 // Accounts have just been made; their numbers are known only now.
                 self.accounts(facts)?;
+                if !self.config.luks.is_empty() {
+                    self.disks(part, facts)?;
+                }
                 self.observe_tree(around, facts)
             }
         }
@@ -74,19 +82,52 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// Before partitions are made, only disks have to be there; afterwards also what lies on them.
-    fn disks(&self, before_partitions: bool, facts: &mut Facts) -> Result<(), Report> {
-        let named: Vec<&SysPath> = self.config.disks.iter().map(|disk| &disk.device).collect();
-        let filesystems = self.config.filesystems.iter();
-        let formatted: Vec<&SysPath> = filesystems
-            .filter(|filesystem| filesystem.format.is_some())
-            .map(|filesystem| &filesystem.device)
+    /// What a part is about has to be there, and what lies below it; what lies above it may be.
+    fn disks(&self, part: Part, facts: &mut Facts) -> Result<(), Report> {
+        let config = self.config;
+        let made = |path: String| SysPath::parse(&path).ok();
+        let arrays: Vec<SysPath> = (config.raid.iter())
+            .filter_map(|raid| made(array_node(&raid.name)))
             .collect();
-        let (required, optional) = if before_partitions {
-            (named, formatted)
-        } else {
-            ([named, formatted].concat(), Vec::new())
+        let volumes: Vec<SysPath> = (config.luks.iter())
+            .filter_map(|luks| made(volume_node(&luks.name)))
+            .collect();
+        let formatted = (config.filesystems.iter()).filter(|made| made.format.is_some());
+        let layers: [(Part, Vec<&SysPath>); 6] = [
+            (
+                Part::Partitions,
+                config.disks.iter().map(|disk| &disk.device).collect(),
+            ),
+            (
+                Part::Raid,
+                config.raid.iter().flat_map(|raid| &raid.devices).collect(),
+            ),
+            (Part::Luks, arrays.iter().collect()),
+            (
+                Part::Luks,
+                config.luks.iter().map(|luks| &luks.device).collect(),
+            ),
+            (Part::Filesystems, volumes.iter().collect()),
+            (
+                Part::Filesystems,
+                formatted.map(|made| &made.device).collect(),
+            ),
+        ];
+        // Parts after the file systems find all layers made.
+        let order = [Part::Partitions, Part::Raid, Part::Luks];
+        let height = |part: Part| {
+            order
+                .iter()
+                .position(|known| *known == part)
+                .unwrap_or(order.len())
         };
+        let (mut required, mut optional) = (Vec::new(), Vec::new());
+        for (layer, devices) in layers {
+            match height(layer) <= height(part) {
+                true => required.extend(devices),
+                false => optional.extend(devices),
+            }
+        }
         let mounted = std::mem::take(&mut facts.disks.mounts);
         facts.disks = disks::observe(disks::Request {
             required: &required,
@@ -96,6 +137,18 @@ impl Observer<'_> {
         })
         .map_err(|error| broken(&error))?;
         facts.disks.mounts = mounted;
+        if let Some(keys) = self.keys {
+            // The config's own keys are no generated ones.
+            let given = |name: &String| {
+                let mut volumes = config.luks.iter();
+                volumes.any(|luks| luks.name == *name && luks.key_file.is_some())
+            };
+            facts.keys = keys
+                .names()
+                .into_iter()
+                .filter(|name| !given(name))
+                .collect();
+        }
         Ok(())
     }
 
@@ -157,6 +210,13 @@ impl Observer<'_> {
         let journal = Journal::load(&root)
             .map_err(|error| broken(&format!("while reading the journal: {error}")))?;
         facts.done = journal.finished().clone();
+        if !self.config.luks.is_empty() {
+            let path = SysPath::parse(crypttab::PATH).map_err(|error| broken(&error))?;
+            let text = root
+                .read_text(&path)
+                .map_err(|error| broken(&format!("while reading {path} of the root: {error}")))?;
+            facts.crypttab = text.map(|text| String::from_utf8_lossy(&text).into_owned());
+        }
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::options::{Options, Stage};
 use crate::state::{Done, State};
-use crate::{cache, log, result_file, transfer};
+use crate::{cache, log, result_file, transfer, volumes};
 
 /// A part of a stage: planned and applied as one, on facts observed right before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub enum Part {
     KernelArguments,
     /// Partition tables.
     Partitions,
+    /// RAID arrays.
+    Raid,
+    /// Encrypted volumes.
+    Luks,
     /// File systems.
     Filesystems,
     /// Mounts below the root.
@@ -38,6 +42,8 @@ pub enum Part {
     Accounts,
     /// Files, directories, links, units, SSH keys.
     Tree,
+    /// Taking the marks of being made away from encrypted volumes.
+    Finish,
 }
 
 /// What planning needs besides config and facts.
@@ -57,14 +63,19 @@ impl Part {
         match self {
             Part::KernelArguments => plan::kargs::plan(&config.kernel_arguments, facts),
             Part::Partitions => plan::disks::plan(&config.disks, facts),
+            Part::Raid => plan::raid::plan(config, facts),
+            Part::Luks => plan::luks::plan(config, facts),
             Part::Filesystems => plan::filesystems::plan(&config.filesystems, facts),
             Part::Mounts => plan::mounts::plan(config, facts),
             Part::Unmounts => plan::mounts::unmount(config, facts),
             Part::Accounts => plan::accounts::plan(&config.groups, &config.users, facts),
             Part::Tree => {
                 let wants = extra_wants(config, facts, around)?;
+                let amended = plan::crypttab::amended(config, facts);
+                let config = amended.as_ref().unwrap_or(config);
                 plan::tree::plan(config, &wants, facts, &around.blobs)
             }
+            Part::Finish => Ok(plan::luks::finish(facts)),
         }
     }
 }
@@ -78,6 +89,7 @@ pub fn extra_wants(
     let keys = plan::ssh_keys::key_files(&config.users, &facts.accounts, around.ssh_key_fragment)?;
     let mut wants = plan::want::of_homes(config, &facts.accounts);
     wants.extend(keys.iter().flat_map(plan::want::of_key_file));
+    wants.extend(plan::crypttab::wants(config, facts, &around.blobs));
     wants.extend(around.extra.iter().cloned());
     Ok(wants)
 }
@@ -88,9 +100,9 @@ pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
         Stage::FetchOffline => fetch(options, state, false),
         Stage::Fetch => fetch(options, state, true),
         Stage::Kargs => kargs(options, state),
-        Stage::Disks => later(options, &[Part::Partitions, Part::Filesystems]),
+        Stage::Disks => disks(options),
         Stage::Mount => later(options, &[Part::Mounts]),
-        Stage::Umount => later(options, &[Part::Unmounts]),
+        Stage::Umount => umount(options),
         Stage::Files => files(options, state),
     }
 }
@@ -205,7 +217,35 @@ fn announce(acquired: &Acquired) {
 /// Runs parts of a stage after the fetch stages, with the cached config.
 fn later(options: &Options, parts: &[Part]) -> Result<Done, Failure> {
     let (config, sources) = cache::read(&options.config_cache)?;
-    perform_parts(options, &config, sources, parts, Surroundings::default())
+    hands(options, config, sources).run(parts, &Surroundings::default())
+}
+
+/// Each layer is planned when the one below it is there.
+fn disks(options: &Options) -> Result<Done, Failure> {
+    let (config, sources) = cache::read(&options.config_cache)?;
+    volumes::keep_given_keys(&config, &sources, options)?;
+    let layers = [Part::Partitions, Part::Raid, Part::Luks, Part::Filesystems];
+    hands(options, config, sources).run(&layers, &Surroundings::default())
+}
+
+/// The last stage, when the first-boot marker is gone: the volumes will not be made again.
+fn umount(options: &Options) -> Result<Done, Failure> {
+    let (config, sources) = cache::read(&options.config_cache)?;
+    let any = !config.luks.is_empty();
+    let hands = hands(options, config, sources);
+    let mut done = hands.run(&[Part::Unmounts], &Surroundings::default())?;
+    if any {
+        done.operations += hands
+            .run(&[Part::Finish], &Surroundings::default())?
+            .operations;
+        volumes::forget_unfinished(&options.root)?;
+        volumes::forget_keys(options)?;
+    }
+    Ok(done)
+}
+
+fn hands(options: &Options, config: Config, sources: Sources) -> Hands {
+    Hands::new(&options.root, config, sources).with_keys(volumes::keys(options))
 }
 
 /// Changes kernel arguments. If the machine has to restart for them, this does not return: the stages
@@ -216,7 +256,7 @@ fn kargs(options: &Options, state: &mut State) -> Result<Done, Failure> {
     if wanted.should_exist.is_empty() && wanted.should_not_exist.is_empty() {
         return Ok(Done::default());
     }
-    let (done, notes) = Hands::new(&options.root, config, sources.clone())
+    let (done, notes) = hands(options, config, sources.clone())
         .started_with(&options.cmdline)
         .run_noting(&[Part::KernelArguments], &Surroundings::default())?;
     warn(&notes, &sources, state);
@@ -229,7 +269,7 @@ fn files(options: &Options, state: &State) -> Result<Done, Failure> {
     let blobs = store
         .index()
         .map_err(|error| Failure::new(format!("while reading the fetched contents: {error}")))?;
-    let hands = Hands::new(&options.root, config, sources).with_blobs(store);
+    let hands = hands(options, config, sources).with_blobs(store);
     let mut around = Surroundings {
         blobs,
         ssh_key_fragment: options.ssh_key_fragment,
@@ -275,14 +315,4 @@ fn result_want(hands: &Hands, state: &State) -> Result<Want, Failure> {
         at: None,
         why: "others ask it later whether and when the root was provisioned".into(),
     })
-}
-
-fn perform_parts(
-    options: &Options,
-    config: &Config,
-    sources: Sources,
-    parts: &[Part],
-    around: Surroundings,
-) -> Result<Done, Failure> {
-    Hands::new(&options.root, config.clone(), sources).run(parts, &around)
 }

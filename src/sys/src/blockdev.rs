@@ -58,8 +58,64 @@ impl Known {
 }
 
 fn sysfs(node: &str) -> PathBuf {
-    let name = node.strip_prefix("/dev/").unwrap_or(node).replace('/', "!");
-    Path::new("/sys/class/block").join(name)
+    // Arrays and volumes have names of their own: links to the kernel's nodes, or nodes beside them.
+    if (node.starts_with("/dev/md/") || node.starts_with("/dev/mapper/"))
+        && let Some((major, minor)) = numbers(Path::new(node))
+    {
+        return format!("/sys/dev/block/{major}:{minor}").into();
+    }
+    let name = node.strip_prefix("/dev/").unwrap_or(node);
+    Path::new("/sys/class/block").join(name.replace('/', "!"))
+}
+
+/// Device numbers of a block device.
+fn numbers(node: &Path) -> Option<(u32, u32)> {
+    let metadata = fs::metadata(node).ok()?;
+    let device = metadata.rdev();
+    let is_block = metadata.file_type().is_block_device();
+    is_block.then(|| (rustix::fs::major(device), rustix::fs::minor(device)))
+}
+
+/// The name by which a node is known here: that of an array or a volume rather than the number that the
+/// kernel gave it, which is another one on the next boot.
+pub fn stable_name(node: &Path) -> String {
+    let kernel = node.to_string_lossy().into_owned();
+    let Some(name) = kernel.strip_prefix("/dev/") else {
+        return kernel;
+    };
+    if name.starts_with("dm-") {
+        let name = fs::read_to_string(sysfs(&kernel).join("dm/name")).unwrap_or_default();
+        let mapped = format!("/dev/mapper/{}", name.trim());
+        if numbers(Path::new(&mapped)).is_some_and(|found| Some(found) == numbers(node)) {
+            return mapped;
+        }
+    }
+    if name.starts_with("md") {
+        let mut links: Vec<PathBuf> = (fs::read_dir("/dev/md").into_iter().flatten().flatten())
+            .map(|entry| entry.path())
+            .filter(|link| numbers(link).is_some_and(|found| Some(found) == numbers(node)))
+            .collect();
+        links.sort();
+        if let Some(link) = links.first() {
+            return link.to_string_lossy().into_owned();
+        }
+    }
+    kernel
+}
+
+/// The array that holds a device, by its stable name.
+pub fn array_of(node: &str) -> Option<String> {
+    holders(node)
+        .into_iter()
+        .find(|holder| holder.starts_with("/dev/md"))
+}
+
+/// The devices on top of a device, by their stable names.
+fn holders(node: &str) -> Vec<String> {
+    let directory = fs::read_dir(sysfs(node).join("holders"));
+    (directory.into_iter().flatten().flatten())
+        .map(|entry| stable_name(&Path::new("/dev").join(entry.file_name())))
+        .collect()
 }
 
 fn number(path: PathBuf) -> io::Result<u64> {
@@ -96,7 +152,14 @@ pub fn geometry(path: &Path) -> io::Result<Geometry> {
 
 /// Whether a path leads to a block device.
 pub fn is_block_device(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_block_device())
+    numbers(path).is_some()
+}
+
+/// Whether there is a device behind a node. mdadm and device mapper leave nodes behind where no udev
+/// takes them away, and an array that was not started has no size.
+pub fn is_there(node: &str) -> bool {
+    let stacked = node.starts_with("/dev/md") || node.starts_with("/dev/mapper/");
+    !stacked || number(sysfs(node).join("size")).is_ok_and(|size| size > 0)
 }
 
 /// Whether a node is a whole disk, which may have partitions.
@@ -113,10 +176,8 @@ pub fn disks() -> Vec<String> {
         .filter(|entry| !entry.path().join("partition").exists())
         .filter(|entry| number(entry.path().join("size")).is_ok_and(|size| size > 0))
         .map(|entry| {
-            format!(
-                "/dev/{}",
-                entry.file_name().to_string_lossy().replace('!', "/")
-            )
+            let name = entry.file_name().to_string_lossy().replace('!', "/");
+            stable_name(&Path::new("/dev").join(name))
         })
         .collect();
     list.sort();
@@ -125,23 +186,12 @@ pub fn disks() -> Vec<String> {
 
 /// By whom a device is used: mounts, swap, devices on top of it. Its own partitions do not count.
 pub fn user(node: &str) -> Option<String> {
-    let directory = sysfs(node);
-    let holder = fs::read_dir(directory.join("holders"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .next();
-    if let Some(holder) = holder {
-        return Some(format!("part of {}", holder.file_name().to_string_lossy()));
+    if let Some(holder) = holders(node).first() {
+        let name = holder.strip_prefix("/dev/").unwrap_or(holder);
+        return Some(format!("part of {name}"));
     }
-    let id = fs::metadata(node).ok().map(|metadata| {
-        let device = metadata.rdev();
-        format!(
-            "{}:{}",
-            rustix::fs::major(device),
-            rustix::fs::minor(device)
-        )
-    })?;
+    let (major, minor) = numbers(Path::new(node))?;
+    let id = format!("{major}:{minor}");
     // Sources that cannot be resolved (overlay, tmpfs) are simply not this device.
     for line in fs::read_to_string("/proc/self/mountinfo").ok()?.lines() {
         let fields: Vec<&str> = line.split(' ').collect();
@@ -154,10 +204,11 @@ pub fn user(node: &str) -> Option<String> {
         }
     }
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
-    (swaps
-        .lines()
-        .any(|line| line.split_whitespace().next() == Some(node)))
-    .then(|| "a swap device in use".into())
+    let kernel = fs::canonicalize(node).unwrap_or_else(|_| node.into());
+    (swaps.lines())
+        .filter_map(|line| line.split_whitespace().next())
+        .any(|used| used == node || Path::new(used) == kernel)
+        .then(|| "a swap device in use".into())
 }
 
 /// Partitions of a disk that the kernel knows and that are used, and by whom.

@@ -12,8 +12,8 @@ use pilotlight_core::plan::grub;
 use rustix::system::RebootCommand;
 
 use crate::disks;
+use crate::private_mount::PrivateMount;
 use crate::tool::{self, ToolError};
-use crate::volume::Volume;
 
 /// The file of the OEM partition that GRUB reads.
 const GRUB_CFG: &str = "/grub.cfg";
@@ -101,11 +101,11 @@ pub fn observe_partitions(boot: &mut Boot, wait: Duration) -> Result<(), BootErr
         boot.oem = Some(Oem { device, grub_cfg });
     }
     if let Some(device) = esp {
-        let volume = Volume::read_only(&device).map_err(during("mounting", &*device))?;
+        let mounted = PrivateMount::read_only(&device).map_err(during("mounting", &*device))?;
         let mut marker = false;
         for path in MARKERS {
             let path = place(path)?;
-            let there = volume.root().stat(&path);
+            let there = mounted.root().stat(&path);
             marker |= there
                 .map_err(during("looking for the marker on", &*device))?
                 .is_some();
@@ -131,13 +131,13 @@ fn place(path: &str) -> Result<SysPath, BootError> {
 }
 
 fn read_grub_cfg(device: &str) -> Result<Option<String>, BootError> {
-    let volume = Volume::read_only(device).map_err(during("mounting", device))?;
-    text(&volume).map_err(during("reading /grub.cfg on", device))
+    let mounted = PrivateMount::read_only(device).map_err(during("mounting", device))?;
+    text(&mounted).map_err(during("reading /grub.cfg on", device))
 }
 
-fn text(volume: &Volume) -> io::Result<Option<String>> {
+fn text(mounted: &PrivateMount) -> io::Result<Option<String>> {
     let path = SysPath::parse(GRUB_CFG).map_err(io::Error::other)?;
-    let bytes = volume.read(&path, LIMIT)?;
+    let bytes = mounted.read(&path, LIMIT)?;
     bytes
         .map(|bytes| {
             String::from_utf8(bytes).map_err(|_| io::Error::other("it is not a text in UTF-8"))
@@ -163,21 +163,21 @@ pub fn apply(op: &BootOp) -> Result<(), BootError> {
             Ok(())
         }
         BootOp::MakeFirstBootMarker { device } => {
-            let volume = Volume::writable(device).map_err(during("mounting", device))?;
+            let mounted = PrivateMount::writable(device).map_err(during("mounting", device))?;
             let marker = place(FIRST_BOOT_MARKER)?;
-            volume
+            mounted
                 .touch(&marker)
-                .and_then(|()| volume.finish())
+                .and_then(|()| mounted.finish())
                 .map_err(during("making the first-boot marker on", device))
         }
         BootOp::WriteGrubBlock { device, statement } => {
-            let volume = Volume::writable(device).map_err(during("mounting", device))?;
+            let mounted = PrivateMount::writable(device).map_err(during("mounting", device))?;
             let write = || {
                 let path = SysPath::parse(GRUB_CFG).map_err(io::Error::other)?;
-                let before = text(&volume)?.unwrap_or_default();
+                let before = text(&mounted)?.unwrap_or_default();
                 let after = grub::with_block(&before, statement).map_err(io::Error::other)?;
-                volume.replace(&path, after.as_bytes())?;
-                volume.finish()
+                mounted.replace(&path, after.as_bytes())?;
+                mounted.finish()
             };
             write().map_err(during("writing /grub.cfg on", device))
         }

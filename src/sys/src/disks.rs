@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pilotlight_core::facts::disks::{Block, Disks, Entry, Signature, TableState, partition_node};
+use pilotlight_core::facts::disks::{
+    Block, Disks, Entry, RAID_MEMBER, Signature, TableState, partition_node,
+};
 use pilotlight_core::model::{Format, SysPath};
 use pilotlight_core::op::{DiskOp, canonical_uuid};
 
@@ -112,7 +114,7 @@ fn observe_path(path: &str, images: &DeviceMap, disks: &mut Disks) -> Result<boo
         return Ok(true);
     }
     let node = match fs::canonicalize(path) {
-        Ok(node) if blockdev::is_block_device(&node) => Some(node.to_string_lossy().into_owned()),
+        Ok(node) if blockdev::is_block_device(&node) => Some(blockdev::stable_name(&node)),
         Ok(_) => {
             return Err(DiskError::Io {
                 action: "looking at",
@@ -123,7 +125,9 @@ fn observe_path(path: &str, images: &DeviceMap, disks: &mut Disks) -> Result<boo
         // Where there is no udev there are no links: the disks are searched for what the link names.
         Err(_) => search(path, images)?,
     };
-    let Some(node) = node else { return Ok(false) };
+    let Some(node) = node.filter(|node| blockdev::is_there(node)) else {
+        return Ok(false);
+    };
     disks.links.insert(path.to_string(), node.clone());
     observe_disk(&node, Path::new(&node), true, disks)?;
     Ok(true)
@@ -197,7 +201,9 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
                     observe_node(&node, block.size).map_err(during("reading", &node))?;
             }
             let used = used(&node);
-            disks.blocks.insert(node, Block { used, ..block });
+            let block = Block { used, ..block };
+            note_array(&node, &block, disks);
+            disks.blocks.insert(node, block);
         }
     }
     let mut used = used(node);
@@ -212,17 +218,27 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
             .find(|(number, _)| !listed(number))
             .map(|(number, user)| format!("used through its partition {number}, which is {user}"));
     }
-    disks.blocks.insert(
-        node.to_string(),
-        Block {
-            size: geometry.size,
-            sector: geometry.sector,
-            table,
-            signature,
-            used,
-        },
-    );
+    let block = Block {
+        size: geometry.size,
+        sector: geometry.sector,
+        table,
+        signature,
+        used,
+    };
+    note_array(node, &block, disks);
+    disks.blocks.insert(node.to_string(), block);
     Ok(())
+}
+
+/// Remembers the running array that a device is a member of.
+fn note_array(node: &str, block: &Block, disks: &mut Disks) {
+    if let Signature::Found(found) = &block.signature
+        && found.kind == RAID_MEMBER
+        && block.used.is_some()
+        && let (Some(uuid), Some(array)) = (&found.uuid, blockdev::array_of(node))
+    {
+        disks.arrays.insert(uuid.clone(), array);
+    }
 }
 
 fn observe_partition(file: &mut File, geometry: Geometry, entry: &Entry) -> io::Result<Block> {
@@ -367,7 +383,7 @@ fn edit(
 }
 
 /// Wipes all signatures; the kernel forgets the partitions of a table that is gone.
-fn wipe(device: &str) -> Result<(), DiskError> {
+pub(crate) fn wipe(device: &str) -> Result<(), DiskError> {
     tool::run("wipefs", &["--all", "--force", device], None)?;
     if !blockdev::is_disk(device) {
         return Ok(());

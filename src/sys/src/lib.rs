@@ -12,12 +12,13 @@ pub mod gpt;
 pub mod journal;
 mod local_files;
 pub mod mounts;
+pub mod private_mount;
 pub mod probe;
 pub mod root;
 mod runtime_dir;
 pub mod tool;
 pub mod tree;
-pub mod volume;
+pub mod volumes;
 
 pub use disks::DeviceMap;
 pub use local_files::LocalDirectory;

@@ -5,7 +5,9 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use pilotlight_core::facts::disks::{Signature, Superblock};
+use pilotlight_core::facts::disks::{
+    BEING_MADE, Detail, ENCRYPTED, LuksHeader, RAID_MEMBER, RaidMember, Signature, Superblock,
+};
 
 /// A part of a device: a partition, or all of it.
 pub struct Area<'d, D> {
@@ -52,6 +54,12 @@ pub fn probe<D: Read + Seek>(area: &mut Area<'_, D>) -> io::Result<Signature> {
                 let label = fat_label(area, &head)?;
                 return Ok(Signature::Found(Superblock { label, ..found }));
             }
+            Some(Known::Whole(mut found)) if found.kind == ENCRYPTED => {
+                if let Detail::Luks(header) = &mut found.detail {
+                    header.clevis = header.version == 2 && clevis(area, &head)?;
+                }
+                return Ok(Signature::Found(found));
+            }
             Some(Known::Whole(found)) => return Ok(Signature::Found(found)),
             Some(Known::HalfMade) => return Ok(Signature::Blank),
             None => {}
@@ -70,17 +78,14 @@ pub fn probe<D: Read + Seek>(area: &mut Area<'_, D>) -> io::Result<Signature> {
         // md metadata 1.0 lies 8 KiB before the end, rounded down to 4 KiB; 0.90 in the last whole 64 KiB
         // but one (kernel drivers/md/md.c). The metadata of firmware RAID lies in the last sectors.
         let sectors = area.size / 512;
+        for offset in [(sectors - 16) / 8 * 4096, (sectors / 128 - 1) * 65536] {
+            match raid(&area.read(offset, 4096)?) {
+                Some(Known::Whole(found)) => return Ok(Signature::Found(found)),
+                Some(Known::HalfMade) => return Ok(Signature::Blank),
+                None => {}
+            }
+        }
         let ends = [
-            (
-                (sectors - 16) / 8 * 4096,
-                MD_MAGIC.to_le_bytes(),
-                "linux_raid_member",
-            ),
-            (
-                (sectors / 128 - 1) * 65536,
-                MD_MAGIC.to_le_bytes(),
-                "linux_raid_member",
-            ),
             ((sectors - 2) * 512, *b"Inte", "isw_raid_member"),
             (
                 (sectors - 1) * 512,
@@ -162,8 +167,7 @@ const MD_MAGIC: u32 = 0xa92b_4efc;
 fn plain(kind: &str) -> Superblock {
     Superblock {
         kind: kind.into(),
-        label: String::new(),
-        uuid: None,
+        ..Superblock::default()
     }
 }
 
@@ -200,20 +204,48 @@ fn whole(kind: &str, label: String, uuid: Option<String>) -> Option<Known> {
         kind: kind.into(),
         label,
         uuid,
+        ..Superblock::default()
     }))
 }
 
+/// The binary header (LUKS2 On-Disk Format Specification, 2.1); version 1 has the UUID in the same place.
 fn luks(head: &[u8]) -> Option<Known> {
     if !head.starts_with(b"LUKS\xba\xbe") {
         return None;
     }
-    // Version 2 has a label at 24; both have the UUID as text at 168.
-    let label = if head[7] == 2 {
-        text(&head[24..72])
-    } else {
-        String::new()
+    let version = head[7];
+    // Version 2 has a label at 24 and the subsystem at 208; both have the UUID as text at 168.
+    let (label, subsystem) = match version {
+        2 => (text(&head[24..72]), text(&head[208..256])),
+        _ => Default::default(),
     };
-    whole("crypto_LUKS", label, Some(text(&head[168..208])))
+    Some(Known::Whole(Superblock {
+        kind: ENCRYPTED.into(),
+        label,
+        uuid: Some(text(&head[168..208])),
+        detail: Detail::Luks(LuksHeader {
+            version,
+            being_made: subsystem == BEING_MADE,
+            clevis: false,
+        }),
+    }))
+}
+
+/// Largest header of LUKS2, binary and JSON area (the specification, table 1).
+const LUKS_HEADER: u64 = 4 << 20;
+
+/// Whether one of the tokens in the JSON area is clevis's.
+fn clevis<D: Read + Seek>(area: &mut Area<'_, D>, head: &[u8]) -> io::Result<bool> {
+    let mut size = [0; 8];
+    size.copy_from_slice(&head[8..16]);
+    let size = u64::from_be_bytes(size).min(LUKS_HEADER);
+    // At most LUKS_HEADER, which is an usize everywhere.
+    let length = usize::try_from(size.saturating_sub(4096)).unwrap_or(0);
+    let json = area.read(4096, length)?;
+    let end = json.iter().position(|b| *b == 0).unwrap_or(json.len());
+    let header: serde_json::Value = serde_json::from_slice(&json[..end]).unwrap_or_default();
+    let tokens = header["tokens"].as_object();
+    Ok(tokens.is_some_and(|tokens| tokens.values().any(|token| token["type"] == "clevis")))
 }
 
 /// xfs_sb in the first sector (XFS Algorithms & Data Structures, "Superblocks").
@@ -291,10 +323,52 @@ fn lvm(head: &[u8]) -> Option<Known> {
 }
 
 fn raid_at_start(head: &[u8]) -> Option<Known> {
-    [0, 4096]
-        .iter()
-        .any(|at| u32_at(head, *at) == MD_MAGIC)
-        .then(|| Known::Whole(plain("linux_raid_member")))
+    [0, 4096].iter().find_map(|at| raid(&head[*at..*at + 4096]))
+}
+
+/// A superblock of md, versions 1.x and 0.90 (include/uapi/linux/raid/md_p.h).
+fn raid(sb: &[u8]) -> Option<Known> {
+    if u32_at(sb, 0) != MD_MAGIC {
+        return None;
+    }
+    let i32_at = |at: usize| i32::from_ne_bytes(u32_at(sb, at).to_ne_bytes());
+    let word = |n: usize| u32_at(sb, 4 * n);
+    let (label, id, member, events) = match word(1) {
+        0 => {
+            let id: Vec<u8> = [5, 13, 14, 15]
+                .iter()
+                .flat_map(|n| word(*n).to_be_bytes())
+                .collect();
+            let member = RaidMember {
+                level: i32_at(4 * 7),
+                active: word(10),
+                spare: None,
+            };
+            (String::new(), id, member, word(39) | word(40))
+        }
+        _ => {
+            // The role of this device; 0xffff is a spare.
+            let number = usize::try_from(u32_at(sb, 160)).unwrap_or(usize::MAX);
+            let role = (number < 384).then(|| [sb[256 + 2 * number], sb[257 + 2 * number]]);
+            let member = RaidMember {
+                level: i32_at(72),
+                active: u32_at(sb, 92),
+                spare: role.map(|role| role == [0xff, 0xff]),
+            };
+            let events = u32_at(sb, 200) | u32_at(sb, 204);
+            (text(&sb[32..64]), sb[16..32].to_vec(), member, events)
+        }
+    };
+    // mdadm writes all superblocks before it starts the array, which counts as its first event.
+    if events == 0 {
+        return Some(Known::HalfMade);
+    }
+    Some(Known::Whole(Superblock {
+        kind: RAID_MEMBER.into(),
+        label,
+        uuid: uuid(&id),
+        detail: Detail::Raid(member),
+    }))
 }
 
 /// The boot sector of FAT (Microsoft's "FAT: General Overview of On-Disk Format").
@@ -451,10 +525,13 @@ mod tests {
         // md 0.90 of a member whose size is no multiple of 64 KiB.
         let mut member = vec![0; (1 << 20) + 5 * 512];
         member[(15 << 16)..][..4].copy_from_slice(&MD_MAGIC.to_le_bytes());
-        assert_eq!(
-            probe_bytes(member),
-            Signature::Found(plain("linux_raid_member"))
-        );
+        // mdadm was cut off before it started the array: it counts no event yet.
+        assert_eq!(probe_bytes(member.clone()), Signature::Blank);
+        member[(15 << 16) + 39 * 4] = 1;
+        let Signature::Found(found) = probe_bytes(member) else {
+            panic!("no member")
+        };
+        assert_eq!(found.kind, RAID_MEMBER);
     }
 
     proptest::proptest! {

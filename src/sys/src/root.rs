@@ -109,6 +109,19 @@ impl Sysroot {
         Ok(Some(bytes))
     }
 
+    /// Removes a file, links of its directories followed inside the root; one that is not there is removed.
+    pub fn remove_file(&self, path: &SysPath) -> io::Result<()> {
+        let real = self.resolve(path)?;
+        let directory = match self.parent(&real) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        match rustix::fs::unlinkat(&directory, real.name(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(rustix::fs::fsync(&directory)?),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// What is at a real path, its last component not followed.
     pub(crate) fn stat(&self, real: &SysPath) -> io::Result<Option<Stat>> {
         let Some(_) = real.parent() else {

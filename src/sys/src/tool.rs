@@ -37,6 +37,20 @@ pub enum ToolError {
     },
 }
 
+impl ToolError {
+    /// The same error without a secret argument.
+    pub fn without(self, secret: &str) -> Self {
+        match self {
+            ToolError::Failed { line, status, tail } if !secret.is_empty() => ToolError::Failed {
+                line: line.replace(secret, "…"),
+                status,
+                tail: tail.replace(secret, "…"),
+            },
+            other => other,
+        }
+    }
+}
+
 fn said(tail: &str) -> String {
     match tail.trim() {
         "" => String::new(),

@@ -20,12 +20,15 @@ pub struct Disks {
     pub missing: BTreeMap<String, String>,
     /// Mounts below the sysroot, mount point → node.
     pub mounts: BTreeMap<SysPath, String>,
+    /// Running RAID arrays that the observed members belong to, UUID → node.
+    #[serde(default)]
+    pub arrays: BTreeMap<String, String>,
 }
 
 /// A block device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
-    /// Size in bytes.
+    /// Size in bytes; in a prediction 0 for a volume whose size its maker decides.
     pub size: u64,
     /// Logical sector size in bytes.
     pub sector: u64,
@@ -60,7 +63,7 @@ pub enum Signature {
 }
 
 /// What a superblock says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Superblock {
     /// Format by the name that blkid uses: "ext4", "xfs", "crypto_LUKS".
     pub kind: String,
@@ -68,7 +71,55 @@ pub struct Superblock {
     pub label: String,
     /// UUID in lower case as blkid writes it; `None` in a prediction is a random one.
     pub uuid: Option<String>,
+    /// What formats that other devices are made of say beyond that.
+    #[serde(default)]
+    pub detail: Detail,
 }
+
+/// What a superblock says about the volume that its device is a part of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Detail {
+    /// The format has nothing to say.
+    #[default]
+    None,
+    /// A member of an md array (include/uapi/linux/raid/md_p.h). The superblock's label is the array's
+    /// name, its UUID the array's.
+    Raid(RaidMember),
+    /// An encrypted volume (LUKS2 On-Disk Format Specification 1.1).
+    Luks(LuksHeader),
+}
+
+/// What a member says about its array.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RaidMember {
+    /// Level: -1 is linear.
+    pub level: i32,
+    /// How many devices the array consists of, without spares.
+    pub active: u32,
+    /// Whether this one is a spare; `None` where the superblock does not say (version 0.90).
+    pub spare: Option<bool>,
+}
+
+/// What the header of an encrypted volume says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LuksHeader {
+    /// 1 or 2.
+    pub version: u8,
+    /// It carries [`BEING_MADE`]: nobody has its key yet.
+    pub being_made: bool,
+    /// Whether clevis is bound to it.
+    pub clevis: bool,
+}
+
+/// The subsystem field of a LUKS2 header from its first write until its key is where the node finds it.
+/// A volume that still says so after a power cut is made again: nothing could ever open it.
+pub const BEING_MADE: &str = "pilotlight: being made";
+
+/// The kind of a member of an md array.
+pub const RAID_MEMBER: &str = "linux_raid_member";
+
+/// The kind of an encrypted volume.
+pub const ENCRYPTED: &str = "crypto_LUKS";
 
 /// A GUID partition table (UEFI 2.10, chapter 5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,7 +224,10 @@ impl Disks {
         self.blocks
             .iter()
             .find_map(|(node, block)| match &block.signature {
-                Signature::Found(found) if wanted(found) => Some(node.clone()),
+                // Members of an array share its name; udev makes no links of them.
+                Signature::Found(found) if found.kind != RAID_MEMBER && wanted(found) => {
+                    Some(node.clone())
+                }
                 _ => None,
             })
     }
@@ -201,10 +255,12 @@ impl Block {
                 seen.kind == expected.kind
                     && seen.label == expected.label
                     && (expected.uuid.is_none() || seen.uuid == expected.uuid)
+                    && seen.detail == expected.detail
             }
             (seen, expected) => seen == expected,
         };
-        self.size == predicted.size && self.sector == predicted.sector && tables && signatures
+        let sizes = predicted.size == 0 || self.size == predicted.size;
+        sizes && self.sector == predicted.sector && tables && signatures
     }
 }
 

@@ -26,4 +26,10 @@ pub struct Facts {
     pub accounts: accounts::Accounts,
     /// Operations that the journal of an earlier, interrupted run has as done: [`crate::plan::Step`] ids.
     pub done: BTreeSet<String>,
+    /// Encrypted volumes whose generated key this boot still has.
+    #[serde(default)]
+    pub keys: BTreeSet<String>,
+    /// The root's table of encrypted volumes, where it has one.
+    #[serde(default)]
+    pub crypttab: Option<String>,
 }

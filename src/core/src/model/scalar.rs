@@ -149,6 +149,8 @@ impl Mode {
     pub const FILE: Mode = Mode(0o644);
     /// Files that nobody but their owner reads.
     pub const OWNER_ONLY: Mode = Mode(0o600);
+    /// Directories that nobody but their owner enters.
+    pub const OWNER_DIRECTORY: Mode = Mode(0o700);
     /// Default of new directories.
     pub const DIRECTORY: Mode = Mode(0o755);
 

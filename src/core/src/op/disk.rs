@@ -194,6 +194,7 @@ impl DiskOp {
                         kind: format.name().to_string(),
                         label: label.clone().unwrap_or_default(),
                         uuid: uuid.as_ref().map(|uuid| canonical_uuid(*format, uuid)),
+                        ..Superblock::default()
                     });
                 }
             }

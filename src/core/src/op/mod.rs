@@ -10,6 +10,7 @@ mod content;
 mod disk;
 mod mount;
 mod tree;
+mod volume;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ pub use content::{Content, ContentSource, hex};
 pub use disk::{DiskOp, canonical_uuid, human};
 pub use mount::MountOp;
 pub use tree::{OwnerRef, TreeOp, summary};
+pub use volume::{VolumeOp, array_node, volume_node};
 
 use crate::diag::on_one_line;
 use crate::facts::Facts;
@@ -34,6 +36,8 @@ pub enum Op {
     Boot(BootOp),
     /// Partition tables and file systems.
     Disk(DiskOp),
+    /// RAID arrays and encrypted volumes.
+    Volume(VolumeOp),
     /// Mounts below the sysroot.
     Mount(MountOp),
     /// Groups and users.
@@ -47,7 +51,8 @@ impl Op {
     pub fn is_destructive(&self) -> bool {
         match self {
             Op::Disk(op) => op.is_destructive(),
-            Op::Boot(_) | Op::Mount(_) => false,
+            // Devices are wiped by an operation of its own before.
+            Op::Boot(_) | Op::Volume(_) | Op::Mount(_) => false,
             Op::Account(op) => op.is_destructive(),
             Op::Tree(op) => op.is_destructive(),
         }
@@ -58,6 +63,7 @@ impl Op {
         match self {
             Op::Boot(op) => op.predict(facts),
             Op::Disk(op) => op.predict(facts),
+            Op::Volume(op) => op.predict(facts),
             Op::Mount(op) => op.predict(facts),
             Op::Account(op) => op.predict(facts),
             Op::Tree(op) => op.predict(facts),
@@ -70,6 +76,7 @@ impl fmt::Display for Op {
         let text = match self {
             Op::Boot(op) => op.to_string(),
             Op::Disk(op) => op.to_string(),
+            Op::Volume(op) => op.to_string(),
             Op::Mount(op) => op.to_string(),
             Op::Account(op) => op.to_string(),
             Op::Tree(op) => op.to_string(),

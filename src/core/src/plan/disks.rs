@@ -2,8 +2,8 @@
 
 use crate::diag::{Diagnostic, Report, Span};
 use crate::facts::Facts;
-use crate::facts::disks::{Block, Signature, Table, TableState};
-use crate::model::Disk;
+use crate::facts::disks::{Block, Entry, Signature, Table, TableState, partition_node};
+use crate::model::{Config, Disk};
 use crate::op::DiskOp;
 use crate::plan::partitions::{plan_on, used};
 use crate::plan::{Plan, Planned};
@@ -47,6 +47,34 @@ pub(super) fn find<'f>(
         } else {
             error.help(instead)
         }
+    })
+}
+
+/// Whether the config says of a device, by its disk or its partition, that what is on it may be lost.
+pub(super) fn may_be_lost(node: &str, config: &Config, facts: &Facts) -> bool {
+    config.disks.iter().any(|disk| {
+        let Some(whole) = facts.disks.resolve(disk.device.as_str()) else {
+            return false;
+        };
+        let Some(Block {
+            table: TableState::Gpt(table),
+            ..
+        }) = facts.disks.blocks.get(&whole)
+        else {
+            return disk.wipe_table && whole == node;
+        };
+        let named = |number: u32, entry: &Entry| {
+            disk.partitions.iter().any(|partition| {
+                partition.wipe_partition_entry
+                    && match partition.number {
+                        0 => partition.label.as_ref() == Some(&entry.label),
+                        asked => asked == number,
+                    }
+            })
+        };
+        (table.partitions.iter())
+            .filter(|(number, _)| partition_node(&whole, **number) == node)
+            .any(|(number, entry)| disk.wipe_table || named(*number, entry))
     })
 }
 

@@ -129,7 +129,7 @@ fn in_use(filesystem: &Filesystem, node: &str, block: &Block) -> Result<(), Diag
 }
 
 /// What is on a device, in words.
-fn content(block: &Block) -> Option<String> {
+pub(super) fn content(block: &Block) -> Option<String> {
     match (&block.table, &block.signature) {
         (TableState::Gpt(table), _) if table.partitions.is_empty() => {
             Some("an empty partition table".into())

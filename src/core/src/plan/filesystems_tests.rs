@@ -10,6 +10,7 @@ fn machine(kind: &str, label: &str) -> Facts {
         kind: kind.into(),
         label: label.into(),
         uuid: None,
+        ..Superblock::default()
     };
     let block = Block {
         size: 1 << 30,

@@ -1,13 +1,16 @@
 //! Planning: pure functions from config and facts to an ordered list of operations with reasons.
 
 pub mod accounts;
+pub mod crypttab;
 pub mod disks;
 pub mod filesystems;
 pub mod grub;
 pub mod kargs;
+pub mod luks;
 pub mod mounts;
 mod partitions;
 pub mod placement;
+pub mod raid;
 pub mod ssh_keys;
 pub mod tree;
 pub mod units;
@@ -138,4 +141,4 @@ macro_rules! into_op {
         }
     )*};
 }
-into_op!(Boot: BootOp, Disk: DiskOp, Mount: MountOp, Account: AccountOp, Tree: TreeOp);
+into_op!(Boot: BootOp, Disk: DiskOp, Volume: VolumeOp, Mount: MountOp, Account: AccountOp, Tree: TreeOp);

@@ -330,6 +330,7 @@ fn what_is_in_use_or_not_ours_is_refused() {
         kind: "xfs".into(),
         label: String::new(),
         uuid: None,
+        ..Superblock::default()
     });
     out += &planned(&disk(vec![partition(1, "x")]), &other);
     assert_snapshot!(out, @r#"

@@ -26,14 +26,14 @@ const FORMATS: &[&str] = &["vfat", "ext4", "ext3", "ext2", "btrfs", "xfs"];
 
 /// A mounted file system.
 #[derive(Debug)]
-pub struct Volume {
+pub struct PrivateMount {
     mount: OwnedFd,
     root: Sysroot,
     /// Whether others have it read-only, so that it has to become so again.
     lent: bool,
 }
 
-impl Volume {
+impl PrivateMount {
     /// Mounts a device for reading.
     pub fn read_only(device: &str) -> io::Result<Self> {
         match Self::mount(device, true) {
@@ -45,13 +45,13 @@ impl Volume {
 
     /// Mounts a device for writing.
     pub fn writable(device: &str) -> io::Result<Self> {
-        let mut volume = match Self::mount(device, false) {
+        let mut mounted = match Self::mount(device, false) {
             Err(error) if is_busy(&error) => Self::mount(device, true)?,
             other => return other,
         };
-        volume.reconfigure("rw")?;
-        volume.lent = true;
-        Ok(volume)
+        mounted.reconfigure("rw")?;
+        mounted.lent = true;
+        Ok(mounted)
     }
 
     fn mount(device: &str, read_only: bool) -> io::Result<Self> {
@@ -175,7 +175,7 @@ impl Volume {
     }
 }
 
-impl Drop for Volume {
+impl Drop for PrivateMount {
     fn drop(&mut self) {
         if self.lent {
             // Only after an error, which is the one to report.

@@ -1,0 +1,168 @@
+//! How the node opens its encrypted volumes later: `/etc/crypttab` and the key files (crypttab(5)).
+
+use crate::diag::Span;
+use crate::facts::Facts;
+use crate::facts::disks::Signature;
+use crate::model::{Compression, Config, Luks, Mode, Resource, Scheme, SysPath};
+use crate::op::{Content, ContentSource, OwnerRef};
+use crate::plan::luks::{has_key_file, unfinished};
+use crate::plan::want::{Blobs, Kind, Want};
+
+/// Where the table is.
+pub const PATH: &str = "/etc/crypttab";
+/// Where the keys are.
+pub const KEYS: &str = "/etc/luks";
+
+/// Where the root remembers which volumes still carry the mark of being made, by UUID and line.
+pub const UNFINISHED: &str = "/etc/.pilotlight-unfinished-volumes";
+
+/// What the keys of blobs begin with that hold generated keys; the volume's name follows.
+pub const KEY_BLOB: &str = "luks-key:";
+
+/// The key files, and the table unless the config writes that itself.
+pub fn wants(config: &Config, facts: &Facts, blobs: &Blobs) -> Vec<Want> {
+    let mut wants = Vec::new();
+    let keys = config.luks.iter().filter(|luks| has_key_file(luks));
+    for luks in keys {
+        let contents = match &luks.key_file {
+            Some(resource) => Content {
+                shown: format!("the key of the volume {:?}", luks.name),
+                ..resource.content(blobs)
+            },
+            // A generated key that is not here any more is in the root already.
+            None if facts.keys.contains(&luks.name) => Content {
+                shown: format!("the generated key of the volume {:?}", luks.name),
+                source: ContentSource::Fetched {
+                    key: format!("{KEY_BLOB}{}", luks.name),
+                },
+                sha256: None,
+                len: None,
+            },
+            None => continue,
+        };
+        let kind = Kind::File {
+            contents: Some(contents),
+            append: Vec::new(),
+            mode: Some(Mode::OWNER_ONLY),
+        };
+        let path = format!("{KEYS}/{}", luks.name);
+        wants.extend(want(
+            &path,
+            kind,
+            luks.at,
+            "the node opens the volume with it",
+        ));
+    }
+    if !wants.is_empty() {
+        let kind = Kind::Directory {
+            mode: Some(Mode::OWNER_DIRECTORY),
+        };
+        let directory = want(KEYS, kind, None, "the keys of encrypted volumes lie in it");
+        wants.extend(directory.map(|want| Want {
+            keep_attributes: true,
+            ..want
+        }));
+    }
+    let unfinished = unfinished(config, facts);
+    if !unfinished.is_empty() {
+        let text: String = unfinished.iter().map(|uuid| format!("{uuid}\n")).collect();
+        let kind = Kind::File {
+            contents: Some(Content::inline("the list of unfinished volumes", text)),
+            append: Vec::new(),
+            mode: Some(Mode::OWNER_ONLY),
+        };
+        let why = "the next boot finishes them if this one cannot";
+        wants.extend(want(UNFINISHED, kind, None, why));
+    }
+    if !config.luks.is_empty() && own_file(config).is_none() {
+        let text = merged(facts.crypttab.as_deref().unwrap_or_default(), config, facts);
+        let kind = Kind::File {
+            contents: Some(Content::inline("the table of encrypted volumes", text)),
+            append: Vec::new(),
+            mode: Some(Mode::OWNER_ONLY),
+        };
+        let at = config.luks.first().and_then(|luks| luks.at);
+        wants.extend(want(
+            PATH,
+            kind,
+            at,
+            "the node opens its encrypted volumes by it",
+        ));
+    }
+    wants
+}
+
+/// A config that writes the table itself gets the lines of its volumes at the end of it.
+pub fn amended(config: &Config, facts: &Facts) -> Option<Config> {
+    let at = own_file(config).filter(|_| !config.luks.is_empty())?;
+    let lines: String = config.luks.iter().map(|luks| line(luks, facts)).collect();
+    let encoded: String = lines.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let mut config = config.clone();
+    config.files[at].append.push(Resource {
+        at: config.luks.first().and_then(|luks| luks.at),
+        url: format!("data:,{encoded}"),
+        scheme: Scheme::Data,
+        compression: Compression::None,
+        headers: Vec::new(),
+        digest: None,
+    });
+    Some(config)
+}
+
+fn own_file(config: &Config) -> Option<usize> {
+    let mut files = config.files.iter();
+    files.position(|file| file.inode.path.as_str() == PATH)
+}
+
+fn want(path: &str, kind: Kind, at: Option<Span>, why: &str) -> Option<Want> {
+    // Names of volumes hold no slash, so that these paths are in order.
+    Some(Want {
+        path: SysPath::parse(path).ok()?,
+        kind,
+        user: Some(OwnerRef::Id(0)),
+        group: Some(OwnerRef::Id(0)),
+        overwrite: true,
+        keep_attributes: false,
+        at,
+        why: why.into(),
+    })
+}
+
+/// The present table with the lines of the config's volumes: an older line of the same volume makes way.
+fn merged(present: &str, config: &Config, facts: &Facts) -> String {
+    let ours = |line: &str| {
+        let name = line.split_whitespace().next();
+        config.luks.iter().any(|luks| name == Some(&luks.name))
+    };
+    let mut text: String = present
+        .lines()
+        .filter(|line| !ours(line))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    text.extend(config.luks.iter().map(|luks| line(luks, facts)));
+    text
+}
+
+fn line(luks: &Luks, facts: &Facts) -> String {
+    let node = facts.disks.resolve(luks.device.as_str());
+    let uuid = node
+        .and_then(|node| match &facts.disks.blocks.get(&node)?.signature {
+            Signature::Found(found) => found.uuid.clone(),
+            _ => None,
+        })
+        // A prediction does not know a random UUID; it is never written.
+        .unwrap_or_else(|| "00000000-0000-0000-0000-000000000000".into());
+    let key = match has_key_file(luks) {
+        true => format!("{KEYS}/{}", luks.name),
+        false => "none".into(),
+    };
+    let clevis = luks.clevis.as_ref();
+    let network = clevis.is_some_and(|clevis| {
+        !clevis.tang.is_empty() || matches!(&clevis.custom, Some((_, _, true)))
+    });
+    let network = if network { ",_netdev" } else { "" };
+    format!(
+        "{} UUID={uuid} {key} luks{network},x-initrd.attach\n",
+        luks.name
+    )
+}

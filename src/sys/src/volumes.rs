@@ -1,0 +1,298 @@
+//! RAID arrays and encrypted volumes, by mdadm, cryptsetup and clevis.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use pilotlight_core::facts::disks::BEING_MADE;
+use pilotlight_core::op::{VolumeOp, array_node, hex, volume_node};
+
+use crate::disks;
+use crate::tool::{self, ToolError};
+
+/// Why an operation on a volume failed.
+#[derive(Debug, thiserror::Error)]
+pub enum VolumeError {
+    /// A program failed.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// What a program made did not appear.
+    #[error("{node} did not appear within {} s after \"{program}\" had ended", APPEARANCE.as_secs())]
+    Missing {
+        /// The device.
+        node: String,
+        /// The program.
+        program: &'static str,
+    },
+    /// A key could not be kept or read.
+    #[error("while {action} the key of the volume {name:?}: {cause}")]
+    Key {
+        /// What was done.
+        action: &'static str,
+        /// Name of the volume.
+        name: String,
+        /// The reason.
+        cause: io::Error,
+    },
+    /// clevis has no token that unlocks the volume.
+    #[error("clevis could not unlock {device}: {said}")]
+    Locked {
+        /// The device.
+        device: String,
+        /// What it said of each of its bindings.
+        said: String,
+    },
+    /// Preparing the device failed.
+    #[error(transparent)]
+    Disk(#[from] disks::DiskError),
+}
+
+/// The keys of encrypted volumes while a machine is provisioned: a file each in a directory that is in
+/// memory and root's alone.
+#[derive(Debug, Clone)]
+pub struct KeyStore {
+    directory: PathBuf,
+}
+
+/// Bytes of randomness in a generated key. They are written as hexadecimal digits, so that the key file
+/// can be typed.
+const KEY_BYTES: usize = 64;
+
+impl KeyStore {
+    /// Keys in this directory, which is made with the first key.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+        }
+    }
+
+    /// Where the key of a volume is. Validation lets no name pass that leads out of the directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Keeps a key.
+    pub fn put(&self, name: &str, key: &[u8]) -> Result<(), VolumeError> {
+        crate::replace_file(&self.path(name), key, 0o600).map_err(|cause| VolumeError::Key {
+            action: "keeping",
+            name: name.into(),
+            cause,
+        })
+    }
+
+    /// The volumes that have a key here.
+    pub fn names(&self) -> Vec<String> {
+        (fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .flatten())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.'))
+        .collect()
+    }
+
+    /// Forgets the key of a volume.
+    pub fn remove(&self, name: &str) -> Result<(), VolumeError> {
+        match fs::remove_file(self.path(name)) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(VolumeError::Key {
+                action: "forgetting",
+                name: name.into(),
+                cause,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets all keys.
+    pub fn clear(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes up a key. It is kept before it is used, so that a stage that is run again finds it.
+    fn generate(&self, name: &str) -> Result<(), VolumeError> {
+        let mut key = [0; KEY_BYTES];
+        let mut filled = 0;
+        while filled < key.len() {
+            // Blocks until the kernel's generator is seeded (getrandom(2)).
+            let flags = rustix::rand::GetRandomFlags::empty();
+            filled += rustix::rand::getrandom(&mut key[filled..], flags).map_err(|error| {
+                VolumeError::Key {
+                    action: "making",
+                    name: name.into(),
+                    cause: error.into(),
+                }
+            })?;
+        }
+        self.put(name, hex(&key).as_bytes())
+    }
+
+    /// The path as an argument.
+    fn argument(&self, name: &str) -> String {
+        self.path(name).to_string_lossy().into_owned()
+    }
+}
+
+/// Performs one operation.
+pub fn apply(op: &VolumeOp, keys: &KeyStore) -> Result<(), VolumeError> {
+    match op {
+        VolumeOp::StopArray { node, .. } => {
+            tool::run("mdadm", &["--stop", node], None)?;
+        }
+        VolumeOp::AssembleArray { name, members, .. } => {
+            let node = array_node(name);
+            let mut arguments = vec!["--assemble", node.as_str()];
+            arguments.extend(members.iter().map(String::as_str));
+            tool::run("mdadm", &arguments, None)?;
+            wait_for(&node, "mdadm")?;
+        }
+        VolumeOp::CreateArray {
+            name,
+            level,
+            members,
+            spares,
+            options,
+            ..
+        } => create_array(name, level, members, *spares, options)?,
+        VolumeOp::CloseVolume { name, .. } => {
+            tool::run("cryptsetup", &["close", name], None)?;
+        }
+        VolumeOp::FormatVolume {
+            name,
+            device,
+            label,
+            uuid,
+            generated,
+            options,
+        } => {
+            if *generated {
+                keys.generate(name)?;
+            }
+            let key = keys.argument(name);
+            let mut arguments = vec!["luksFormat", "--type", "luks2", "--batch-mode"];
+            arguments.extend(["--key-file", &key, "--subsystem", BEING_MADE]);
+            arguments.extend(label.iter().flat_map(|label| ["--label", label]));
+            arguments.extend(uuid.iter().flat_map(|uuid| ["--uuid", uuid]));
+            arguments.extend(options.iter().map(String::as_str));
+            arguments.push(device);
+            tool::run("cryptsetup", &arguments, None)?;
+        }
+        VolumeOp::BindVolume {
+            name,
+            device,
+            pin,
+            config,
+            ..
+        } => {
+            let key = keys.argument(name);
+            let arguments = ["luks", "bind", "-f", "-k", &key, "-d", device, pin, config];
+            tool::run("clevis", &arguments, None).map_err(|error| error.without(config))?;
+        }
+        VolumeOp::OpenVolume {
+            name,
+            device,
+            by_clevis,
+            discard,
+            options,
+        } => {
+            let mut arguments = vec!["luksOpen", "--persistent"];
+            arguments.extend(discard.then_some("--allow-discards"));
+            arguments.extend(options.iter().map(String::as_str));
+            if *by_clevis {
+                let password = by_clevis_unlocked(device)?;
+                arguments.extend(["--key-file", "-", device, name]);
+                tool::run("cryptsetup", &arguments, Some(&password))?;
+            } else {
+                let key = keys.argument(name);
+                arguments.extend(["--key-file", &key, device, name]);
+                tool::run("cryptsetup", &arguments, None)?;
+            }
+            wait_for(&volume_node(name), "cryptsetup")?;
+        }
+        VolumeOp::RemoveKey { name, device } => {
+            let key = keys.argument(name);
+            let arguments = ["luksRemoveKey", "--batch-mode", device, &key];
+            tool::run("cryptsetup", &arguments, None)?;
+            keys.remove(name)?;
+        }
+        VolumeOp::FinishVolume { device, label } => {
+            // The label is written along with the subsystem: one that is not given would be lost.
+            let arguments = ["config", device, "--label", label, "--subsystem", ""];
+            tool::run("cryptsetup", &arguments, None)?;
+        }
+    }
+    Ok(())
+}
+
+/// `any` as the host lets every machine start the array under its name (mdadm(8), "--homehost").
+fn create_array(
+    name: &str,
+    level: &str,
+    members: &[String],
+    spares: u32,
+    options: &[String],
+) -> Result<(), VolumeError> {
+    let node = array_node(name);
+    let spares = usize::try_from(spares).unwrap_or(usize::MAX);
+    let active = members.len().saturating_sub(spares).to_string();
+    let spares = spares.to_string();
+    let mut arguments = vec!["--create", &node, "--force", "--run", "--homehost", "any"];
+    arguments.extend(["--level", level, "--raid-devices", &active]);
+    if spares != "0" {
+        arguments.extend(["--spare-devices", &spares]);
+    }
+    arguments.extend(options.iter().map(String::as_str));
+    arguments.extend(members.iter().map(String::as_str));
+    tool::run("mdadm", &arguments, None)?;
+    wait_for(&node, "mdadm")?;
+    // What lay where the array's data begin is not the array's.
+    Ok(disks::wipe(&node)?)
+}
+
+/// What clevis answers as the password of one of its bindings.
+fn by_clevis_unlocked(device: &str) -> Result<Vec<u8>, VolumeError> {
+    let list = tool::run("clevis", &["luks", "list", "-d", device], None)?;
+    let list = String::from_utf8_lossy(&list).into_owned();
+    let mut said = Vec::new();
+    // "1: sss '{…}'"
+    for slot in list.lines().filter_map(|line| line.split_once(':')) {
+        match tool::run(
+            "clevis",
+            &["luks", "pass", "-d", device, "-s", slot.0.trim()],
+            None,
+        ) {
+            Ok(password) => return Ok(password),
+            Err(error) => said.push(error.to_string()),
+        }
+    }
+    if said.is_empty() {
+        said.push("it is not bound to it".into());
+    }
+    Err(VolumeError::Locked {
+        device: device.into(),
+        said: said.join("; "),
+    })
+}
+
+/// How long a device may take to appear after the program that makes it has ended.
+const APPEARANCE: Duration = Duration::from_secs(30);
+
+fn wait_for(node: &str, program: &'static str) -> Result<(), VolumeError> {
+    if Path::new("/run/udev/control").exists() {
+        tool::run("udevadm", &["settle", "--exit-if-exists", node], None)?;
+    }
+    let deadline = Instant::now() + APPEARANCE;
+    while !Path::new(node).exists() {
+        if Instant::now() > deadline {
+            return Err(VolumeError::Missing {
+                node: node.into(),
+                program,
+            });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
