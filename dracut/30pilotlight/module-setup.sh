@@ -46,6 +46,7 @@ install() {
         mkfs.ext4 mkfs.ext3 mkfs.ext2 mkfs.xfs mkfs.btrfs mkfs.vfat mkfs.fat mkswap wipefs /etc/mke2fs.conf \
         useradd usermod userdel groupadd groupmod groupdel chpasswd chgpasswd \
         mdadm cryptsetup setfiles \
+        ignition-kargs-helper is-live-image \
         clevis clevis-encrypt-sss clevis-encrypt-tang clevis-encrypt-tpm2 \
         clevis-luks-bind clevis-luks-common-functions clevis-luks-unlock \
         ip

@@ -38,6 +38,7 @@ pub struct Shown {
 
 /// Parts of the stages in boot order.
 const PARTS: &[(Stage, Part)] = &[
+    (Stage::Kargs, Part::KernelArguments),
     (Stage::Disks, Part::Partitions),
     (Stage::Disks, Part::Raid),
     (Stage::Disks, Part::Luks),
@@ -66,6 +67,8 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         config: &acquired.config,
         images: &images,
         root: run.root.as_deref(),
+        // The machine that is provisioned boots in its own way.
+        cmdline: None,
         wait: Duration::ZERO,
         keys: None,
     };
@@ -74,10 +77,14 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         sources: acquired.sources.clone(),
     };
     let mut facts = Facts::default();
+    let mut notes = acquired.report.clone();
     let mut plans: Vec<(Stage, Plan)> = Vec::new();
     for (stage, part) in PARTS {
         // Only what no earlier part changes is looked at; everything else is predicted.
-        if matches!(part, Part::Partitions | Part::Accounts) {
+        if matches!(
+            part,
+            Part::KernelArguments | Part::Partitions | Part::Accounts
+        ) {
             observer.observe(*part, &around, &mut facts).map_err(fail)?;
         }
         if *part == Part::Tree {
@@ -87,6 +94,7 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         }
         let plan = part.plan(&acquired.config, &facts, &around).map_err(fail)?;
         facts = plan.predict(facts);
+        notes.extend(plan.notes.clone());
         match plans.last_mut() {
             Some((last, steps)) if last == stage => steps.steps.extend(plan.steps),
             _ => plans.push((*stage, plan)),
@@ -94,7 +102,7 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
     }
     plans.retain(|(_, plan)| !plan.is_empty());
     Ok(Shown {
-        warnings: acquired.report.render(&acquired.sources),
+        warnings: notes.render(&acquired.sources),
         text: text(&plans, &acquired.sources),
         json: json!({
             "stages": plans.iter().map(|(stage, plan)| json!({

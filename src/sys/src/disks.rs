@@ -133,6 +133,16 @@ fn observe_path(path: &str, images: &DeviceMap, disks: &mut Disks) -> Result<boo
     Ok(true)
 }
 
+/// The node that a link of /dev/disk stands for, by udev's link or, without one, by looking at all disks.
+pub fn find(link: &str) -> Result<Option<String>, DiskError> {
+    match fs::canonicalize(link) {
+        Ok(node) if blockdev::is_block_device(&node) => {
+            Ok(Some(node.to_string_lossy().into_owned()))
+        }
+        _ => search(link, &DeviceMap::new()),
+    }
+}
+
 /// Finds the device that a link of /dev/disk names by looking at all disks.
 fn search(path: &str, images: &DeviceMap) -> Result<Option<String>, DiskError> {
     if !path.starts_with("/dev/disk/by-") {

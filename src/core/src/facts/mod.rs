@@ -4,6 +4,7 @@
 //! run on observed ones, and the tests compare the two.
 
 pub mod accounts;
+pub mod boot;
 pub mod disks;
 pub mod tree;
 
@@ -14,6 +15,9 @@ use serde::{Deserialize, Serialize};
 /// All that planning may know about a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
+    /// How the machine was started, and what decides about the next start.
+    #[serde(default)]
+    pub boot: boot::Boot,
     /// Disks, partitions, file systems.
     pub disks: disks::Disks,
     /// What stands at the paths that the config names.
