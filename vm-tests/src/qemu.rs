@@ -13,8 +13,9 @@ use tempfile::TempDir;
 use crate::resets::Ending;
 use crate::tpm::Tpm;
 
-/// The upper limit from power-on or reset to the end; a good boot takes a tenth of it, even without KVM.
-const LIMIT: Duration = Duration::from_secs(240);
+/// The upper limit from power-on or reset to the end. Even without KVM a boot by UEFI takes a twentieth of
+/// it; beside the guests of others it takes a third.
+const LIMIT: Duration = Duration::from_secs(600);
 /// Debian's UEFI firmware, and its variables as they are before the first start.
 const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 pub const FIRMWARE_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
