@@ -365,7 +365,7 @@ fn pin(clevis: &Clevis) -> (String, String, String) {
     }
     let shown = match (words.len(), clevis.threshold) {
         (1, _) => words.concat(),
-        (_, threshold) => format!("{threshold} of {}", words.join(", ")),
+        (n, threshold) => format!("{threshold} of {n} pins ({})", words.join(", ")),
     };
     let config = json!({ "pins": pins, "t": clevis.threshold }).to_string();
     ("sss".into(), shown, config)
