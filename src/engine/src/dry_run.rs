@@ -44,6 +44,7 @@ pub struct Shown {
 
 /// Parts of the stages in boot order.
 const PARTS: &[(Stage, Part)] = &[
+    (Stage::Kargs, Part::KernelArguments),
     (Stage::Disks, Part::Partitions),
     (Stage::Disks, Part::Raid),
     (Stage::Disks, Part::Luks),
@@ -51,8 +52,9 @@ const PARTS: &[(Stage, Part)] = &[
     (Stage::Mount, Part::Mounts),
     (Stage::Files, Part::Accounts),
     (Stage::Files, Part::Tree),
+    // By a unit of its own, after the first-boot marker is gone.
+    (Stage::Files, Part::Finish),
     (Stage::Umount, Part::Unmounts),
-    (Stage::Umount, Part::Finish),
 ];
 
 /// Plans all stages of a config without touching anything.
@@ -71,6 +73,8 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         config: &acquired.config,
         images: &images,
         root: run.root.as_deref(),
+        // The machine that is provisioned boots in its own way.
+        cmdline: None,
         wait: Duration::ZERO,
         keys: None,
     };
@@ -80,10 +84,14 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
     };
     let mut facts = Facts::default();
     let mut before = None;
+    let mut notes = acquired.report.clone();
     let mut plans: Vec<(Stage, Plan)> = Vec::new();
     for (stage, part) in PARTS {
         // Only what no earlier part changes is looked at; everything else is predicted.
-        if matches!(part, Part::Partitions | Part::Accounts) {
+        if matches!(
+            part,
+            Part::KernelArguments | Part::Partitions | Part::Accounts
+        ) {
             observer.observe(*part, &around, &mut facts).map_err(fail)?;
         }
         if *part == Part::Partitions {
@@ -96,6 +104,7 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         }
         let plan = part.plan(&acquired.config, &facts, &around).map_err(fail)?;
         facts = plan.predict(facts);
+        notes.extend(plan.notes.clone());
         match plans.last_mut() {
             Some((last, steps)) if last == stage => steps.steps.extend(plan.steps),
             _ => plans.push((*stage, plan)),
@@ -109,7 +118,7 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         &facts.disks,
     );
     Ok(Shown {
-        warnings: acquired.report.render(&acquired.sources),
+        warnings: notes.render(&acquired.sources),
         operations: text(&plans, &acquired.sources),
         summary: summary(&plans),
         json: json!({

@@ -59,10 +59,10 @@ impl Known {
 
 fn sysfs(node: &str) -> PathBuf {
     // Arrays and volumes have names of their own: links to the kernel's nodes, or nodes beside them.
-    if node.starts_with("/dev/md/") || node.starts_with("/dev/mapper/") {
-        if let Some((major, minor)) = numbers(Path::new(node)) {
-            return format!("/sys/dev/block/{major}:{minor}").into();
-        }
+    if (node.starts_with("/dev/md/") || node.starts_with("/dev/mapper/"))
+        && let Some((major, minor)) = numbers(Path::new(node))
+    {
+        return format!("/sys/dev/block/{major}:{minor}").into();
     }
     let name = node.strip_prefix("/dev/").unwrap_or(node);
     Path::new("/sys/class/block").join(name.replace('/', "!"))

@@ -133,6 +133,16 @@ fn observe_path(path: &str, images: &DeviceMap, disks: &mut Disks) -> Result<boo
     Ok(true)
 }
 
+/// The node that a link of /dev/disk stands for, by udev's link or, without one, by looking at all disks.
+pub fn find(link: &str) -> Result<Option<String>, DiskError> {
+    match fs::canonicalize(link) {
+        Ok(node) if blockdev::is_block_device(&node) => {
+            Ok(Some(node.to_string_lossy().into_owned()))
+        }
+        _ => search(link, &DeviceMap::new()),
+    }
+}
+
 /// Finds the device that a link of /dev/disk names by looking at all disks.
 fn search(path: &str, images: &DeviceMap) -> Result<Option<String>, DiskError> {
     if !path.starts_with("/dev/disk/by-") {
@@ -256,6 +266,15 @@ fn observe_node(node: &str, size: u64) -> io::Result<Signature> {
         start: 0,
         size,
     })
+}
+
+/// The label of what is on a device.
+pub(crate) fn label(node: &str) -> Result<String, DiskError> {
+    let geometry = blockdev::geometry(Path::new(node)).map_err(during("looking at", node))?;
+    match observe_node(node, geometry.size).map_err(during("reading", node))? {
+        Signature::Found(found) => Ok(found.label),
+        _ => Ok(String::new()),
+    }
 }
 
 /// Performs one operation.

@@ -13,7 +13,7 @@ use serde::Serialize;
 pub use svg::svg;
 pub use table::table;
 
-use crate::facts::disks::{Disks, ENCRYPTED, RAID_MEMBER};
+use crate::facts::disks::{Disks, ENCRYPTED, NEW_ARRAY, RAID_MEMBER};
 use crate::op::Op;
 
 /// All devices that were looked at, and the volumes that are made of them.
@@ -328,9 +328,9 @@ impl Content {
             Content::Table { kind } => return kind.clone(),
             Content::Format { format, label } => (format.as_str(), label.as_str()),
         };
-        // Which host an array belongs to is not known before it is made.
-        let label = match format {
-            RAID_MEMBER => label.strip_prefix("any:").unwrap_or(label),
+        // An array that is made here belongs to no host.
+        let label = match label.split_once(':') {
+            Some(("any" | NEW_ARRAY, name)) if format == RAID_MEMBER => name,
             _ => label,
         };
         let format = match format {

@@ -439,6 +439,14 @@ fn a_blank_disk_gets_what_the_config_asks_for() {
 }
 
 #[test]
+fn where_no_disk_is_concerned_that_is_said() {
+    let empty = picture("{}", &Facts::default());
+    assert!(empty.is_empty());
+    assert_eq!(shown(&empty), "");
+    assert!(svg(&empty).contains(">The config names none of the disks.</text>"));
+}
+
+#[test]
 fn a_grown_disk_is_repaired_first() {
     let mut facts = Facts::default();
     flatcar(&mut facts, "/dev/vda", 20 * GIB);

@@ -35,6 +35,16 @@ pub fn svg(picture: &Picture) -> String {
     y += 12;
     legend(&mut body, y);
     y += 2 * LINE + 10;
+    if picture.is_empty() {
+        y += 20;
+        text(
+            &mut body,
+            MARGIN,
+            y,
+            PLAIN,
+            "The config names none of the disks.",
+        );
+    }
     for device in picture.devices() {
         y = draw(&mut body, device, y + 24);
     }

@@ -29,6 +29,7 @@ pub(super) fn volumes<'o>(
                 name,
                 uuid,
                 members,
+                ..
             } => Volume {
                 node: array_node(name),
                 old: before.arrays.get(uuid).cloned(),
@@ -183,7 +184,11 @@ impl Volume {
         };
         let side = |block: &Block, fate: Option<Fate>| {
             let mut segment = whole(&self.node, block, &|node, signature| {
-                changes.before(node, was.map_or(signature, |was| &was.signature))
+                let held = match self.new {
+                    true => signature,
+                    false => &was.unwrap_or(&unknown).signature,
+                };
+                changes.before(node, held)
             });
             segment.fate = fate.unwrap_or(segment.fate);
             Side {

@@ -142,3 +142,48 @@ fn an_array_whose_members_are_wiped_is_gone() {
       !              0  2 GiB  ext4 "pictures"  deleted
     "##);
 }
+
+#[test]
+fn an_encrypted_volume_that_is_opened_again_keeps_its_data_or_loses_it() {
+    let mut facts = Facts::default();
+    let disk = block(GIB, TableState::None, found("crypto_LUKS", "vault"));
+    facts.disks.blocks.insert("/dev/vdb".into(), disk);
+    let open: Op = VolumeOp::OpenVolume {
+        name: "secret".into(),
+        device: "/dev/vdb".into(),
+        by_clevis: false,
+        discard: false,
+        options: Vec::new(),
+    }
+    .into();
+    let wipe: Op = DiskOp::WipeSignatures {
+        device: "/dev/mapper/secret".into(),
+        destroys: "it".into(),
+    }
+    .into();
+    let shown_after = |steps: &[Op]| {
+        let mut after = facts.clone();
+        steps.iter().for_each(|op| op.predict(&mut after));
+        shown(&Picture::new(&facts.disks, steps.iter(), &after.disks))
+    };
+    insta::assert_snapshot!(shown_after(std::slice::from_ref(&open)), @r##"
+    /dev/vdb, 1 GiB
+          label  start   size  content
+      unchanged: no partition table
+                     0  1 GiB  LUKS "vault"  kept
+    /dev/mapper/secret, encrypted volume (LUKS), made of /dev/vdb
+      unchanged
+                     -     -  not known yet  kept
+    "##);
+    insta::assert_snapshot!(shown_after(&[open, wipe]), @r##"
+    /dev/vdb, 1 GiB
+          label  start   size  content
+      unchanged: no partition table
+                     0  1 GiB  LUKS "vault"  kept
+    /dev/mapper/secret, encrypted volume (LUKS), made of /dev/vdb
+      before
+      !              -     -  not known yet  wiped
+      after
+      ~              -     -  blank          wiped
+    "##);
+}
