@@ -16,6 +16,7 @@ pub mod root;
 mod runtime_dir;
 pub mod tool;
 pub mod tree;
+pub mod uevents;
 pub mod volumes;
 
 pub use disks::DeviceMap;

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod disks;
+pub mod instead;
 pub mod tree;
 
 use std::collections::BTreeSet;
