@@ -45,6 +45,7 @@ const PARTS: &[(Stage, Part)] = &[
     (Stage::Mount, Part::Mounts),
     (Stage::Files, Part::Accounts),
     (Stage::Files, Part::Tree),
+    (Stage::Files, Part::Relabel),
     (Stage::Umount, Part::Unmounts),
     (Stage::Umount, Part::Finish),
 ];
@@ -73,6 +74,11 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         sources: acquired.sources.clone(),
     };
     let mut facts = Facts::default();
+    observer.selinux(&mut facts).map_err(fail)?;
+    let mut warnings = acquired.report.render(&acquired.sources);
+    if let Some(warning) = facts.selinux.warning() {
+        warnings.push_str(&format!("warning: {warning}\n"));
+    }
     let mut plans: Vec<(Stage, Plan)> = Vec::new();
     for (stage, part) in PARTS {
         // Only what no earlier part changes is looked at; everything else is predicted.
@@ -93,7 +99,7 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
     }
     plans.retain(|(_, plan)| !plan.is_empty());
     Ok(Shown {
-        warnings: acquired.report.render(&acquired.sources),
+        warnings,
         text: text(&plans, &acquired.sources),
         json: json!({
             "stages": plans.iter().map(|(stage, plan)| json!({

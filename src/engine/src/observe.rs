@@ -12,7 +12,7 @@ use pilotlight_core::plan::{crypttab, tree as plan_tree};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::KeyStore;
-use pilotlight_sys::{DeviceMap, disks, mounts, tree};
+use pilotlight_sys::{DeviceMap, disks, mounts, selinux, tree};
 
 use crate::stages::{self, Part, Surroundings};
 
@@ -50,7 +50,13 @@ impl Observer<'_> {
             }
             Part::Mounts | Part::Unmounts => {
                 self.disks(part, facts)?;
+                self.selinux(facts)?;
                 self.mounts(facts)
+            }
+            Part::Policy => self.selinux(facts),
+            Part::Relabel => {
+                self.accounts(facts)?;
+                self.selinux(facts)
             }
             Part::Accounts => self.accounts(facts),
             Part::Tree => {
@@ -142,6 +148,15 @@ impl Observer<'_> {
                     root.display()
                 ))
             })?;
+        }
+        Ok(())
+    }
+
+    /// The root's policy. A dry run is not where the program for it has to be.
+    pub fn selinux(&self, facts: &mut Facts) -> Result<(), Report> {
+        if let Some(root) = self.root {
+            let program = self.keys.is_none() || selinux::program();
+            facts.selinux = selinux::observe(&self.open(root)?, program);
         }
         Ok(())
     }

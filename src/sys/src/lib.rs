@@ -14,6 +14,7 @@ pub mod mounts;
 pub mod probe;
 pub mod root;
 mod runtime_dir;
+pub mod selinux;
 pub mod tool;
 pub mod tree;
 pub mod uevents;

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod disks;
 pub mod instead;
+pub mod selinux;
 pub mod tree;
 
 use std::collections::BTreeSet;
@@ -29,4 +30,7 @@ pub struct Facts {
     /// The root's table of encrypted volumes, where it has one.
     #[serde(default)]
     pub crypttab: Option<String>,
+    /// The root's SELinux policy.
+    #[serde(default)]
+    pub selinux: selinux::Selinux,
 }

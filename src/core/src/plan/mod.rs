@@ -9,6 +9,7 @@ pub mod mounts;
 mod partitions;
 pub mod placement;
 pub mod raid;
+pub mod selinux;
 pub mod ssh_keys;
 pub mod tree;
 pub mod units;
@@ -137,4 +138,4 @@ macro_rules! into_op {
         }
     )*};
 }
-into_op!(Disk: DiskOp, Volume: VolumeOp, Mount: MountOp, Account: AccountOp, Tree: TreeOp);
+into_op!(Disk: DiskOp, Volume: VolumeOp, Mount: MountOp, Account: AccountOp, Tree: TreeOp, Relabel: RelabelOp);
