@@ -38,24 +38,23 @@ fn observe(path: &str, seconds: u64) -> Disks {
 }
 
 /// Attaches an image after a while; detaches it when dropped.
-struct Late {
-    thread: Option<std::thread::JoinHandle<String>>,
-}
+struct Late(Option<std::thread::JoinHandle<String>>);
 
 impl Late {
     fn attach(image: &Path) -> Self {
         let image = image.to_str().unwrap().to_string();
-        let thread = std::thread::spawn(move || {
+        Self(Some(std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(300));
             tool(&["losetup", "--find", "--show", &image])
-        });
-        Self {
-            thread: Some(thread),
-        }
+        })))
     }
+}
 
-    fn node(&mut self) -> String {
-        self.thread.take().unwrap().join().unwrap()
+impl Drop for Late {
+    fn drop(&mut self) {
+        if let Some(Ok(node)) = self.0.take().map(std::thread::JoinHandle::join) {
+            let _ = Command::new("losetup").args(["--detach", &node]).output();
+        }
     }
 }
 
@@ -67,12 +66,16 @@ fn a_disk_that_comes_late_is_found_without_udev() {
     File::create(&image).unwrap().set_len(32 << 20).unwrap();
     tool(&["mkfs.ext4", "-q", "-L", &label, image.to_str().unwrap()]);
     let link = format!("/dev/disk/by-label/{label}");
-    let mut late = Late::attach(&image);
+    let late = Late::attach(&image);
     let seen = observe(&link, 60);
-    let node = late.node();
-    tool(&["losetup", "--detach", &node]);
     assert!(seen.missing.is_empty(), "{:?}", seen.missing);
-    assert_eq!(seen.links[&link], node);
+    let backing = format!(
+        "/sys/class/block/{}/loop/backing_file",
+        seen.links[&link].trim_start_matches("/dev/")
+    );
+    let backing = fs::read_to_string(backing).unwrap();
+    drop(late);
+    assert_eq!(backing.trim_end(), image.to_str().unwrap());
 }
 
 /// A disk of a guest gets a table while another thread waits for its partition by a link.
