@@ -46,6 +46,7 @@ install() {
         mkfs.ext4 mkfs.ext3 mkfs.ext2 mkfs.xfs mkfs.btrfs mkfs.vfat mkfs.fat mkswap wipefs /etc/mke2fs.conf \
         useradd usermod userdel groupadd groupmod groupdel chpasswd chgpasswd \
         mdadm cryptsetup setfiles \
+        ignition-kargs-helper is-live-image \
         clevis clevis-encrypt-sss clevis-encrypt-tang clevis-encrypt-tpm2 \
         clevis-luks-bind clevis-luks-common-functions clevis-luks-unlock \
         ip
@@ -95,6 +96,8 @@ install() {
         ignition-mount.service \
         ignition-files.service
     install_units ignition-diskful.target ignition-remount-sysroot.service
+    install_units ignition-complete.target pilotlight-finish.service
+    install_units ignition-subsequent.target pilotlight-finish.service
     # Wanted by the generator, and only when the boot loader found the marker.
     inst_simple "$moddir/ignition-quench.service" "$systemdsystemunitdir/ignition-quench.service"
 }

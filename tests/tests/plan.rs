@@ -316,4 +316,49 @@ fn apply_writes_into_a_tree_and_refuses_disks() {
     );
     let passed = pilotlight(&["apply", config, "--root", tree, "--ignore-unsupported"]);
     assert_eq!(passed.code, Some(0), "{passed:?}");
+
+    fs::write(dir.path().join("node.ign"), ARGUMENTS).unwrap();
+    let refused = pilotlight(&["apply", config, "--root", tree]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(
+        refused
+            .err
+            .contains("kernelArguments cannot be applied to a directory")
+    );
+    let passed = pilotlight(&["apply", config, "--root", tree, "--ignore-unsupported"]);
+    assert_eq!(passed.code, Some(0), "{passed:?}");
+}
+
+const ARGUMENTS: &str = r#"{
+  "ignition": {"version": "3.3.0"},
+  "kernelArguments": {
+    "shouldExist": ["systemd.unified_cgroup_hierarchy=0", "a=\"x\""],
+    "shouldNotExist": ["quiet"]
+  }
+}"#;
+
+#[test]
+fn kernel_arguments_are_planned_for_a_machine_of_which_nothing_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let answer = plan(dir.path(), ARGUMENTS, &[]);
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    insta::assert_snapshot!(answer.out, @r#"
+    stage kargs
+      write pilotlight's block in /grub.cfg on /dev/disk/by-label/OEM: set linux_append="$linux_append systemd.unified_cgroup_hierarchy=0 a=x"
+          because the config asks for "systemd.unified_cgroup_hierarchy=0", "a=x" (the machine's own command line is not known here; its OEM partition is taken for one without grub.cfg)  [node.ign:3:22]
+      reboot once, with systemd.unified_cgroup_hierarchy=0 a=x
+          because kernel arguments count from the next boot on, which starts over with the config  [node.ign:3:22]
+    2 operations, none of which destroys data. Nothing has been touched.
+    "#);
+    insta::assert_snapshot!(answer.err, @r#"
+    node.ign:3:22: hint: whether "quiet" has to be taken away from the kernel command line shows on the machine only
+      3 |   "kernelArguments": {
+        |                      ^
+    "#);
+    let answer = plan(dir.path(), ARGUMENTS, &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+    let operation = &json["stages"][0]["operations"][0];
+    assert_eq!(json["stages"][0]["stage"], "kargs");
+    assert_eq!(operation["op"], "write-grub-block");
+    assert_eq!(operation["destructive"], false);
 }

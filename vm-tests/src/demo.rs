@@ -4,18 +4,19 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use crate::artefacts;
+use crate::artefacts::{self, Needs};
 use crate::progress::Steps;
 use crate::run::{self, Rig};
 use crate::scenario::Scenario;
 
 /// Boots the demo, or the person's own config; true when every answer is right.
 pub fn demo(repository: &Path, agent: &Path, config: Option<&Path>, console: bool) -> Result<bool> {
-    let mut steps = Steps::new(if console { 5 } else { 6 });
-    let artefacts = artefacts::prepare(repository, agent, &mut steps)?;
     let directory = if config.is_some() { "own" } else { "config" };
     let scenario = Scenario::read(&repository.join("vm-tests/demo").join(directory))?;
     ensure!(!scenario.spec.boot.is_empty(), "the demo boots nothing");
+    let needs = Needs::of([&scenario]);
+    let mut steps = Steps::new(needs.steps() + if console { 1 } else { 2 });
+    let artefacts = artefacts::prepare(repository, agent, &needs, &mut steps)?;
     let boot = &scenario.spec.boot[0];
     let own = boot
         .config
@@ -27,7 +28,7 @@ pub fn demo(repository: &Path, agent: &Path, config: Option<&Path>, console: boo
     if console {
         steps.announce("first boot; poweroff on the node ends it, as does Ctrl-A X");
         let machine = rig.machine(boot, config, "vm-test.console")?;
-        return Ok(machine.interactive()?.wait()?.success());
+        return machine.interactive();
     }
 
     steps.announce("first boot, as the node's console shows it");

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::{fs, io, thread};
 
@@ -48,7 +49,7 @@ fn answer(mut stream: &TcpStream, files: &BTreeMap<String, PathBuf>) -> Result<(
     Ok(())
 }
 
-/// Copies stdin to a local port and its answer to stdout; ends with the answer.
+/// Copies stdin to a local port and its answer to stdout; ends when the server closes the connection.
 pub fn relay(port: u16) -> Result<()> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     let mut towards = stream.try_clone()?;
@@ -61,8 +62,12 @@ pub fn relay(port: u16) -> Result<()> {
                 break;
             }
         }
+        // A server that waits for another request learns that none comes.
+        let _ = towards.shutdown(Shutdown::Write);
     });
-    io::copy(&mut &stream, &mut io::stdout().lock())?;
-    io::stdout().flush()?;
+    // Not through Rust's standard output, which would hold back what follows the last line feed while a
+    // server keeps its connection open.
+    let mut answer = fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    io::copy(&mut &stream, &mut answer)?;
     Ok(())
 }

@@ -4,11 +4,18 @@ mod artefacts;
 mod cache;
 mod command;
 mod demo;
+mod flatcar;
 mod http;
+mod initramfs;
 mod progress;
 mod qemu;
+mod resets;
+mod root;
 mod run;
 mod scenario;
+mod table;
+mod tang;
+mod tpm;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,7 +35,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build what is missing of root image, kernel and initramfs
+    /// Build what is missing of boot disks, kernel and initramfs for all scenarios
     Prepare,
     /// Run the named scenarios, or all of them
     Test {
@@ -64,7 +71,7 @@ fn main() -> Result<ExitCode> {
             true
         }
         Task::Prepare => {
-            artefacts::prepare(repository, &agent()?, &mut progress::Steps::new(4))?;
+            run::prepare(repository, &agent()?, &[])?;
             true
         }
         Task::Test { names } => run::test(repository, &agent()?, &names)?,

@@ -1,32 +1,60 @@
-//! One run of QEMU, from power-on to power-off.
+//! One boot in QEMU, from power-on to power-off.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 
-/// The upper limit of one boot; a good one takes a tenth of it, even without KVM.
-const LIMIT: Duration = Duration::from_secs(240);
+use crate::resets::Ending;
+use crate::tpm::Tpm;
+
+/// The upper limit from power-on or reset to the end. Even without KVM a boot by UEFI takes a twentieth of
+/// it; beside the guests of others it takes a third.
+const LIMIT: Duration = Duration::from_secs(600);
+/// Debian's UEFI firmware, and its variables as they are before the first start.
+const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+pub const FIRMWARE_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
+/// What is started.
+pub enum Start<'a> {
+    /// A Linux kernel, loaded by QEMU.
+    Kernel {
+        /// Kernel image.
+        kernel: &'a Path,
+        /// Initramfs.
+        initramfs: &'a Path,
+        /// Kernel command line.
+        command_line: String,
+    },
+    /// UEFI, which looks for a boot loader on the first disk.
+    Uefi {
+        /// The machine's own copy of the firmware's variables.
+        variables: PathBuf,
+    },
+}
 
 /// Everything that one boot needs.
 pub struct Machine<'a> {
-    /// Kernel image.
-    pub kernel: &'a Path,
-    /// Initramfs.
-    pub initramfs: &'a Path,
-    /// Kernel command line.
-    pub command_line: String,
+    /// What is started.
+    pub start: Start<'a>,
+    /// How many resets are expected; one more ends the run.
+    pub reboots: u32,
+    /// The directory of the TPM's state, when the machine has a TPM.
+    pub tpm: Option<PathBuf>,
+    /// Port of the local tang server, when the machine has a network card.
+    pub tang: Option<u16>,
     /// Raw disks in their order, each with a serial.
     pub disks: Vec<(PathBuf, String)>,
     /// fw_cfg items: name and file.
     pub fw_cfg: Vec<(String, PathBuf)>,
     /// Port of the local HTTP server, when the machine has a network card.
     pub http: Option<u16>,
-    /// The file that receives what the guest answers.
+    /// The file that receives what the guest answers, in addition to what it holds.
     pub answers: PathBuf,
 }
 
@@ -38,10 +66,42 @@ pub struct Outcome {
     pub took: Duration,
     /// The limit was reached and the machine was stopped.
     pub timed_out: bool,
+    /// How often the machine was reset.
+    pub resets: u32,
+}
+
+/// What runs beside QEMU; sockets have short paths, as the kernel demands.
+struct Beside {
+    sockets: TempDir,
+    tpm: Option<Tpm>,
+    ending: Ending,
+}
+
+impl Beside {
+    /// After QEMU's end: true when it was a reset.
+    fn end(self) -> Result<bool> {
+        let was_reset = self.ending.was_reset();
+        self.tpm.map_or(Ok(()), Tpm::end)?;
+        Ok(was_reset)
+    }
 }
 
 impl Machine<'_> {
-    fn command(&self) -> Result<Command> {
+    fn beside(&self) -> Result<Beside> {
+        let sockets = tempfile::tempdir()?;
+        let state = self.tpm.as_ref();
+        let tpm = state
+            .map(|state| Tpm::start(state, sockets.path()))
+            .transpose()?;
+        let ending = Ending::listen(&sockets.path().join("qmp"))?;
+        Ok(Beside {
+            sockets,
+            tpm,
+            ending,
+        })
+    }
+
+    fn command(&self, beside: &Beside) -> Result<Command> {
         let mut qemu = Command::new("qemu-system-x86_64");
         // Nehalem boots a quarter faster than the newest model when there is no KVM; without rdrand
         // everything that wants a UUID would wait for entropy.
@@ -56,44 +116,109 @@ impl Machine<'_> {
             ])
             .args(["-nodefaults", "-display", "none", "-no-reboot"])
             .args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"])
-            .arg("-kernel")
-            .arg(self.kernel)
-            .arg("-initrd")
-            .arg(self.initramfs)
-            .args(["-append", &self.command_line])
             .arg("-chardev")
-            .arg(format!("file,id=answers,path={}", self.answers.display()))
+            .arg(format!(
+                "file,id=answers,append=on,path={}",
+                self.answers.display()
+            ))
             .args(["-device", "virtserialport,chardev=answers,name=vm-test"]);
+        match &self.start {
+            Start::Kernel {
+                kernel,
+                initramfs,
+                command_line,
+            } => {
+                qemu.arg("-kernel").arg(kernel);
+                qemu.arg("-initrd").arg(initramfs);
+                qemu.args(["-append", command_line]);
+            }
+            Start::Uefi { variables } => {
+                qemu.arg("-drive").arg(format!(
+                    "if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE}"
+                ));
+                qemu.arg("-drive").arg(format!(
+                    "if=pflash,unit=1,format=raw,file={}",
+                    variables.display()
+                ));
+                // Else the firmware asks every network card for a system first, for a minute.
+                for version in ["4", "6"] {
+                    qemu.arg("-fw_cfg").arg(format!(
+                        "name=opt/org.tianocore/IPv{version}PXESupport,string=n"
+                    ));
+                }
+            }
+        }
+        let socket = beside.sockets.path().join("qmp");
+        qemu.arg("-chardev")
+            .arg(format!("socket,id=qmp,path={}", socket.display()))
+            .args(["-mon", "chardev=qmp,mode=control"]);
+        if let Some(tpm) = &beside.tpm {
+            qemu.arg("-chardev")
+                .arg(format!("socket,id=tpm,path={}", tpm.socket.display()))
+                .args(["-tpmdev", "emulator,id=tpm,chardev=tpm"])
+                .args(["-device", "tpm-tis,tpmdev=tpm"]);
+        }
         for (index, (path, serial)) in self.disks.iter().enumerate() {
+            let mut device = format!("virtio-blk-pci,drive=disk{index},serial={serial}");
+            // A kernel that QEMU loads is a boot device of its own.
+            if matches!(self.start, Start::Uefi { .. }) {
+                device.push_str(&format!(",bootindex={index}"));
+            }
             qemu.arg("-drive")
                 .arg(format!(
                     "if=none,id=disk{index},format=raw,cache=unsafe,discard=unmap,file={}",
                     path.display()
                 ))
-                .arg("-device")
-                .arg(format!("virtio-blk-pci,drive=disk{index},serial={serial}"));
+                .args(["-device", &device]);
         }
         for (name, path) in &self.fw_cfg {
             qemu.arg("-fw_cfg")
                 .arg(format!("name={name},file={}", path.display()));
         }
-        if let Some(port) = self.http {
-            let relay = std::env::current_exe().context("while looking for this program")?;
-            qemu.args(["-device", "virtio-net-pci,netdev=net"])
-                .arg("-netdev")
-                .arg(format!(
-                    "user,id=net,restrict=on,guestfwd=tcp:10.0.2.100:80-cmd:{} relay {port}",
+        let relay = std::env::current_exe().context("while looking for this program")?;
+        let mut network = String::from("user,id=net,restrict=on");
+        for (local, guests) in [(self.http, 80), (self.tang, 7500)] {
+            if let Some(local) = local {
+                network.push_str(&format!(
+                    ",guestfwd=tcp:10.0.2.100:{guests}-cmd:{} relay {local}",
                     relay.display()
                 ));
+            }
+        }
+        if self.http.is_some() || self.tang.is_some() {
+            qemu.args(["-device", "virtio-net-pci,netdev=net"])
+                .args(["-netdev", &network]);
         }
         Ok(qemu)
     }
 
-    /// Boots without a person; `line` sees every line of the console as it comes.
+    /// Boots without a person, and again after each expected reset, until the machine switches itself off;
+    /// `line` sees every line of the console as it comes.
     pub fn run(&self, mut line: impl FnMut(&str)) -> Result<Outcome> {
         let begun = Instant::now();
+        let mut outcome = Outcome {
+            console: Vec::new(),
+            took: Duration::ZERO,
+            timed_out: false,
+            resets: 0,
+        };
+        // QEMU ends at each reset and is started again: so resets are counted for certain.
+        while self.run_to_reset(&mut outcome, &mut line)? {
+            outcome.resets += 1;
+            if outcome.resets > self.reboots {
+                break;
+            }
+        }
+        outcome.took = begun.elapsed();
+        Ok(outcome)
+    }
+
+    /// One run of QEMU; true when it ended by a reset.
+    fn run_to_reset(&self, outcome: &mut Outcome, line: &mut impl FnMut(&str)) -> Result<bool> {
+        let begun = Instant::now();
+        let beside = self.beside()?;
         let mut child = self
-            .command()?
+            .command(&beside)?
             .args(["-serial", "stdio"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -111,35 +236,35 @@ impl Machine<'_> {
                 }
             }
         });
-        let mut console = Vec::new();
-        let timed_out = loop {
+        loop {
             match receiver.recv_timeout(LIMIT.saturating_sub(begun.elapsed())) {
                 Ok(text) => {
                     line(&text);
-                    console.push(text);
+                    outcome.console.push(text);
                 }
-                Err(mpsc::RecvTimeoutError::Disconnected) => break false,
-                Err(mpsc::RecvTimeoutError::Timeout) => break true,
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    outcome.timed_out = true;
+                    child.kill()?;
+                    break;
+                }
             }
-        };
-        if timed_out {
-            child.kill()?;
         }
         child.wait()?;
-        Ok(Outcome {
-            console,
-            took: begun.elapsed(),
-            timed_out,
-        })
+        beside.end()
     }
 
-    /// Boots with this process's terminal as the serial console.
-    pub fn interactive(&self) -> Result<Child> {
-        self.command()?
+    /// Boots with this process's terminal as the serial console; true when QEMU ended well.
+    pub fn interactive(&self) -> Result<bool> {
+        let beside = self.beside()?;
+        let status = self
+            .command(&beside)?
             .args(["-chardev", "stdio,id=console,mux=on,signal=off"])
             .args(["-serial", "chardev:console", "-mon", "chardev=console"])
-            .spawn()
-            .context("while starting qemu-system-x86_64")
+            .status()
+            .context("while starting qemu-system-x86_64")?;
+        beside.end()?;
+        Ok(status.success())
     }
 }
 

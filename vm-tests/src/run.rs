@@ -8,16 +8,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::artefacts::{self, Artefacts};
+use crate::artefacts::{self, Artefacts, Needs};
 use crate::command::{output, tail};
+use crate::flatcar;
 use crate::http;
 use crate::progress::Steps;
-use crate::qemu::{Machine, Outcome};
-use crate::scenario::{Boot, End, Scenario};
+use crate::qemu::{FIRMWARE_VARIABLES, Machine, Outcome, Start};
+use crate::scenario::{Boot, End, Firmware, Image, Scenario};
+use crate::table;
+use crate::tang::Tang;
 
-/// The same for every boot: serial console, few words, no time lost.
-const COMMAND_LINE: &str = "root=LABEL=ROOT rw console=ttyS0 quiet loglevel=4 \
-    systemd.show_status=0 systemd.gpt_auto=0 mitigations=off panic=-1";
+/// The same for every boot: few words, no time lost.
+const COMMAND_LINE: &str =
+    "quiet loglevel=4 systemd.show_status=0 systemd.gpt_auto=0 mitigations=off panic=-1";
+const CONSOLE: &str = "console=ttyS0";
+const PLAIN_ROOT_ARGUMENTS: &str = "root=LABEL=ROOT rw";
 const IGNITION_FW_CFG: &str = "opt/com.coreos/config";
 
 /// What the guest answered.
@@ -76,6 +81,7 @@ pub struct Rig<'a> {
     work: TempDir,
     disks: Vec<(PathBuf, String)>,
     http: Option<u16>,
+    tang: Option<Tang>,
 }
 
 impl<'a> Rig<'a> {
@@ -88,9 +94,23 @@ impl<'a> Rig<'a> {
         output(
             Command::new("cp")
                 .args(["--sparse=always", "--reflink=auto"])
-                .arg(&artefacts.disk)
+                .arg(artefacts.disk(scenario)?)
                 .arg(&boot),
         )?;
+        let tang = scenario
+            .spec
+            .tang
+            .then(|| Tang::start(work.path()))
+            .transpose()?;
+        if scenario.spec.image == Image::Flatcar {
+            oem(scenario, tang.as_ref(), &boot, work.path())?;
+        }
+        if scenario.spec.firmware == Firmware::Uefi {
+            let initramfs = artefacts.initramfs(scenario)?;
+            flatcar::install_kernel(&boot, &artefacts.kernel, initramfs)?;
+            fs::copy(FIRMWARE_VARIABLES, work.path().join("variables"))
+                .with_context(|| format!("while copying {FIRMWARE_VARIABLES}"))?;
+        }
         let mut disks = vec![(boot, "boot".to_owned())];
         for disk in &scenario.spec.disks {
             let path = work.path().join(format!("{}.img", disk.serial));
@@ -120,19 +140,31 @@ impl<'a> Rig<'a> {
             work,
             disks,
             http,
+            tang,
         })
+    }
+
+    /// The boot disk.
+    pub fn boot_disk(&self) -> PathBuf {
+        self.work.path().join("boot.img")
     }
 
     /// The machine of one boot; `extra` joins the kernel command line.
     pub fn machine(&self, boot: &Boot, config: Option<&Path>, extra: &str) -> Result<Machine<'_>> {
         let mut fw_cfg = Vec::new();
         if let Some(config) = config {
+            let mut config = config.to_owned();
+            if let Some(tang) = &self.tang {
+                let signed = self.work.path().join("config");
+                tang.sign(&config, &signed)?;
+                config = signed;
+            }
             let name = if self.artefacts.is_ignition {
                 IGNITION_FW_CFG
             } else {
                 &self.scenario.spec.fw_cfg
             };
-            fw_cfg.push((name.to_owned(), config.to_owned()));
+            fw_cfg.push((name.to_owned(), config));
         }
         if !boot.check.is_empty() {
             let mut script = String::from(include_str!("../guest/check-lib.sh"));
@@ -142,6 +174,9 @@ impl<'a> Rig<'a> {
                     .with_context(|| format!("while reading {}", path.display()))?;
                 script.push('\n');
                 script.push_str(&part);
+            }
+            if let Some(tang) = &self.tang {
+                script = tang.sign_text(&script);
             }
             let whole = self.work.path().join("check.sh");
             fs::write(&whole, script)?;
@@ -155,10 +190,33 @@ impl<'a> Rig<'a> {
             command_line.push(' ');
             command_line.push_str(argument);
         }
+        let spec = &self.scenario.spec;
+        let start = match spec.firmware {
+            Firmware::None => {
+                let root = match spec.image {
+                    Image::Plain => PLAIN_ROOT_ARGUMENTS,
+                    Image::Flatcar => flatcar::ROOT_ARGUMENTS,
+                };
+                Start::Kernel {
+                    kernel: &self.artefacts.kernel,
+                    initramfs: self.artefacts.initramfs(self.scenario)?,
+                    command_line: format!("{root} {CONSOLE} {command_line}"),
+                }
+            }
+            // GRUB knows the root and the console by itself.
+            Firmware::Uefi => {
+                flatcar::set_arguments(&self.boot_disk(), &command_line, self.work.path())?;
+                Start::Uefi {
+                    variables: self.work.path().join("variables"),
+                }
+            }
+        };
+        File::create(self.answers_file())?;
         Ok(Machine {
-            kernel: &self.artefacts.kernel,
-            initramfs: &self.artefacts.initramfs,
-            command_line,
+            start,
+            reboots: boot.reboots,
+            tpm: spec.tpm.then(|| self.work.path().join("tpm")),
+            tang: self.tang.as_ref().map(|tang| tang.port),
             disks: self.disks.clone(),
             fw_cfg,
             http: self.http,
@@ -177,10 +235,40 @@ impl<'a> Rig<'a> {
     }
 }
 
+/// Fills the OEM partition with the scenario's files, or with none.
+fn oem(scenario: &Scenario, tang: Option<&Tang>, disk: &Path, work: &Path) -> Result<()> {
+    let files = work.join("oem");
+    fs::create_dir(&files)?;
+    if let Some(directory) = &scenario.spec.oem {
+        output(
+            Command::new("cp")
+                .args(["-a", "--no-preserve=ownership"])
+                .arg(scenario.directory.join(directory).join("."))
+                .arg(&files),
+        )?;
+    }
+    if let Some(tang) = tang {
+        tang.sign_tree(&files)?;
+    }
+    flatcar::oem(disk, &files, work)
+}
+
+/// Finds or builds what the named scenarios boot from, or all of them.
+pub fn prepare(
+    repository: &Path,
+    agent: &Path,
+    names: &[String],
+) -> Result<(Vec<Scenario>, Artefacts)> {
+    let scenarios = Scenario::read_all(&repository.join("vm-tests/scenarios"), names)?;
+    let needs = Needs::of(&scenarios);
+    let mut steps = Steps::new(needs.steps());
+    let artefacts = artefacts::prepare(repository, agent, &needs, &mut steps)?;
+    Ok((scenarios, artefacts))
+}
+
 /// Runs scenarios and reports on each; true when all passed.
 pub fn test(repository: &Path, agent: &Path, names: &[String]) -> Result<bool> {
-    let scenarios = Scenario::read_all(&repository.join("vm-tests/scenarios"), names)?;
-    let artefacts = artefacts::prepare(repository, agent, &mut Steps::new(4))?;
+    let (scenarios, artefacts) = prepare(repository, agent, names)?;
     let begun = Instant::now();
     let mut passed = 0;
     let mut failed = 0;
@@ -210,9 +298,11 @@ fn run(artefacts: &Artefacts, scenario: &Scenario) -> Result<Vec<String>> {
             .as_ref()
             .map(|path| scenario.directory.join(path));
         let machine = rig.machine(boot, config.as_deref(), "systemd.getty_auto=0")?;
+        let table = table::read(&rig.boot_disk())?;
         let outcome = machine.run(|_| {})?;
         let answers = rig.answers()?;
-        let found = compare(boot, &outcome, &answers);
+        let mut found = compare(boot, &outcome, &answers);
+        found.extend(flatcar::compare_table(boot, &rig.boot_disk(), &table)?);
         println!(
             "  boot {} {} in {:.1} s, {} checks; {}",
             index + 1,
@@ -243,6 +333,12 @@ pub fn compare(boot: &Boot, outcome: &Outcome, answers: &Answers) -> Vec<String>
     let mut problems = Vec::new();
     if outcome.timed_out {
         problems.push(format!("no end after {:.0} s", outcome.took.as_secs_f32()));
+    }
+    if outcome.resets != boot.reboots {
+        problems.push(format!(
+            "the machine was reset {} times, not {}",
+            outcome.resets, boot.reboots
+        ));
     }
     let end = answers.end.as_deref().unwrap_or("nowhere");
     if end != boot.ends.word() {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+
+use crate::initramfs::Contents;
 
 /// A scenario, read from its directory.
 pub struct Scenario {
@@ -26,6 +28,24 @@ pub struct Spec {
     /// Name of the fw_cfg item that carries config.ign.
     #[serde(default = "flatcar_fw_cfg")]
     pub fw_cfg: String,
+    /// The boot disk.
+    #[serde(default)]
+    pub image: Image,
+    /// How its system is started.
+    #[serde(default)]
+    pub firmware: Firmware,
+    /// What Flatcar's OEM partition holds.
+    pub oem: Option<PathBuf>,
+    /// The initramfs knows arrays, encryption, TPM and tang.
+    #[serde(default)]
+    pub storage: bool,
+    /// The machine has a TPM 2.0, which keeps its state between the boots; implies storage.
+    #[serde(default)]
+    pub tpm: bool,
+    /// A tang server at http://10.0.2.100:7500; implies storage and a network card. @TANG_THUMBPRINT@ in
+    /// configs and checks stands for its key.
+    #[serde(default)]
+    pub tang: bool,
     /// Disks beside the boot disk.
     #[serde(default)]
     pub disks: Vec<Disk>,
@@ -34,6 +54,39 @@ pub struct Spec {
     pub http: BTreeMap<String, PathBuf>,
     /// Boots of the same machine, one after the other.
     pub boot: Vec<Boot>,
+}
+
+impl Spec {
+    /// The initramfs that it takes.
+    pub fn contents(&self) -> Contents {
+        if self.storage || self.tpm || self.tang {
+            Contents::Storage
+        } else {
+            Contents::Plain
+        }
+    }
+}
+
+/// A boot disk.
+#[derive(Deserialize, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub enum Image {
+    /// An ESP, and the whole system in ROOT: small, quick to copy.
+    #[default]
+    Plain,
+    /// Flatcar's table, the system in USR-A, an OEM partition, a ROOT that may be made again.
+    Flatcar,
+}
+
+/// How a system is started.
+#[derive(Deserialize, Clone, Copy, Default, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Firmware {
+    /// QEMU loads kernel and initramfs; the quickest.
+    #[default]
+    None,
+    /// UEFI starts GRUB, which finds the first-boot marker and OEM's grub.cfg by itself; Flatcar's disk only.
+    Uefi,
 }
 
 /// A disk beside the boot disk, blank or holding one file system.
@@ -61,6 +114,12 @@ pub struct Boot {
     pub config: Option<PathBuf>,
     /// Where the boot ends.
     pub ends: End,
+    /// How often the machine resets before, exactly.
+    #[serde(default)]
+    pub reboots: u32,
+    /// The slots of the boot disk's partition table that this boot changes in any bit, exactly; not looked
+    /// at when absent. A changed table also has to be whole, its backup at the disk's end.
+    pub changed_slots: Option<Vec<u32>>,
     /// Scripts that the guest runs, as one, when it gets there.
     #[serde(default, deserialize_with = "one_or_many")]
     pub check: Vec<PathBuf>,
@@ -119,8 +178,13 @@ impl Scenario {
         let file = directory.join("scenario.toml");
         let text = fs::read_to_string(&file)
             .with_context(|| format!("while reading {}", file.display()))?;
-        let spec = toml::from_str(&text)
+        let spec: Spec = toml::from_str(&text)
             .with_context(|| format!("while understanding {}", file.display()))?;
+        ensure!(
+            spec.image == Image::Flatcar || (spec.firmware == Firmware::None && spec.oem.is_none()),
+            "{}: only the image flatcar has a boot loader and an OEM partition",
+            file.display()
+        );
         Ok(Self {
             name: directory
                 .file_name()

@@ -44,6 +44,13 @@ pub enum Command {
     Schema(Schema),
     /// Show what the stages of this boot did
     Report(Report),
+    /// Finish the encrypted volumes of a first boot that was cut short at its very end
+    #[command(hide = true)]
+    Finish {
+        /// The root, which lists them
+        #[arg(long, value_name = "DIR")]
+        root: PathBuf,
+    },
     /// Write man pages and shell completions into a directory
     #[cfg(feature = "docs")]
     #[command(hide = true)]

@@ -21,6 +21,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Convert(given) => convert(&given),
         Command::Schema(given) => schema(&given),
         Command::Report(given) => report(&given),
+        Command::Finish { root } => finish(&root),
         #[cfg(feature = "docs")]
         Command::Docs { directory } => docs(&directory),
     };
@@ -30,6 +31,14 @@ pub fn run(command: Command) -> ExitCode {
             eprintln!("{}", format!("{error:#}").trim_end());
             ExitCode::FAILURE
         }
+    }
+}
+
+fn finish(root: &Path) -> anyhow::Result<ExitCode> {
+    pilotlight_engine::log::start(true);
+    match pilotlight_engine::finish_volumes(root) {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(failure) => anyhow::bail!("{}", failure.render()),
     }
 }
 

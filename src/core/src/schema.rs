@@ -200,7 +200,7 @@ mod tests {
             let required = REQUIRED.iter().find(|(place, _)| *place == &path[1..]);
             for key in required.map(|(_, keys)| *keys).unwrap_or_default() {
                 object[*key] = match *key {
-                    "devices" => json!(["/dev/a", "/dev/b", "/dev/c"]),
+                    "devices" => json!(["/dev/a", "/dev/b", "/dev/c", "/dev/d"]),
                     "name" => json!("a.conf"),
                     "level" => json!("raid5"),
                     "path" | "target" | "device" => json!("/dev/x"),

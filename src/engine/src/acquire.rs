@@ -458,9 +458,6 @@ impl Acquire {
         else {
             return Err(self.failed());
         };
-        if let Some(diagnostic) = not_yet(&model) {
-            return Err(self.fail(diagnostic));
-        }
         Ok(Acquired {
             wire,
             config: model,
@@ -500,26 +497,6 @@ fn fetch_options(parent: model::FetchOptions, child: &model::FetchOptions) -> mo
         },
         certificate_authorities: child.certificate_authorities,
     }
-}
-
-/// Sections that the model knows and the stages do not yet perform: refused before anything is
-/// touched, because a node without its encrypted disk must not come up as if it had one.
-fn not_yet(config: &model::Config) -> Option<Diagnostic> {
-    let refused = [(
-        "kernelArguments",
-        Some(&config.kernel_arguments)
-            .filter(|k| !k.should_exist.is_empty() || !k.should_not_exist.is_empty())
-            .map(|k| k.at),
-    )];
-    refused.into_iter().find_map(|(section, at)| {
-        at.map(|at| {
-            Diagnostic::error(
-                at,
-                format!("this version of pilotlight cannot perform {section} yet"),
-            )
-            .help("remove the section; nothing has been changed on this machine")
-        })
-    })
 }
 
 #[cfg(test)]
@@ -661,15 +638,6 @@ mod tests {
         assert_eq!(source_of(&acquired.config, "/a"), "data:,child");
         // The later file is the whole file: nothing of the earlier one is left.
         assert_eq!(acquired.config.files[0].mode, None);
-    }
-
-    #[test]
-    fn sections_that_are_not_performed_are_refused_before_anything_happens() {
-        let text = r#"{"ignition":{"version":"3.3.0"},
-            "kernelArguments":{"shouldExist":["quiet"]}}"#;
-        let failure = alone("k.ign", text).unwrap_err();
-        assert!(failure.to_string().starts_with("k.ign:2:"), "{failure}");
-        assert!(failure.to_string().contains("kernelArguments"));
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use pilotlight_core::diag::{Diagnostic, Report, Sources};
 use pilotlight_core::facts::accounts::Accounts;
-use pilotlight_core::model::{Config, Resource};
-use pilotlight_core::op::{DiskOp, Op};
+use pilotlight_core::model::{Config, KernelArguments, Resource};
+use pilotlight_core::op::{BootOp, DiskOp, Op};
 use pilotlight_core::plan::{Plan, Step, crypttab};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::{self, KeyStore};
-use pilotlight_sys::{DeviceMap, accounts, disks, mounts, selinux, tree};
+use pilotlight_sys::{DeviceMap, accounts, boot, disks, mounts, selinux, tree};
 
 use crate::acquire::{self, Acquired, Given, Stop};
 use crate::blobs::BlobStore;
@@ -36,6 +36,7 @@ pub struct Hands {
     config: Config,
     sources: Sources,
     blobs: Option<BlobStore>,
+    cmdline: Option<PathBuf>,
     keys: KeyStore,
 }
 
@@ -48,7 +49,14 @@ impl Hands {
             sources,
             blobs: None,
             keys: KeyStore::new("/run/ignition.json.keys"),
+            cmdline: None,
         }
+    }
+
+    /// On a machine whose kernel command line this file holds.
+    pub fn started_with(mut self, cmdline: &Path) -> Self {
+        self.cmdline = Some(cmdline.into());
+        self
     }
 
     /// With the keys of encrypted volumes in this store.
@@ -72,15 +80,26 @@ impl Hands {
 
     /// Runs parts one after the other, each planned on facts observed right before it.
     pub fn run(&self, parts: &[Part], around: &Surroundings) -> Result<Done, Failure> {
+        self.run_noting(parts, around).map(|(done, _)| done)
+    }
+
+    /// The same, with what a person should know besides.
+    pub fn run_noting(
+        &self,
+        parts: &[Part],
+        around: &Surroundings,
+    ) -> Result<(Done, Report), Failure> {
         let images = DeviceMap::new();
         let observer = Observer {
             config: &self.config,
             images: &images,
             root: Some(&self.root),
+            cmdline: self.cmdline.as_deref(),
             wait: device_wait(),
             keys: Some(&self.keys),
         };
         let mut done = Done::default();
+        let mut notes = Report::default();
         let mut facts = pilotlight_core::facts::Facts::default();
         for part in parts {
             observer
@@ -95,8 +114,9 @@ impl Hands {
                 .map_err(|report| self.failure(report))?;
             self.perform(&plan, &facts.accounts)?;
             done.operations += plan.steps.len();
+            notes.extend(plan.notes);
         }
-        Ok(done)
+        Ok((done, notes))
     }
 
     /// Performs a plan that needs no accounts.
@@ -114,7 +134,7 @@ impl Hands {
         let needs_root = plan
             .steps
             .iter()
-            .any(|step| !matches!(step.op, Op::Disk(_) | Op::Volume(_)));
+            .any(|step| !matches!(step.op, Op::Boot(_) | Op::Disk(_) | Op::Volume(_)));
         let mut tools = Tools {
             hands: self,
             accounts,
@@ -260,6 +280,12 @@ impl Tools<'_> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let no_root = || "there is no root".to_string();
         match &step.op {
+            Op::Boot(op) => {
+                if let BootOp::Reboot { .. } = op {
+                    log::console(&format!("pilotlight: {op}"));
+                }
+                boot::apply(op).map_err(|error| text(&error))
+            }
             Op::Disk(op) => disks::apply(op).map_err(|error| text(&error)),
             Op::Volume(op) => volumes::apply(op, &self.hands.keys).map_err(|error| text(&error)),
             Op::Mount(op) => {
@@ -373,7 +399,11 @@ pub fn apply_to_directory(
             .map(|fs| fs.at)
             .or(config.shares.first().map(|share| share.at))
             .map(|at| ("storage.filesystems", at));
-        if let Some((section, at)) = disks.or(raid).or(luks).or(filesystems) {
+        let arguments = &config.kernel_arguments;
+        let named = arguments.should_exist.iter();
+        let named = named.chain(&arguments.should_not_exist).next();
+        let arguments = named.map(|_| ("kernelArguments", arguments.at));
+        if let Some((section, at)) = disks.or(raid).or(luks).or(filesystems).or(arguments) {
             if !ignore_unsupported {
                 let diagnostic = Diagnostic::error(
                     at,
@@ -387,6 +417,7 @@ pub fn apply_to_directory(
             config.luks.clear();
             config.filesystems.clear();
             config.shares.clear();
+            config.kernel_arguments = KernelArguments::default();
         }
         // Beside nothing that anyone uses: in the directory for temporary files, for this process.
         let scratch = std::env::temp_dir().join(format!("pilotlight-{}", std::process::id()));

@@ -38,6 +38,7 @@ pub struct Shown {
 
 /// Parts of the stages in boot order.
 const PARTS: &[(Stage, Part)] = &[
+    (Stage::Kargs, Part::KernelArguments),
     (Stage::Disks, Part::Partitions),
     (Stage::Disks, Part::Raid),
     (Stage::Disks, Part::Luks),
@@ -46,8 +47,9 @@ const PARTS: &[(Stage, Part)] = &[
     (Stage::Files, Part::Accounts),
     (Stage::Files, Part::Tree),
     (Stage::Files, Part::Relabel),
+    // By a unit of its own, after the first-boot marker is gone.
+    (Stage::Files, Part::Finish),
     (Stage::Umount, Part::Unmounts),
-    (Stage::Umount, Part::Finish),
 ];
 
 /// Plans all stages of a config without touching anything.
@@ -66,6 +68,8 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         config: &acquired.config,
         images: &images,
         root: run.root.as_deref(),
+        // The machine that is provisioned boots in its own way.
+        cmdline: None,
         wait: Duration::ZERO,
         keys: None,
     };
@@ -74,15 +78,18 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         sources: acquired.sources.clone(),
     };
     let mut facts = Facts::default();
+    let mut notes = acquired.report.clone();
     observer.selinux(&mut facts).map_err(fail)?;
-    let mut warnings = acquired.report.render(&acquired.sources);
     if let Some(warning) = facts.selinux.warning() {
-        warnings.push_str(&format!("warning: {warning}\n"));
+        notes.warning(None, warning);
     }
     let mut plans: Vec<(Stage, Plan)> = Vec::new();
     for (stage, part) in PARTS {
         // Only what no earlier part changes is looked at; everything else is predicted.
-        if matches!(part, Part::Partitions | Part::Accounts) {
+        if matches!(
+            part,
+            Part::KernelArguments | Part::Partitions | Part::Accounts
+        ) {
             observer.observe(*part, &around, &mut facts).map_err(fail)?;
         }
         if *part == Part::Tree {
@@ -92,6 +99,7 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         }
         let plan = part.plan(&acquired.config, &facts, &around).map_err(fail)?;
         facts = plan.predict(facts);
+        notes.extend(plan.notes.clone());
         match plans.last_mut() {
             Some((last, steps)) if last == stage => steps.steps.extend(plan.steps),
             _ => plans.push((*stage, plan)),
@@ -99,7 +107,7 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
     }
     plans.retain(|(_, plan)| !plan.is_empty());
     Ok(Shown {
-        warnings,
+        warnings: notes.render(&acquired.sources),
         text: text(&plans, &acquired.sources),
         json: json!({
             "stages": plans.iter().map(|(stage, plan)| json!({

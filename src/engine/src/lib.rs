@@ -19,7 +19,7 @@ mod result_file;
 mod stages;
 mod state;
 mod transfer;
-pub mod volumes;
+mod volumes;
 
 use std::time::Instant;
 
@@ -30,6 +30,7 @@ pub use failure::Failure;
 pub use options::{Options, Stage};
 pub use pilotlight_sys::{LocalDirectory, replace_file};
 pub use state::{Entry, State, line};
+pub use volumes::finish as finish_volumes;
 
 /// Runs one stage and answers the exit code of the drop-in command line.
 ///

@@ -6,13 +6,16 @@ use std::time::Duration;
 use pilotlight_core::diag::Report;
 use pilotlight_core::facts::Facts;
 use pilotlight_core::facts::accounts::{Accounts, Texts};
+use pilotlight_core::facts::boot::Boot;
+use pilotlight_core::facts::selinux::PROGRAM;
 use pilotlight_core::model::{Config, SysPath};
 use pilotlight_core::op::{array_node, volume_node};
+use pilotlight_core::plan::kargs::needs_partitions;
 use pilotlight_core::plan::{crypttab, tree as plan_tree};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::KeyStore;
-use pilotlight_sys::{DeviceMap, disks, mounts, selinux, tree};
+use pilotlight_sys::{DeviceMap, boot, disks, mounts, selinux, tool, tree};
 
 use crate::stages::{self, Part, Surroundings};
 
@@ -24,6 +27,8 @@ pub struct Observer<'a> {
     pub images: &'a DeviceMap,
     /// The root; `None` is an empty one.
     pub root: Option<&'a Path>,
+    /// The kernel command line; `None` if this is not the machine that is planned for.
+    pub cmdline: Option<&'a Path>,
     /// How long to wait for devices.
     pub wait: Duration,
     /// The generated keys of this boot's encrypted volumes; `None` in a dry run, which predicts them.
@@ -45,6 +50,7 @@ impl Observer<'_> {
         facts: &mut Facts,
     ) -> Result<(), Report> {
         match part {
+            Part::KernelArguments => self.boot(facts),
             Part::Partitions | Part::Raid | Part::Luks | Part::Filesystems | Part::Finish => {
                 self.disks(part, facts)
             }
@@ -68,6 +74,19 @@ impl Observer<'_> {
                 self.observe_tree(around, facts)
             }
         }
+    }
+
+    fn boot(&self, facts: &mut Facts) -> Result<(), Report> {
+        let Some(cmdline) = self.cmdline else {
+            facts.boot = Boot::assumed();
+            return Ok(());
+        };
+        facts.boot = boot::observe(cmdline).map_err(|error| broken(&error))?;
+        // Boot partitions are looked at only by whoever has to change them.
+        if needs_partitions(&self.config.kernel_arguments, &facts.boot) {
+            boot::observe_partitions(&mut facts.boot, self.wait).map_err(|error| broken(&error))?;
+        }
+        Ok(())
     }
 
     /// What a part is about has to be there, and what lies below it; what lies above it may be.
@@ -131,10 +150,10 @@ impl Observer<'_> {
                 let mut volumes = config.luks.iter();
                 volumes.any(|luks| luks.name == *name && luks.key_file.is_some())
             };
-            facts.keys = keys
-                .names()
-                .into_iter()
-                .filter(|name| !given(name))
+            let digests = keys.digests().into_iter();
+            facts.keys = digests
+                .filter(|(name, _)| !given(name))
+                .map(|(name, digest)| (name, Some(digest)))
                 .collect();
         }
         Ok(())
@@ -155,7 +174,7 @@ impl Observer<'_> {
     /// The root's policy. A dry run is not where the program for it has to be.
     pub fn selinux(&self, facts: &mut Facts) -> Result<(), Report> {
         if let Some(root) = self.root {
-            let program = self.keys.is_none() || selinux::program();
+            let program = self.keys.is_none() || tool::is_there(PROGRAM);
             facts.selinux = selinux::observe(&self.open(root)?, program);
         }
         Ok(())

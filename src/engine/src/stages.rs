@@ -24,6 +24,8 @@ use crate::{cache, log, result_file, transfer, volumes};
 /// A part of a stage: planned and applied as one, on facts observed right before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
+    /// Kernel arguments.
+    KernelArguments,
     /// Partition tables.
     Partitions,
     /// RAID arrays.
@@ -44,7 +46,7 @@ pub enum Part {
     Policy,
     /// Labelling what was written.
     Relabel,
-    /// Taking the marks of being made away from encrypted volumes.
+    /// Taking the marks of being made away from encrypted volumes, when the first boot is done.
     Finish,
 }
 
@@ -63,6 +65,7 @@ impl Part {
     /// Plans the part: pure.
     pub fn plan(self, config: &Config, facts: &Facts, around: &Surroundings) -> Planned {
         match self {
+            Part::KernelArguments => plan::kargs::plan(&config.kernel_arguments, facts),
             Part::Partitions => plan::disks::plan(&config.disks, facts),
             Part::Raid => plan::raid::plan(config, facts),
             Part::Luks => plan::luks::plan(config, facts),
@@ -104,8 +107,7 @@ pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
     match options.stage {
         Stage::FetchOffline => fetch(options, state, false),
         Stage::Fetch => fetch(options, state, true),
-        // Configs that ask for kernel arguments are refused by the fetch stages.
-        Stage::Kargs => Ok(Done::default()),
+        Stage::Kargs => kargs(options, state),
         Stage::Disks => disks(options),
         Stage::Mount => later(options, &[Part::Mounts]),
         Stage::Umount => umount(options),
@@ -135,7 +137,8 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
             return ask_for_network(&options.neednet, what);
         }
         state.user_config_provided = acquired.user_config.is_some();
-        warn(&acquired, state);
+        state.warnings.clear();
+        warn(&acquired.report, &acquired.sources, state);
         announce(&acquired);
         prefetch(options, &acquired).await?;
         cache::write(&options.config_cache, &acquired)?;
@@ -185,10 +188,9 @@ fn ask_for_network(neednet: &Path, what: &str) -> Result<Done, Failure> {
 }
 
 /// Warnings go where they are seen: the log, the console, the state and so the result.
-fn warn(acquired: &Acquired, state: &mut State) {
-    state.warnings.clear();
-    for item in &acquired.report.items {
-        let text = item.render(&acquired.sources);
+fn warn(report: &Report, sources: &Sources, state: &mut State) {
+    for item in &report.items {
+        let text = item.render(sources);
         match item.severity {
             Severity::Hint => tracing::info!("{}", text.trim_end()),
             _ => {
@@ -234,24 +236,31 @@ fn disks(options: &Options) -> Result<Done, Failure> {
     hands(options, config, sources).run(&layers, &Surroundings::default())
 }
 
-/// The last stage, when the first-boot marker is gone: the volumes will not be made again.
+/// It also runs after a stage that failed, so that it does not say anything about the first boot.
 fn umount(options: &Options) -> Result<Done, Failure> {
     let (config, sources) = cache::read(&options.config_cache)?;
-    let any = !config.luks.is_empty();
-    let hands = hands(options, config, sources);
-    let mut done = hands.run(&[Part::Unmounts], &Surroundings::default())?;
-    if any {
-        done.operations += hands
-            .run(&[Part::Finish], &Surroundings::default())?
-            .operations;
-        volumes::forget_unfinished(&options.root)?;
-        volumes::forget_keys(options)?;
-    }
+    let done = hands(options, config, sources).run(&[Part::Unmounts], &Surroundings::default())?;
+    volumes::forget_keys(options)?;
     Ok(done)
 }
 
 fn hands(options: &Options, config: Config, sources: Sources) -> Hands {
     Hands::new(&options.root, config, sources).with_keys(volumes::keys(options))
+}
+
+/// Changes kernel arguments. If the machine has to restart for them, this does not return: the stages
+/// after this one are for the next boot.
+fn kargs(options: &Options, state: &mut State) -> Result<Done, Failure> {
+    let (config, sources) = cache::read(&options.config_cache)?;
+    let wanted = &config.kernel_arguments;
+    if wanted.should_exist.is_empty() && wanted.should_not_exist.is_empty() {
+        return Ok(Done::default());
+    }
+    let (done, notes) = hands(options, config, sources.clone())
+        .started_with(&options.cmdline)
+        .run_noting(&[Part::KernelArguments], &Surroundings::default())?;
+    warn(&notes, &sources, state);
+    Ok(done)
 }
 
 fn files(options: &Options, state: &State) -> Result<Done, Failure> {

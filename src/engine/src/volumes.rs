@@ -80,17 +80,20 @@ fn list() -> Result<SysPath, Failure> {
 }
 
 /// Removes the root's list of volumes that carry the mark of being made.
-pub fn forget_unfinished(root: &Path) -> Result<(), Failure> {
-    let path = list()?;
-    Sysroot::open(root)
-        .and_then(|root| root.remove_file(&path))
-        .map_err(|error| Failure::new(format!("while removing {path} from the root: {error}")))
+fn forget_unfinished(root: &Path, path: &SysPath) -> Result<(), Failure> {
+    match Sysroot::open(root).and_then(|root| root.remove_file(path)) {
+        // The marks are gone, and a list without effect does no harm.
+        Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => Ok(()),
+        other => other
+            .map_err(|error| Failure::new(format!("while removing {path} from the root: {error}"))),
+    }
 }
 
-/// How long the volumes of a boot that was cut short may take to appear.
+/// How long the volumes may take to appear, on a later boot.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Finishes what the last stage of a first boot could not: on a later boot, by the root's own list.
+/// Takes the marks away from the volumes that the root lists: after the first-boot marker was removed, or
+/// on a later boot if power failed in between.
 pub fn finish(root: &Path) -> Result<Done, Failure> {
     let path = list()?;
     let broken = |error: &dyn std::fmt::Display| {
@@ -118,6 +121,6 @@ pub fn finish(root: &Path) -> Result<Done, Failure> {
     };
     let done = Hands::new(root, Config::default(), Sources::default())
         .perform_plan(&luks::finish(&facts))?;
-    forget_unfinished(root)?;
+    forget_unfinished(root, &path)?;
     Ok(done)
 }

@@ -98,6 +98,22 @@ pub fn observe(request: Request<'_>) -> Result<Disks, DiskError> {
     Ok(disks)
 }
 
+/// The node that a link of /dev/disk stands for, by udev's link or, without one, by looking at all disks.
+pub fn find(link: &str) -> Result<Option<String>, DiskError> {
+    match fs::canonicalize(link) {
+        Ok(node) if blockdev::is_block_device(&node) => {
+            Ok(Some(node.to_string_lossy().into_owned()))
+        }
+        _ => {
+            let looking = Looking {
+                images: &DeviceMap::new(),
+                udev: false,
+            };
+            looking.search(link)
+        }
+    }
+}
+
 /// What tells where a path of the config leads to.
 struct Looking<'a> {
     images: &'a DeviceMap,
@@ -294,6 +310,15 @@ fn observe_node(node: &str, size: u64) -> io::Result<Signature> {
         start: 0,
         size,
     })
+}
+
+/// The label of what is on a device.
+pub(crate) fn label(node: &str) -> Result<String, DiskError> {
+    let geometry = blockdev::geometry(Path::new(node)).map_err(during("looking at", node))?;
+    match observe_node(node, geometry.size).map_err(during("reading", node))? {
+        Signature::Found(found) => Ok(found.label),
+        _ => Ok(String::new()),
+    }
 }
 
 /// Performs one operation.

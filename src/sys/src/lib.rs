@@ -6,11 +6,13 @@
 
 pub mod accounts;
 pub mod blockdev;
+pub mod boot;
 pub mod disks;
 pub mod gpt;
 pub mod journal;
 mod local_files;
 pub mod mounts;
+pub mod private_mount;
 pub mod probe;
 pub mod root;
 mod runtime_dir;

@@ -122,7 +122,7 @@ fn attribute(option: &str) -> Option<MountAttrFlags> {
 }
 
 /// The kernel's own words, which the file system context holds one message a read.
-fn explain(context: &OwnedFd, error: rustix::io::Errno) -> io::Error {
+pub(crate) fn explain(context: &OwnedFd, error: rustix::io::Errno) -> io::Error {
     let mut words = Vec::new();
     let mut buffer = [0; 1024];
     while let Ok(n) = rustix::io::read(context, &mut buffer) {

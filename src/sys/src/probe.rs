@@ -79,10 +79,8 @@ pub fn probe<D: Read + Seek>(area: &mut Area<'_, D>) -> io::Result<Signature> {
         // but one (kernel drivers/md/md.c). The metadata of firmware RAID lies in the last sectors.
         let sectors = area.size / 512;
         for offset in [(sectors - 16) / 8 * 4096, (sectors / 128 - 1) * 65536] {
-            match raid(&area.read(offset, 4096)?) {
-                Some(Known::Whole(found)) => return Ok(Signature::Found(found)),
-                Some(Known::HalfMade) => return Ok(Signature::Blank),
-                None => {}
+            if let Some(Known::Whole(found)) = raid(&area.read(offset, 4096)?) {
+                return Ok(Signature::Found(found));
             }
         }
         let ends = [
@@ -333,7 +331,7 @@ fn raid(sb: &[u8]) -> Option<Known> {
     }
     let i32_at = |at: usize| i32::from_ne_bytes(u32_at(sb, at).to_ne_bytes());
     let word = |n: usize| u32_at(sb, 4 * n);
-    let (label, id, member, events) = match word(1) {
+    let (label, id, member) = match word(1) {
         0 => {
             let id: Vec<u8> = [5, 13, 14, 15]
                 .iter()
@@ -344,7 +342,7 @@ fn raid(sb: &[u8]) -> Option<Known> {
                 active: word(10),
                 spare: None,
             };
-            (String::new(), id, member, word(39) | word(40))
+            (String::new(), id, member)
         }
         _ => {
             // The role of this device; 0xffff is a spare.
@@ -355,14 +353,9 @@ fn raid(sb: &[u8]) -> Option<Known> {
                 active: u32_at(sb, 92),
                 spare: role.map(|role| role == [0xff, 0xff]),
             };
-            let events = u32_at(sb, 200) | u32_at(sb, 204);
-            (text(&sb[32..64]), sb[16..32].to_vec(), member, events)
+            (text(&sb[32..64]), sb[16..32].to_vec(), member)
         }
     };
-    // mdadm writes all superblocks before it starts the array, which counts as its first event.
-    if events == 0 {
-        return Some(Known::HalfMade);
-    }
     Some(Known::Whole(Superblock {
         kind: RAID_MEMBER.into(),
         label,
@@ -525,9 +518,6 @@ mod tests {
         // md 0.90 of a member whose size is no multiple of 64 KiB.
         let mut member = vec![0; (1 << 20) + 5 * 512];
         member[(15 << 16)..][..4].copy_from_slice(&MD_MAGIC.to_le_bytes());
-        // mdadm was cut off before it started the array: it counts no event yet.
-        assert_eq!(probe_bytes(member.clone()), Signature::Blank);
-        member[(15 << 16) + 39 * 4] = 1;
         let Signature::Found(found) = probe_bytes(member) else {
             panic!("no member")
         };

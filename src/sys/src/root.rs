@@ -43,6 +43,11 @@ impl Sysroot {
         Ok(Self { fd })
     }
 
+    /// A directory that is open already, such as the top of a mount.
+    pub(crate) fn of(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+
     fn open_in(
         &self,
         path: &str,

@@ -6,7 +6,6 @@
 //! followed.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
@@ -285,15 +284,6 @@ impl<'a> Work<'a> {
 fn label(fd: &OwnedFd) -> Result<(), Errno> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     getxattr(path, ATTRIBUTE, &mut [0u8; 1024]).map(|_| ())
-}
-
-/// Whether the program that labels is there.
-pub fn program() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| {
-        File::open(directory.join(PROGRAM))
-            .is_ok_and(|file| file.metadata().is_ok_and(|found| found.is_file()))
-    })
 }
 
 #[cfg(test)]

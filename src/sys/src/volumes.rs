@@ -1,12 +1,15 @@
 //! RAID arrays and encrypted volumes, by mdadm, cryptsetup and clevis.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pilotlight_core::facts::disks::BEING_MADE;
+use pilotlight_core::facts::disks::{BEING_MADE, NEW_ARRAY};
 use pilotlight_core::op::{VolumeOp, array_node, hex, volume_node};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::disks;
 use crate::tool::{self, ToolError};
@@ -82,14 +85,17 @@ impl KeyStore {
         })
     }
 
-    /// The volumes that have a key here.
-    pub fn names(&self) -> Vec<String> {
+    /// The volumes that have a key here, and the keys' SHA-256.
+    pub fn digests(&self) -> BTreeMap<String, String> {
         (fs::read_dir(&self.directory)
             .into_iter()
             .flatten()
             .flatten())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| !name.starts_with('.'))
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let key = fs::read(entry.path()).ok()?;
+            (!name.starts_with('.')).then(|| (name, hex(&Sha256::digest(&key))))
+        })
         .collect()
     }
 
@@ -143,12 +149,13 @@ pub fn apply(op: &VolumeOp, keys: &KeyStore) -> Result<(), VolumeError> {
         VolumeOp::StopArray { node, .. } => {
             tool::run("mdadm", &["--stop", node], None)?;
         }
-        VolumeOp::AssembleArray { name, members, .. } => {
-            let node = array_node(name);
-            let mut arguments = vec!["--assemble", node.as_str()];
-            arguments.extend(members.iter().map(String::as_str));
-            tool::run("mdadm", &arguments, None)?;
-            wait_for(&node, "mdadm")?;
+        VolumeOp::AssembleArray {
+            name,
+            members,
+            finish,
+            ..
+        } => {
+            start_array(&array_node(name), members, *finish)?;
         }
         VolumeOp::CreateArray {
             name,
@@ -228,7 +235,19 @@ pub fn apply(op: &VolumeOp, keys: &KeyStore) -> Result<(), VolumeError> {
     Ok(())
 }
 
-/// `any` as the host lets every machine start the array under its name (mdadm(8), "--homehost").
+/// Starts an array. `any` as the host lets every machine start it under its name (mdadm(8), "--homehost").
+fn start_array(node: &str, members: &[String], finish: bool) -> Result<(), VolumeError> {
+    let mut arguments = vec!["--assemble", node];
+    if finish {
+        arguments.extend(["--update", "homehost", "--homehost", "any"]);
+    }
+    arguments.extend(members.iter().map(String::as_str));
+    tool::run("mdadm", &arguments, None)?;
+    wait_for(node, "mdadm")
+}
+
+/// Makes an array under the host [`NEW_ARRAY`], and gives it its host when all members are written: mdadm
+/// writes them one after the other, and a power cut in between must be told from an array with data.
 fn create_array(
     name: &str,
     level: &str,
@@ -240,7 +259,14 @@ fn create_array(
     let spares = usize::try_from(spares).unwrap_or(usize::MAX);
     let active = members.len().saturating_sub(spares).to_string();
     let spares = spares.to_string();
-    let mut arguments = vec!["--create", &node, "--force", "--run", "--homehost", "any"];
+    let mut arguments = vec![
+        "--create",
+        &node,
+        "--force",
+        "--run",
+        "--homehost",
+        NEW_ARRAY,
+    ];
     arguments.extend(["--level", level, "--raid-devices", &active]);
     if spares != "0" {
         arguments.extend(["--spare-devices", &spares]);
@@ -250,7 +276,14 @@ fn create_array(
     tool::run("mdadm", &arguments, None)?;
     wait_for(&node, "mdadm")?;
     // What lay where the array's data begin is not the array's.
-    Ok(disks::wipe(&node)?)
+    disks::wipe(&node)?;
+    // Members without a name (superblocks of version 0.90) need no other one.
+    let first = members.first().map(String::as_str).unwrap_or_default();
+    if disks::label(first)?.starts_with(NEW_ARRAY) {
+        tool::run("mdadm", &["--stop", &node], None)?;
+        start_array(&node, members, true)?;
+    }
+    Ok(())
 }
 
 /// What clevis answers as the password of one of its bindings.

@@ -115,6 +115,10 @@ pub struct LuksHeader {
 /// A volume that still says so after a power cut is made again: nothing could ever open it.
 pub const BEING_MADE: &str = "pilotlight: being made";
 
+/// The host in an array's name while it is being made; afterwards it is `any`. Members that still say so
+/// after a power cut belong to an array that never held anything.
+pub const NEW_ARRAY: &str = "%new";
+
 /// The kind of a member of an md array.
 pub const RAID_MEMBER: &str = "linux_raid_member";
 

@@ -4,18 +4,22 @@
 //! run on observed ones, and the tests compare the two.
 
 pub mod accounts;
+pub mod boot;
 pub mod disks;
 pub mod instead;
 pub mod selinux;
 pub mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 /// All that planning may know about a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
+    /// How the machine was started, and what decides about the next start.
+    #[serde(default)]
+    pub boot: boot::Boot,
     /// Disks, partitions, file systems.
     pub disks: disks::Disks,
     /// What stands at the paths that the config names.
@@ -24,9 +28,9 @@ pub struct Facts {
     pub accounts: accounts::Accounts,
     /// Operations that the journal of an earlier, interrupted run has as done: [`crate::plan::Step`] ids.
     pub done: BTreeSet<String>,
-    /// Encrypted volumes whose generated key this boot still has.
+    /// Encrypted volumes whose generated key this boot still has, and the key's SHA-256; `None` in a prediction.
     #[serde(default)]
-    pub keys: BTreeSet<String>,
+    pub keys: BTreeMap<String, Option<String>>,
     /// The root's table of encrypted volumes, where it has one.
     #[serde(default)]
     pub crypttab: Option<String>,

@@ -5,6 +5,7 @@
 
 mod account;
 mod account_fields;
+mod boot;
 mod content;
 mod disk;
 mod mount;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 pub use account::{AccountKind, AccountOp, AddUser, UserFields};
 pub use account_fields::{AccountName, Field, PasswordHash};
+pub use boot::{BootOp, FIRST_BOOT_MARKER, KARGS_HELPER, split};
 pub use content::{Content, ContentSource, hex};
 pub use disk::{DiskOp, canonical_uuid, human};
 pub use mount::MountOp;
@@ -32,6 +34,8 @@ use crate::facts::Facts;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Op {
+    /// Kernel arguments and the next boot.
+    Boot(BootOp),
     /// Partition tables and file systems.
     Disk(DiskOp),
     /// RAID arrays and encrypted volumes.
@@ -52,7 +56,7 @@ impl Op {
         match self {
             Op::Disk(op) => op.is_destructive(),
             // Devices are wiped by an operation of its own before.
-            Op::Volume(_) | Op::Mount(_) | Op::Relabel(_) => false,
+            Op::Boot(_) | Op::Volume(_) | Op::Mount(_) | Op::Relabel(_) => false,
             Op::Account(op) => op.is_destructive(),
             Op::Tree(op) => op.is_destructive(),
         }
@@ -61,6 +65,7 @@ impl Op {
     /// Turns the facts into what they will be after the operation.
     pub fn predict(&self, facts: &mut Facts) {
         match self {
+            Op::Boot(op) => op.predict(facts),
             Op::Disk(op) => op.predict(facts),
             Op::Volume(op) => op.predict(facts),
             Op::Mount(op) => op.predict(facts),
@@ -75,6 +80,7 @@ impl Op {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
+            Op::Boot(op) => op.to_string(),
             Op::Disk(op) => op.to_string(),
             Op::Volume(op) => op.to_string(),
             Op::Mount(op) => op.to_string(),

@@ -42,6 +42,8 @@ pub enum VolumeOp {
         uuid: String,
         /// Nodes of its members.
         members: Vec<String>,
+        /// Whether some members still say that it is being made.
+        finish: bool,
     },
     /// Make an array of devices that hold nothing.
     CreateArray {
@@ -137,7 +139,17 @@ impl VolumeOp {
                 name,
                 uuid,
                 members,
+                finish,
             } => {
+                for member in members.iter().filter(|_| *finish) {
+                    if let Some(Block {
+                        signature: Signature::Found(found),
+                        ..
+                    }) = blocks.get_mut(member)
+                    {
+                        found.label = format!("any:{name}");
+                    }
+                }
                 let node = array_node(name);
                 set_used(blocks, members, Some(&format!("part of md/{name}")));
                 blocks.insert(node.clone(), volume(Signature::Unknown));
@@ -194,7 +206,7 @@ impl VolumeOp {
                     });
                 }
                 if *generated {
-                    facts.keys.insert(name.clone());
+                    facts.keys.insert(name.clone(), None);
                 }
             }
             VolumeOp::BindVolume { device, .. } => {
@@ -261,6 +273,7 @@ impl fmt::Display for VolumeOp {
                 name,
                 uuid,
                 members,
+                ..
             } => write!(
                 f,
                 "start the RAID array {} ({uuid}) of {}",

@@ -24,21 +24,22 @@ pub fn wants(config: &Config, facts: &Facts, blobs: &Blobs) -> Vec<Want> {
     let mut wants = Vec::new();
     let keys = config.luks.iter().filter(|luks| has_key_file(luks));
     for luks in keys {
-        let contents = match &luks.key_file {
-            Some(resource) => Content {
+        let contents = match (&luks.key_file, facts.keys.get(&luks.name)) {
+            (Some(resource), _) => Content {
                 shown: format!("the key of the volume {:?}", luks.name),
                 ..resource.content(blobs)
             },
-            // A generated key that is not here any more is in the root already.
-            None if facts.keys.contains(&luks.name) => Content {
+            // The digest tells this boot's key from that of a volume that is no more.
+            (None, Some(sha256)) => Content {
                 shown: format!("the generated key of the volume {:?}", luks.name),
                 source: ContentSource::Fetched {
                     key: format!("{KEY_BLOB}{}", luks.name),
                 },
-                sha256: None,
+                sha256: sha256.clone(),
                 len: None,
             },
-            None => continue,
+            // A generated key that is not here any more is in the root already.
+            (None, None) => continue,
         };
         let kind = Kind::File {
             contents: Some(contents),
@@ -60,6 +61,8 @@ pub fn wants(config: &Config, facts: &Facts, blobs: &Blobs) -> Vec<Want> {
         let directory = want(KEYS, kind, None, "the keys of encrypted volumes lie in it");
         wants.extend(directory.map(|want| Want {
             keep_attributes: true,
+            // It may hold keys of other volumes.
+            overwrite: false,
             ..want
         }));
     }

@@ -146,7 +146,7 @@ impl Work<'_> {
         };
         if header.being_made {
             return Ok(
-                match self.is_open() && self.facts.keys.contains(&luks.name) {
+                match self.is_open() && self.facts.keys.contains_key(&luks.name) {
                     true => Fate::Keep,
                     false => Fate::Make("its making was interrupted, and nothing can open it"),
                 },

@@ -4,6 +4,8 @@ pub mod accounts;
 pub mod crypttab;
 pub mod disks;
 pub mod filesystems;
+pub mod grub;
+pub mod kargs;
 pub mod luks;
 pub mod mounts;
 mod partitions;
@@ -41,6 +43,8 @@ pub struct Step {
 pub struct Plan {
     /// The steps.
     pub steps: Vec<Step>,
+    /// What a person should know besides: warnings and hints.
+    pub notes: Report,
 }
 
 impl Plan {
@@ -138,4 +142,4 @@ macro_rules! into_op {
         }
     )*};
 }
-into_op!(Disk: DiskOp, Volume: VolumeOp, Mount: MountOp, Account: AccountOp, Tree: TreeOp, Relabel: RelabelOp);
+into_op!(Boot: BootOp, Disk: DiskOp, Volume: VolumeOp, Mount: MountOp, Account: AccountOp, Tree: TreeOp, Relabel: RelabelOp);

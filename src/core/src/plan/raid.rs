@@ -5,7 +5,7 @@
 
 use crate::diag::{Diagnostic, Report};
 use crate::facts::Facts;
-use crate::facts::disks::{Block, Detail, RaidMember, Signature, Superblock};
+use crate::facts::disks::{Block, Detail, NEW_ARRAY, RaidMember, Signature, Superblock};
 use crate::model::{Config, Raid};
 use crate::op::{DiskOp, VolumeOp, array_node};
 use crate::plan::disks::{find, may_be_lost};
@@ -92,14 +92,14 @@ fn plan_one(
 ) -> Result<(), Diagnostic> {
     let target = array_node(&raid.name);
     let nodes: Vec<String> = members.iter().map(|(node, _)| node.clone()).collect();
-    if let Some(uuid) = kept(raid, members) {
-        return start(raid, &target, uuid, nodes, facts, plan);
+    if let Some(kept) = kept(raid, members) {
+        return start(raid, &target, &kept, nodes, facts, plan);
     }
-    if facts.disks.blocks.contains_key(&target)
-        && !members
-            .iter()
-            .all(|(node, _)| may_be_lost(node, config, facts))
-    {
+    let lost = |(node, block): &(String, &Block)| {
+        array_of(block).is_some_and(|(found, _)| is_new(found, raid))
+            || may_be_lost(node, config, facts)
+    };
+    if facts.disks.blocks.contains_key(&target) && !members.iter().all(lost) {
         return Err(Diagnostic::error(
             raid.at,
             format!("{target} is another array than the config asks for"),
@@ -141,7 +141,8 @@ fn release(
     stopped: &mut Vec<String>,
 ) -> Result<(), Diagnostic> {
     let content = content(block);
-    let lost = may_be_lost(node, config, facts);
+    let half_made = array_of(block).is_some_and(|(found, _)| is_new(found, raid));
+    let lost = half_made || may_be_lost(node, config, facts);
     if let (Some(content), false) = (&content, lost) {
         return Err(Diagnostic::error(
             raid.at,
@@ -230,9 +231,16 @@ fn active(raid: &Raid) -> usize {
     raid.devices.len().saturating_sub(spares)
 }
 
-/// The UUID of the array that the members make up, if it is the one that the config asks for.
-/// A prediction knows no UUID; then it is `Some(None)`.
-fn kept<'b>(raid: &Raid, members: &Members<'b>) -> Option<Option<&'b str>> {
+/// An array that is what the config asks for.
+struct Kept<'b> {
+    /// `None` in a prediction.
+    uuid: Option<&'b str>,
+    /// Power was cut while its members were told that it is made.
+    finish: bool,
+}
+
+/// The array that the members make up, if it is the one that the config asks for.
+fn kept<'b>(raid: &Raid, members: &Members<'b>) -> Option<Kept<'b>> {
     let mut arrays = members.iter().map(|(_, block)| array_of(block));
     let (first, member) = arrays.next()??;
     let named = |label: &str| {
@@ -244,20 +252,31 @@ fn kept<'b>(raid: &Raid, members: &Members<'b>) -> Option<Option<&'b str>> {
                 .is_some_and(|(_, name)| name == raid.name)
     };
     let mut spares = member.spare.map(u32::from);
+    let mut new = usize::from(is_new(first, raid));
     for other in arrays {
         let (found, member) = other?;
-        if found.uuid != first.uuid || found.label != first.label {
+        if found.uuid != first.uuid || !named(&found.label) {
             return None;
         }
+        new += usize::from(is_new(found, raid));
         spares = spares
             .zip(member.spare)
             .map(|(sum, spare)| sum + u32::from(spare));
     }
     let same = named(&first.label)
+        && new < members.len()
         && level_number(&raid.level) == Some(member.level)
         && usize::try_from(member.active) == Ok(active(raid))
         && spares.is_none_or(|spares| spares == raid.spares);
-    same.then_some(first.uuid.as_deref())
+    same.then_some(Kept {
+        uuid: first.uuid.as_deref(),
+        finish: new > 0,
+    })
+}
+
+/// Whether a member says that the array is being made.
+fn is_new(found: &Superblock, raid: &Raid) -> bool {
+    found.label.split_once(':') == Some((NEW_ARRAY, raid.name.as_str()))
 }
 
 fn array_of(block: &Block) -> Option<(&Superblock, &RaidMember)> {
@@ -274,16 +293,16 @@ fn array_of(block: &Block) -> Option<(&Superblock, &RaidMember)> {
 fn start(
     raid: &Raid,
     target: &str,
-    uuid: Option<&str>,
+    kept: &Kept<'_>,
     members: Vec<String>,
     facts: &Facts,
     plan: &mut Plan,
 ) -> Result<(), Diagnostic> {
-    let Some(uuid) = uuid else {
+    let Some(uuid) = kept.uuid else {
         return Ok(());
     };
     let running = facts.disks.arrays.get(uuid);
-    if running.is_some_and(|node| node == target) {
+    if running.is_some_and(|node| node == target) && !kept.finish {
         return Ok(());
     }
     if let Some(node) = running {
@@ -310,6 +329,7 @@ fn start(
         name: raid.name.clone(),
         uuid: uuid.into(),
         members,
+        finish: kept.finish,
     };
     plan.push(
         op,

@@ -1,8 +1,10 @@
 //! RAID and LUKS (types/raid.go, luks.go, clevis.go, tang.go).
 
+use super::Stage;
 use super::check::{Check, Seen, flag, text};
 use crate::model::{Clevis, Luks, Raid, SysPath};
-use crate::spec::v3;
+use crate::plan::raid::level_number;
+use crate::spec::{At, v3};
 
 /// RAID levels as mdadm calls them, and whether they may have spares.
 const LEVELS: &[(&str, bool)] = &[
@@ -23,7 +25,51 @@ const LEVELS: &[(&str, bool)] = &[
     ("10", true),
 ];
 
+/// Bytes of an array's name in its superblock (include/uapi/linux/raid/md_p.h, `set_name`).
+const LONGEST_ARRAY: usize = 32;
+/// Bytes of a volume's name without the closing zero (include/uapi/linux/dm-ioctl.h, `DM_NAME_LEN`).
+const LONGEST_VOLUME: usize = 127;
+
 impl Check<'_> {
+    /// A name becomes an argument, a file in /dev and one in the keys' directory, and a field of a table.
+    fn device_name(&mut self, name: &At<String>, what: &str, longest: usize) {
+        let text = name.value.as_str();
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        if matches!(text, "." | ".." | "control") || text.starts_with(['-', '#', '%']) {
+            self.report
+                .error(name.span, format!("{what} may not be {text:?}"));
+        } else if text.contains(odd) {
+            self.report
+                .error(name.span, format!("{what} may not hold blanks"));
+        } else if text.len() > longest {
+            let length = text.len();
+            self.report.error(
+                name.span,
+                format!("{what} has {length} bytes, {longest} fit"),
+            );
+        }
+    }
+
+    /// mdadm refuses too few devices when the disks are partitioned already (Create.c).
+    fn enough_members(&mut self, level: &At<String>, devices: u64, spares: u64) {
+        let least = match level_number(&level.value) {
+            Some(6) => 4,
+            Some(4 | 5 | 10) => 2,
+            _ => 1,
+        };
+        let active = devices.saturating_sub(spares);
+        // A part of a config may leave it to another one to name the rest.
+        if self.stage != Stage::Part && devices > spares && active < least {
+            self.report.error(
+                level.span,
+                format!(
+                    "RAID level {} needs at least {least} devices that are no spares, and has {active}",
+                    level.value
+                ),
+            );
+        }
+    }
+
     pub(super) fn raid(&mut self, list: &[v3::Raid]) -> Vec<Raid> {
         let mut seen = Seen::default();
         let mut parsed = Vec::new();
@@ -35,6 +81,7 @@ impl Check<'_> {
                     self.report
                         .error(name.span, "the name of a RAID array may not hold '/'");
                 }
+                self.device_name(name, "the name of a RAID array", LONGEST_ARRAY);
             }
             let level = self.required(&wire.level, wire.at, "the level of the RAID array");
             let devices: Vec<SysPath> = wire
@@ -63,6 +110,7 @@ impl Check<'_> {
                     ),
                     Some(_) => {}
                 }
+                self.enough_members(level, wire.devices.len() as u64, spares);
             }
             if spares > 0 && spares >= wire.devices.len() as u64 {
                 self.report.error(
@@ -98,6 +146,7 @@ impl Check<'_> {
                     self.report
                         .error(name.span, "the name of a LUKS volume may not hold '/'");
                 }
+                self.device_name(name, "the name of a LUKS volume", LONGEST_VOLUME);
             }
             let device = self.path(&wire.device, wire.at, "the device of the LUKS volume");
             if let Some(label) = wire.label.as_ref().filter(|label| label.value.len() > 47) {

@@ -1,0 +1,250 @@
+//! Kernel arguments: from what the running kernel has to what the config asks for.
+//!
+//! Three ways, the first that there is: nothing is missing; the distribution's own program; a block of ours in
+//! the grub.cfg of the OEM partition, from which GRUB takes `linux_append`. The block takes effect at the
+//! next boot, so the machine restarts, once: a text that is as it should be is not written again.
+
+use crate::diag::{Diagnostic, Report};
+use crate::facts::Facts;
+use crate::facts::boot::{Boot, Oem};
+use crate::model::KernelArguments;
+use crate::op::{BootOp, KARGS_HELPER, split};
+use crate::plan::grub::{self, Value};
+use crate::plan::{Plan, Planned};
+
+const UNTOUCHED: &str = "nothing has been changed on this machine";
+
+/// What is asked for and what of it is not so, word by word.
+struct Wish {
+    exist: Vec<String>,
+    not_exist: Vec<String>,
+    missing: Vec<String>,
+    unwanted: Vec<String>,
+}
+
+impl Wish {
+    fn new(arguments: &KernelArguments, cmdline: &[String]) -> Self {
+        let mut exist = Vec::new();
+        for word in split(&arguments.should_exist) {
+            if !exist.contains(&word) {
+                exist.push(word);
+            }
+        }
+        let not_exist = split(&arguments.should_not_exist);
+        let there = |word: &&String| cmdline.contains(word);
+        Self {
+            missing: exist.iter().filter(|word| !there(word)).cloned().collect(),
+            unwanted: not_exist.iter().filter(there).cloned().collect(),
+            exist,
+            not_exist,
+        }
+    }
+
+    fn is_fulfilled(&self) -> bool {
+        self.missing.is_empty() && self.unwanted.is_empty()
+    }
+}
+
+/// Whether planning has to know the boot partitions: something is to be changed, and by ourselves.
+pub fn needs_partitions(arguments: &KernelArguments, boot: &Boot) -> bool {
+    !boot.helper && !boot.live && !Wish::new(arguments, &boot.cmdline).is_fulfilled()
+}
+
+/// Plans the kernel arguments.
+pub fn plan(arguments: &KernelArguments, facts: &Facts) -> Planned {
+    let boot = &facts.boot;
+    let wish = Wish::new(arguments, &boot.cmdline);
+    let fail = |diagnostic: Diagnostic| {
+        let mut report = Report::default();
+        report.push(diagnostic);
+        Err(report)
+    };
+    if let Some(word) = wish.exist.iter().find(|word| wish.not_exist.contains(word)) {
+        return fail(
+            Diagnostic::error(
+                arguments.at,
+                format!("the kernel argument \"{word}\" is asked for and ruled out"),
+            )
+            .help("remove it from one of the two lists"),
+        );
+    }
+    let mut plan = Plan::default();
+    if boot.assumed && !wish.not_exist.is_empty() {
+        plan.notes.push(Diagnostic::hint(
+            arguments.at,
+            format!(
+                "whether {} has to be taken away from the kernel command line shows on the machine only",
+                quoted(&wish.not_exist)
+            ),
+        ));
+    }
+    if wish.is_fulfilled() {
+        return Ok(plan);
+    }
+    let why = reason(&wish, boot.assumed);
+    if boot.helper {
+        let op = BootOp::RunKargsHelper {
+            should_exist: arguments.should_exist.clone(),
+            should_not_exist: arguments.should_not_exist.clone(),
+        };
+        plan.push(op, why, arguments.at);
+        return Ok(plan);
+    }
+    let (Some(oem), false) = (&boot.oem, boot.live) else {
+        return fail(
+            Diagnostic::error(
+                arguments.at,
+                format!(
+                    "{why}, and nothing here can change that: there is neither the program {KARGS_HELPER} nor {}",
+                    if boot.live { "a boot disk, because this is a live image" } else { "a partition labelled OEM" },
+                ),
+            )
+            .help(format!(
+                "change the command line where this machine gets it from, as the configuration of the PXE server or of the boot loader; {UNTOUCHED}"
+            )),
+        );
+    };
+    let Some(esp) = &boot.esp else {
+        return fail(
+            Diagnostic::error(
+                arguments.at,
+                format!("{why}, and the machine has to restart for it, but there is no partition labelled EFI-SYSTEM, whose marker makes the next boot a first boot again"),
+            )
+            .help(format!("label the EFI system partition; {UNTOUCHED}")),
+        );
+    };
+    let statement = match statement(&wish, boot, oem) {
+        Ok(statement) => statement,
+        Err((message, help)) => {
+            return fail(
+                Diagnostic::error(arguments.at, message).help(format!("{help}; {UNTOUCHED}")),
+            );
+        }
+    };
+    let text = oem.grub_cfg.as_deref().unwrap_or_default();
+    if grub::with_block(text, &statement).as_deref() == Ok(text) {
+        plan.notes.push(
+            Diagnostic::warning(
+                arguments.at,
+                format!("{why}, although grub.cfg on the OEM partition says what it should: the boot loader seems not to read it, and the kernel arguments stay as they are"),
+            )
+            .help("under secure boot GRUB does not read that file; change the command line where the boot loader gets it from"),
+        );
+        return Ok(plan);
+    }
+    // First of all: a node that restarts without the marker would come up without its config.
+    if !esp.marker {
+        let op = BootOp::MakeFirstBootMarker {
+            device: esp.device.clone(),
+        };
+        let why = "after the restart the config is still to be done";
+        plan.push(op, why, arguments.at);
+    }
+    let op = BootOp::WriteGrubBlock {
+        device: oem.device.clone(),
+        statement,
+    };
+    plan.push(op, why, arguments.at);
+    let op = BootOp::Reboot {
+        with: wish.missing,
+        without: wish.unwanted,
+    };
+    let why = "kernel arguments count from the next boot on, which starts over with the config";
+    plan.push(op, why, arguments.at);
+    Ok(plan)
+}
+
+/// The statement of our block, or why there can be none and what to do about it.
+fn statement(wish: &Wish, boot: &Boot, oem: &Oem) -> Result<String, (String, String)> {
+    let of_file = |why: String| {
+        (
+            format!("grub.cfg on the OEM partition cannot be extended: {why}"),
+            format!("correct /grub.cfg on {}", oem.device),
+        )
+    };
+    let text = oem.grub_cfg.as_deref().unwrap_or_default();
+    let (foreign, block) = grub::split(text).map_err(of_file)?;
+    let others = grub::evaluate(&foreign, &[]).map_err(of_file)?;
+    let (known, start) = match &others {
+        Value::Known(words) => (true, words.clone()),
+        Value::Unknown(_) => (false, Vec::new()),
+    };
+    let whole = match grub::evaluate(&block, &start).map_err(of_file)? {
+        Value::Known(words) => words,
+        Value::Unknown(_) => start.clone(),
+    };
+    let count = |words: &[String], word: &String| words.iter().filter(|w| *w == word).count();
+    for word in &wish.unwanted {
+        match &others {
+            Value::Unknown(why) if !whole.contains(word) => {
+                return Err((
+                    format!(
+                        "whether grub.cfg on the OEM partition sets the kernel argument \"{word}\" cannot be told: its {why}"
+                    ),
+                    format!("remove the argument there, in /grub.cfg on {}", oem.device),
+                ));
+            }
+            _ if count(&boot.cmdline, word) > count(&whole, word) => {
+                return Err((
+                    format!("the kernel argument \"{word}\" cannot be removed: it is not in the variable linux_append of grub.cfg on the OEM partition, so it comes from the boot loader's own configuration"),
+                    "change the boot loader's configuration, or take the argument out of the config".into(),
+                ));
+            }
+            _ => {}
+        }
+    }
+    let ours = |word: &String| count(&whole, word) > count(&start, word);
+    let adds = wish.exist.iter().filter(|word| {
+        let elsewhere = boot.cmdline.contains(word) && !ours(word);
+        !elsewhere && !start.contains(word)
+    });
+    let adds: Vec<String> = adds.cloned().collect();
+    if let Some((word, what)) = adds
+        .iter()
+        .find_map(|word| Some((word, grub::unspeakable(word)?)))
+    {
+        return Err((
+            format!(
+                "the kernel argument \"{word}\" holds {what}, which GRUB cannot hand on to the kernel from grub.cfg on the OEM partition"
+            ),
+            "write the argument without it, or change the boot loader's configuration".into(),
+        ));
+    }
+    let takes = known && start.iter().any(|word| wish.not_exist.contains(word));
+    if !takes {
+        return Ok(grub::statement(true, &adds));
+    }
+    let kept = start.iter().filter(|word| !wish.not_exist.contains(word));
+    let all: Vec<String> = kept.cloned().chain(adds).collect();
+    Ok(grub::statement(false, &all))
+}
+
+/// "the running kernel has not "a"", in words that follow "because".
+fn reason(wish: &Wish, assumed: bool) -> String {
+    if assumed {
+        return format!(
+            "the config asks for {} (the machine's own command line is not known here; its OEM partition is taken for one without grub.cfg)",
+            quoted(&wish.missing)
+        );
+    }
+    let mut parts = Vec::new();
+    if !wish.missing.is_empty() {
+        parts.push(format!("runs without {}", quoted(&wish.missing)));
+    }
+    if !wish.unwanted.is_empty() {
+        parts.push(format!(
+            "has {}, which should not be there",
+            quoted(&wish.unwanted)
+        ));
+    }
+    format!("the kernel {}", parts.join(" and "))
+}
+
+fn quoted(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    quoted.join(", ")
+}
+
+#[cfg(test)]
+#[path = "kargs_tests.rs"]
+mod tests;
