@@ -52,6 +52,7 @@ const PARTS: &[(Stage, Part)] = &[
     (Stage::Mount, Part::Mounts),
     (Stage::Files, Part::Accounts),
     (Stage::Files, Part::Tree),
+    (Stage::Files, Part::Relabel),
     // By a unit of its own, after the first-boot marker is gone.
     (Stage::Files, Part::Finish),
     (Stage::Umount, Part::Unmounts),
@@ -85,6 +86,10 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
     let mut facts = Facts::default();
     let mut before = None;
     let mut notes = acquired.report.clone();
+    observer.selinux(&mut facts).map_err(fail)?;
+    if let Some(warning) = facts.selinux.warning() {
+        notes.warning(None, warning);
+    }
     let mut plans: Vec<(Stage, Plan)> = Vec::new();
     for (stage, part) in PARTS {
         // Only what no earlier part changes is looked at; everything else is predicted.
