@@ -35,6 +35,21 @@ use Stricter::{Oracle, Ours};
 /// All of them. One that does not occur any more fails the test.
 pub const NAMED: &[Named] = &[
     named(
+        Ours,
+        "the name of a RAID array may not be",
+        "the name is a file below /dev/md",
+    ),
+    named(
+        Ours,
+        "the name of a RAID array may not hold blanks",
+        "mdadm and udev write other names for it, under which nothing finds the array",
+    ),
+    named(
+        Ours,
+        "the name of a LUKS volume may not hold blanks",
+        "crypttab separates its fields by blanks: the node could not open the volume",
+    ),
+    named(
         Oracle,
         "unsupported config version",
         "pilotlight reads 2.0.0 to 2.4.0 as well",

@@ -39,12 +39,25 @@ fn disks(filesystems: Value, variables: &[(&str, &str)]) -> Answer {
     boot.stage("disks")
 }
 
+/// Of swap space. mkfs.btrfs takes no UUID that another device has, so each has its own.
 const UUID: &str = "11111111-2222-4333-8444-555555555555";
 /// Format, its UUID, and another UUID.
 const FORMATS: [(&str, &str, &str); 4] = [
-    ("ext4", UUID, "99999999-2222-4333-8444-555555555555"),
-    ("xfs", UUID, "99999999-2222-4333-8444-555555555555"),
-    ("btrfs", UUID, "99999999-2222-4333-8444-555555555555"),
+    (
+        "ext4",
+        "a1111111-2222-4333-8444-555555555555",
+        "a9999999-2222-4333-8444-555555555555",
+    ),
+    (
+        "xfs",
+        "b1111111-2222-4333-8444-555555555555",
+        "b9999999-2222-4333-8444-555555555555",
+    ),
+    (
+        "btrfs",
+        "c1111111-2222-4333-8444-555555555555",
+        "c9999999-2222-4333-8444-555555555555",
+    ),
     ("vfat", "1234-ABCD", "1234-ABCE"),
 ];
 

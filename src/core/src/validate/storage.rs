@@ -2,6 +2,7 @@
 
 use super::Stage;
 use super::check::{Check, Seen, flag, text};
+use crate::diag::Diagnostic;
 use crate::model::{Clevis, Luks, Raid, SysPath};
 use crate::plan::raid::level_number;
 use crate::spec::{At, v3};
@@ -58,15 +59,18 @@ impl Check<'_> {
             _ => 1,
         };
         let active = devices.saturating_sub(spares);
-        // A part of a config may leave it to another one to name the rest.
-        if self.stage != Stage::Part && devices > spares && active < least {
-            self.report.error(
-                level.span,
-                format!(
-                    "RAID level {} needs at least {least} devices that are no spares, and has {active}",
-                    level.value
-                ),
-            );
+        if devices <= spares || active >= least {
+            return;
+        }
+        let text = format!(
+            "RAID level {} needs at least {least} devices that are no spares, and has {active}",
+            level.value
+        );
+        match self.stage {
+            Stage::Merged => self.report.error(level.span, text),
+            // A config that it is merged with may name the rest.
+            Stage::Whole => self.report.push(Diagnostic::warning(level.span, text)),
+            Stage::Part => {}
         }
     }
 
