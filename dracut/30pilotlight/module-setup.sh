@@ -20,6 +20,10 @@ installkernel() {
         qemu_fw_cfg virtio_pci virtio_mmio virtio_blk virtio_scsi virtio_net virtio_console virtio_rng \
         ext4 xfs btrfs vfat isofs udf nls_ascii nls_cp437 nls_iso8859-1 nls_utf8 \
         loop sr_mod
+    # Arrays and encrypted volumes, and the ciphers and checksums that LUKS asks the kernel for.
+    hostonly='' instmods -s \
+        linear raid0 raid1 raid10 raid456 dm-crypt dm-integrity \
+        xts cbc ecb essiv authenc sha256_generic sha512_generic algif_skcipher algif_hash af_alg aesni_intel
 }
 
 install_units() {
@@ -46,10 +50,21 @@ install() {
         mkfs.ext4 mkfs.ext3 mkfs.ext2 mkfs.xfs mkfs.btrfs mkfs.vfat mkfs.fat mkswap wipefs /etc/mke2fs.conf \
         useradd usermod userdel groupadd groupmod groupdel chpasswd chgpasswd \
         mdadm cryptsetup setfiles \
-        ignition-kargs-helper is-live-image \
         clevis clevis-encrypt-sss clevis-encrypt-tang clevis-encrypt-tpm2 \
-        clevis-luks-bind clevis-luks-common-functions clevis-luks-unlock \
+        clevis-decrypt clevis-decrypt-sss clevis-decrypt-tang clevis-decrypt-tpm2 \
+        clevis-luks-bind clevis-luks-common-functions clevis-luks-list clevis-luks-pass clevis-luks-unlock \
         ip
+
+    # What clevis's scripts run; they name it nowhere that dracut looks.
+    if command -v clevis > /dev/null; then
+        inst_multiple -o \
+            jose curl pwmake tpm2_create tpm2_createpolicy tpm2_createprimary tpm2_flushcontext tpm2_load \
+            tpm2_pcrread tpm2_unseal awk base64 basename cut find grep head mktemp sort tail tr
+        # Loaded at run time.
+        inst_libdir_file 'libtss2-tcti-device.so*'
+    fi
+    # They name arrays and volumes, and start arrays that are there.
+    inst_rules 63-md-raid-arrays.rules 64-md-raid-assembly.rules 10-dm.rules 13-dm-disk.rules 95-dm-notify.rules
 
     # Started only when the config needs it, so nothing here is enabled. resolved is optional.
     inst_multiple -o \

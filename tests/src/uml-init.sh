@@ -28,6 +28,8 @@ umount -l /run/old
 rmdir /run/old
 cd /
 mkdir -p /dev/pts /dev/shm /run/lock
+# As systemd makes it: the shell of some programs needs it.
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 shared=$1 host=$2 directory=$3 udev=$4

@@ -458,6 +458,89 @@ fn what_the_config_gives_up_is_made_anew() {
     });
 }
 
+/// A tang server of the guest's own; answers the thumbprint of its key.
+fn tang(port: u16) -> String {
+    let keys = format!("/run/tang-{port}");
+    fs::create_dir_all(&keys).unwrap();
+    tool(&format!("/usr/libexec/tangd-keygen {keys}"));
+    let listen = format!("127.0.0.1:{port}");
+    Command::new("systemd-socket-activate")
+        .args(["--inetd", "-a", "-l", &listen, "/usr/libexec/tangd", &keys])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = std::time::Instant::now();
+    while std::net::TcpStream::connect(&listen).is_err() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "tangd does not listen on {listen}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    tool(&format!("tang-show-keys {port}"))
+}
+
+#[test]
+fn clevis_opens_what_is_bound_to_tang_servers() {
+    let mut guest = Guest::new();
+    let disks = [guest.disk(64), guest.disk(64), guest.disk(64)];
+    guest.boot(|| {
+        let (one, two) = (tang(7501), tang(7502));
+        let advertisement = tool("curl -sf http://127.0.0.1:7502/adv");
+        let server = |port: u16, thumbprint: &str| {
+            json!({ "url": format!("http://127.0.0.1:{port}"), "thumbprint": thumbprint })
+        };
+        let mut known = server(7502, &two);
+        known["advertisement"] = advertisement.into();
+        let volume = |name: &str, n: usize, clevis: Value| {
+            json!({ "name": name, "device": disks[n], "options": QUICK, "clevis": clevis })
+        };
+        let custom = format!("{{\"url\":\"http://127.0.0.1:7501\",\"thp\":\"{one}\"}}");
+        let text = config(json!({ "luks": [
+            volume("both", 0, json!({ "tang": [server(7501, &one), server(7502, &two)], "threshold": 2 })),
+            volume("later", 1, json!({ "tang": [known] })),
+            volume("custom", 2, json!({ "custom": { "pin": "tang", "config": custom, "needsNetwork": true } })),
+        ]}))
+        .to_string();
+        let root = Path::new("/run/newroot");
+        let boot = FirstBoot::new(Path::new("/run/boot"), root, text.as_bytes());
+        good(boot.stages(&["fetch-offline", "fetch"]));
+        let answer = good(boot.stage("disks"));
+        assert!(answer.out.contains("let 2 of 2 pins (the tang server http://127.0.0.1:7501"), "{}", answer.out);
+        assert!(answer.out.contains("as /dev/mapper/both by clevis"), "{}", answer.out);
+        assert!(!answer.out.contains("as /dev/mapper/later by clevis"), "{}", answer.out);
+        good(boot.stages(&["mount", "files", "umount"]));
+        let table = fs::read_to_string("/run/newroot/etc/crypttab").unwrap();
+        assert_eq!(table.matches(" none luks,_netdev,x-initrd.attach").count(), 3, "{table}");
+        assert!(!root.join("etc/luks").exists());
+        for (name, disk) in ["both", "later", "custom"].into_iter().zip(&disks) {
+            tool(&format!("cryptsetup close {name}"));
+            // One password is left, clevis's.
+            let dump = tool(&format!("cryptsetup luksDump {disk}"));
+            assert_eq!(dump.matches(": luks2\n").count(), 1, "{dump}");
+            let marked = dump.contains("pilotlight: being made");
+            assert_eq!(marked, name == "later", "{dump}");
+        }
+        // The first boot once more, without the network's second server: what can be opened is kept, what
+        // cannot is refused and whole.
+        tool("pkill -f 127.0.0.1:7502");
+        let answer = boot.stage("disks");
+        let words = refused(answer);
+        assert!(words.contains("clevis could not unlock /dev/ubda"), "{words}");
+        assert!(tool("cryptsetup luksDump /dev/ubda").contains("clevis"));
+        let mut less: Value = serde_json::from_str(&text).unwrap();
+        less["storage"]["luks"].as_array_mut().unwrap().drain(..2);
+        fs::remove_dir_all("/run/boot").unwrap();
+        let boot = FirstBoot::new(Path::new("/run/boot"), root, less.to_string().as_bytes());
+        good(boot.stages(&["fetch-offline", "fetch"]));
+        let answer = good(boot.stage("disks"));
+        assert!(answer.out.contains("open the encrypted volume /dev/ubdc as /dev/mapper/custom by clevis"), "{}", answer.out);
+        assert!(!answer.out.contains("make "), "{}", answer.out);
+    });
+}
+
 /// Cuts the power some time after a stage has begun; later the first boot is repeated.
 fn converges_after(milliseconds: u64, stages: &[&str]) {
     let mut guest = Guest::new();

@@ -5,7 +5,7 @@ use crate::facts::Facts;
 use crate::facts::disks::Signature;
 use crate::model::{Compression, Config, Luks, Mode, Resource, Scheme, SysPath};
 use crate::op::{Content, ContentSource, OwnerRef};
-use crate::plan::luks::{has_key_file, unfinished};
+use crate::plan::luks::{NO_UUID, has_key_file, unfinished};
 use crate::plan::want::{Blobs, Kind, Want};
 
 /// Where the table is.
@@ -153,8 +153,7 @@ fn line(luks: &Luks, facts: &Facts) -> String {
             Signature::Found(found) => found.uuid.clone(),
             _ => None,
         })
-        // A prediction does not know a random UUID; it is never written.
-        .unwrap_or_else(|| "00000000-0000-0000-0000-000000000000".into());
+        .unwrap_or_else(|| NO_UUID.into());
     let key = match has_key_file(luks) {
         true => format!("{KEYS}/{}", luks.name),
         false => "none".into(),

@@ -61,12 +61,17 @@ pub fn finish(facts: &Facts) -> Plan {
     plan
 }
 
+/// Stands in predictions for a random UUID; it is never written.
+pub const NO_UUID: &str = "00000000-0000-0000-0000-000000000000";
+
 /// UUIDs of the config's volumes that a repeated first boot would make again.
 pub fn unfinished(config: &Config, facts: &Facts) -> Vec<String> {
     let volumes = config.luks.iter().filter_map(|luks| {
         let node = facts.disks.resolve(luks.device.as_str())?;
         let (found, header) = header_of(facts.disks.blocks.get(&node)?)?;
-        header.being_made.then(|| found.uuid.clone())?
+        // A prediction does not know a random UUID.
+        let uuid = || found.uuid.clone().unwrap_or_else(|| NO_UUID.into());
+        header.being_made.then(uuid)
     });
     volumes.collect()
 }
@@ -365,7 +370,7 @@ fn pin(clevis: &Clevis) -> (String, String, String) {
     }
     let shown = match (words.len(), clevis.threshold) {
         (1, _) => words.concat(),
-        (_, threshold) => format!("{threshold} of {}", words.join(", ")),
+        (n, threshold) => format!("{threshold} of {n} pins ({})", words.join(", ")),
     };
     let config = json!({ "pins": pins, "t": clevis.threshold }).to_string();
     ("sss".into(), shown, config)

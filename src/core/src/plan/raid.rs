@@ -122,11 +122,12 @@ fn plan_one(
         spares: raid.spares,
         options: raid.options.clone(),
     };
-    plan.push(
-        op,
-        "the config asks for it and its members hold nothing",
-        raid.at,
-    );
+    let unseen = |(_, block): &(String, &Block)| block.signature == Signature::Unknown;
+    let why = match members.iter().any(unseen) {
+        true => "its partitions are new; if something old is found there, this may be an error",
+        false => "the config asks for it and its members hold nothing",
+    };
+    plan.push(op, why, raid.at);
     Ok(())
 }
 
