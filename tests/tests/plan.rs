@@ -110,6 +110,24 @@ fn disks_are_planned_on_images_and_nothing_is_touched() {
     stage umount
       unmount /var/lib/data
           because provisioning is done; the node mounts what it needs  [node.ign:14:18]
+    disks before and after
+    /dev/vda, 256 MiB
+           label     start       size  content
+      before: GPT
+        1  boot      1 MiB     32 MiB  ext4 "BOOT"    kept
+      ! 6  old      33 MiB     64 MiB  blank          deleted
+                    97 MiB  158.9 MiB  free
+      after: GPT
+        1  boot      1 MiB     32 MiB  ext4 "BOOT"    kept
+      + 6  data     33 MiB     32 MiB  xfs            new
+      + 2  scratch  65 MiB  190.9 MiB  not known yet  new
+    /dev/vdb, 128 MiB
+           label   start      size  content
+      before: no partition table
+                       0   128 MiB  blank
+      after: GPT
+      + 1  swap    1 MiB    64 MiB  swap     new
+                  65 MiB  62.9 MiB  free
     9 operations, 1 of which destroy data (marked !). Nothing has been touched.
     "##);
     assert!(
@@ -128,6 +146,87 @@ fn disks_are_planned_on_images_and_nothing_is_touched() {
         let line = operation["line"].as_str().unwrap();
         assert!(answer.out.contains(line), "{line:?} is not in the text");
     }
+    let boot = &json["disks"][0]["before"]["segments"][0];
+    assert_eq!(
+        (&boot["label"], &boot["fate"], &boot["content"]["label"]),
+        (&"boot".into(), &"kept".into(), &"BOOT".into())
+    );
+    assert_eq!(json["disks"][0]["before"]["segments"][1]["fate"], "deleted");
+}
+
+/// What a document in XML says in its elements of one name, read by a parser that refuses what is no XML.
+fn texts(svg: &Path, element: &str) -> Vec<String> {
+    const READ: &str = "import sys, xml.etree.ElementTree as tree\n\
+        for found in tree.parse(sys.argv[1]).iter('{http://www.w3.org/2000/svg}' + sys.argv[2]):\n\
+        \x20   print(found.text)";
+    let output = Command::new("python3")
+        .args(["-c", READ, svg.to_str().unwrap(), element])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_string).collect()
+}
+
+#[test]
+fn disks_are_drawn_into_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    image(&at("a.img"));
+    File::create(at("b.img"))
+        .unwrap()
+        .set_len(128 << 20)
+        .unwrap();
+    run(
+        "mkfs.ext4",
+        &["-q", "-L", "a<b>&c", at("b.img").to_str().unwrap()],
+    );
+    let before = (
+        fs::read(at("a.img")).unwrap(),
+        fs::read(at("b.img")).unwrap(),
+    );
+    let disks = ["--disk", "a.img=/dev/vda", "--disk", "b.img=/dev/vdb"];
+    let plan = |more: &[&str]| plan(dir.path(), DISKS, &[&disks, more].concat());
+    fs::write(at("disks.svg"), "an older picture").unwrap();
+    let answer = plan(&["--svg", "disks.svg"]);
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    let titles = texts(&at("disks.svg"), "title");
+    for title in [
+        "partition 1 \"boot\": ext4 \"BOOT\", 32 MiB from 1 MiB; kept",
+        "partition 6 \"old\": blank, 64 MiB from 33 MiB; deleted",
+        "partition 6 \"data\": xfs, 32 MiB from 33 MiB; new",
+        "ext4 \"a<b>&c\", 128 MiB from 0 bytes; wiped",
+    ] {
+        assert!(titles.iter().any(|t| t == title), "{title:?}: {titles:#?}");
+    }
+    let first = fs::read(at("disks.svg")).unwrap();
+    assert_eq!(plan(&["--svg", "disks.svg", "--json"]).code, Some(0));
+    assert!(
+        fs::read(at("disks.svg")).unwrap() == first,
+        "drawn differently"
+    );
+
+    // A picture takes the place of no input, and of no device.
+    let refused = plan(&["--svg", "/dev/null"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.contains("not a file"), "{refused:?}");
+    let refused = plan(&["--svg", "./b.img"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.contains("would overwrite b.img"), "{refused:?}");
+    let after = (
+        fs::read(at("a.img")).unwrap(),
+        fs::read(at("b.img")).unwrap(),
+    );
+    assert!(after == before, "an image was written to");
+}
+
+#[test]
+fn a_picture_without_a_disk_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let answer = plan(dir.path(), FILES, &["--svg", "disks.svg"]);
+    assert_eq!(answer.code, Some(2), "{answer:?}");
+    insta::assert_snapshot!(answer.err, @r##"error: --svg draws the disks that --disk names, and none is named: add --disk IMAGE=DEVICE"##);
+    assert!(!dir.path().join("disks.svg").exists());
 }
 
 #[test]

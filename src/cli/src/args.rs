@@ -92,11 +92,13 @@ fn language(name: &str) -> Result<Language, String> {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Lines that begin with \"!\" destroy data that is there now.
+Lines that begin with \"!\" destroy data that is there now. Disks are drawn before and after: what is kept,
+new (+), changed (~) and destroyed (!).
 
 Examples:
   pilotlight plan node.ign
   pilotlight plan node.ign --disk disk.img=/dev/vda --disk data.img=/dev/vdb
+  pilotlight plan node.ign --disk disk.img=/dev/vda --svg disks.svg
   pilotlight plan - --root /mnt/sysroot --json < node.ign
 
 A disk that no --disk stands for is looked at on this machine.")]
@@ -109,6 +111,9 @@ pub struct Plan {
     /// Compare with the tree below this directory; without it, with an empty root
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// Draw the disks before and after as an SVG picture in this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

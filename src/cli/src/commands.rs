@@ -1,6 +1,6 @@
 //! What the subcommands do: read the input, call the engine, print.
 
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{IsTerminal, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -123,6 +123,15 @@ impl<'a> Loaded<'a> {
 }
 
 fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
+    if given.svg.is_some() && given.disk.is_empty() {
+        eprintln!(
+            "error: --svg draws the disks that --disk names, and none is named: add --disk IMAGE=DEVICE"
+        );
+        return Ok(ExitCode::from(2));
+    }
+    if let Some(picture) = &given.svg {
+        not_an_input(picture, given)?;
+    }
     let input = Loaded::new(&given.input)?;
     let run = DryRun {
         disks: given
@@ -137,9 +146,35 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
     if given.json {
         out(&format!("{:#}\n", result.json))?;
     } else {
-        out(&result.text)?;
+        out(&result.text(style(&std::io::stdout())))?;
+    }
+    if let Some(path) = &given.svg {
+        pilotlight_engine::replace_file(path, result.svg().as_bytes(), 0o644)
+            .with_context(|| format!("while writing {}", path.display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A picture takes the place of an older one, but not of a device or of what is read here.
+fn not_an_input(picture: &Path, given: &Plan) -> anyhow::Result<()> {
+    let Ok(there) = std::fs::metadata(picture) else {
+        return Ok(());
+    };
+    anyhow::ensure!(
+        there.is_file(),
+        "--svg names {}, which is not a file: give the picture another name",
+        picture.display()
+    );
+    let picture = picture.canonicalize().ok();
+    let images = given.disk.iter().map(|disk| disk.image.as_path());
+    for input in images.chain([given.input.config.as_path()]) {
+        anyhow::ensure!(
+            picture.is_none() || input.canonicalize().ok() != picture,
+            "--svg would overwrite {}, which is read: give the picture another name",
+            input.display()
+        );
+    }
+    Ok(())
 }
 
 fn apply(given: &Apply) -> anyhow::Result<ExitCode> {
@@ -205,9 +240,9 @@ fn validate(given: &Validate) -> anyhow::Result<ExitCode> {
 }
 
 /// Colours for a terminal, unless its owner wants none (no-color.org).
-fn style() -> Style {
+fn style(stream: &impl IsTerminal) -> Style {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    if wanted && std::io::stderr().is_terminal() {
+    if wanted && stream.is_terminal() {
         Style::Coloured
     } else {
         Style::Plain
@@ -216,7 +251,7 @@ fn style() -> Style {
 
 /// Findings on standard error, and how many there are where that is more than one.
 fn show(report: &diag::Report, sources: &Sources) {
-    eprint!("{}", report.render_as(sources, style()));
+    eprint!("{}", report.render_as(sources, style(&std::io::stderr())));
     if let Some(summary) = report.summary().filter(|_| report.items.len() > 1) {
         eprintln!("{summary}");
     }

@@ -18,6 +18,7 @@ pub mod json;
 pub mod merge;
 pub mod model;
 pub mod op;
+pub mod picture;
 pub mod plan;
 pub mod schema;
 pub mod spec;

@@ -12,7 +12,7 @@ use pilotlight_core::plan::{Plan, Step, crypttab};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::{self, KeyStore};
-use pilotlight_sys::{DeviceMap, accounts, boot, disks, mounts, tree};
+use pilotlight_sys::{DeviceMap, accounts, boot, disks, mounts, selinux, tree};
 
 use crate::acquire::{self, Acquired, Given, Stop};
 use crate::blobs::BlobStore;
@@ -105,6 +105,10 @@ impl Hands {
             observer
                 .observe(*part, around, &mut facts)
                 .map_err(|report| self.failure(report))?;
+            if let Some(warning) = facts.selinux.warning().filter(|_| *part == Part::Policy) {
+                tracing::warn!("{warning}");
+                log::console(&format!("pilotlight: warning: {warning}"));
+            }
             let plan = part
                 .plan(&self.config, &facts, around)
                 .map_err(|report| self.failure(report))?;
@@ -288,6 +292,10 @@ impl Tools<'_> {
                 let root = self.root.as_ref().ok_or_else(no_root)?;
                 mounts::apply(op, root, &self.hands.root).map_err(|error| text(&error))
             }
+            Op::Relabel(op) => {
+                let root = self.root.as_ref().ok_or_else(no_root)?;
+                selinux::apply(op, root, &self.hands.root).map_err(|error| text(&error))
+            }
             Op::Account(op) => accounts::apply(op, &self.hands.root).map_err(|error| text(&error)),
             Op::Tree(op) => {
                 let root = self.root.as_ref().ok_or_else(no_root)?;
@@ -356,6 +364,7 @@ impl Hands {
 
 /// Does the files part of a config to a directory tree.
 ///
+/// Nothing is labelled for SELinux: a container may not, and who makes an image of it labels that.
 /// Sections about disks, file systems and kernel arguments are an error unless `ignore_unsupported`.
 pub fn apply_to_directory(
     given: Given<'_>,

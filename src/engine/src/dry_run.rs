@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pilotlight_core::diag::Style;
 use pilotlight_core::facts::Facts;
 use pilotlight_core::facts::tree::Node;
 use pilotlight_core::model::{Config, SysPath};
+use pilotlight_core::picture::{self, Picture};
 use pilotlight_core::plan::Plan;
 use pilotlight_sys::DeviceMap;
 use serde_json::{Value, json};
@@ -28,8 +30,12 @@ pub struct DryRun {
 /// The plan of all stages, printed.
 #[derive(Debug)]
 pub struct Shown {
-    /// For people.
-    pub text: String,
+    /// The operations, for people.
+    pub operations: String,
+    /// What becomes of the disks.
+    pub picture: Picture,
+    /// How many operations there are, and how many of them destroy data.
+    pub summary: String,
     /// For machines.
     pub json: Value,
     /// Warnings about the config, for standard error.
@@ -46,6 +52,7 @@ const PARTS: &[(Stage, Part)] = &[
     (Stage::Mount, Part::Mounts),
     (Stage::Files, Part::Accounts),
     (Stage::Files, Part::Tree),
+    (Stage::Files, Part::Relabel),
     // By a unit of its own, after the first-boot marker is gone.
     (Stage::Files, Part::Finish),
     (Stage::Umount, Part::Unmounts),
@@ -77,7 +84,12 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         sources: acquired.sources.clone(),
     };
     let mut facts = Facts::default();
+    let mut before = None;
     let mut notes = acquired.report.clone();
+    observer.selinux(&mut facts).map_err(fail)?;
+    if let Some(warning) = facts.selinux.warning() {
+        notes.warning(None, warning);
+    }
     let mut plans: Vec<(Stage, Plan)> = Vec::new();
     for (stage, part) in PARTS {
         // Only what no earlier part changes is looked at; everything else is predicted.
@@ -86,6 +98,9 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
             Part::KernelArguments | Part::Partitions | Part::Accounts
         ) {
             observer.observe(*part, &around, &mut facts).map_err(fail)?;
+        }
+        if *part == Part::Partitions {
+            before = Some(facts.disks.clone());
         }
         if *part == Part::Tree {
             observer.observe_tree(&around, &mut facts).map_err(fail)?;
@@ -101,16 +116,43 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         }
     }
     plans.retain(|(_, plan)| !plan.is_empty());
+    let operations = plans.iter().flat_map(|(_, plan)| &plan.steps);
+    let picture = Picture::new(
+        &before.unwrap_or_default(),
+        operations.map(|step| &step.op),
+        &facts.disks,
+    );
     Ok(Shown {
         warnings: notes.render(&acquired.sources),
-        text: text(&plans, &acquired.sources),
+        operations: text(&plans, &acquired.sources),
+        summary: summary(&plans),
         json: json!({
+            "disks": picture.disks,
+            "volumes": picture.volumes,
             "stages": plans.iter().map(|(stage, plan)| json!({
                 "stage": stage.name(),
                 "operations": plan.steps.iter().map(|step| step.json(&acquired.sources)).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
         }),
+        picture,
     })
+}
+
+impl Shown {
+    /// The plan for people: the operations, the disks, and how much is at stake.
+    pub fn text(&self, style: Style) -> String {
+        let disks = picture::table(&self.picture, style);
+        let heading = match disks.is_empty() {
+            true => "",
+            false => "disks before and after\n",
+        };
+        format!("{}{heading}{disks}{}", self.operations, self.summary)
+    }
+
+    /// The disks as an SVG document.
+    pub fn svg(&self) -> String {
+        picture::svg(&self.picture)
+    }
 }
 
 /// What the root holds below a mount point is hidden by the time the tree is planned, and the file system
@@ -174,9 +216,13 @@ fn text(plans: &[(Stage, Plan)], sources: &pilotlight_core::diag::Sources) -> St
     for (stage, plan) in plans {
         out.push_str(&format!("stage {}\n{}", stage.name(), plan.render(sources)));
     }
+    out
+}
+
+fn summary(plans: &[(Stage, Plan)]) -> String {
     let steps = || plans.iter().flat_map(|(_, plan)| &plan.steps);
     let destructive = steps().filter(|step| step.op.is_destructive()).count();
-    out.push_str(&match (steps().count(), destructive) {
+    match (steps().count(), destructive) {
         (0, _) => "Nothing to do.\n".to_string(),
         (n, 0) => {
             format!("{n} operations, none of which destroys data. Nothing has been touched.\n")
@@ -184,6 +230,5 @@ fn text(plans: &[(Stage, Plan)], sources: &pilotlight_core::diag::Sources) -> St
         (n, d) => format!(
             "{n} operations, {d} of which destroy data (marked !). Nothing has been touched.\n"
         ),
-    });
-    out
+    }
 }

@@ -19,6 +19,7 @@ pub const SSH_KEYS_WRITTEN: &str = "225067b87bbd4a0cb6ab151f82fa364b";
 ///
 /// With `to_stdout` the caller wants lines on standard output (units do, whose output is the journal).
 pub fn start(to_stdout: bool) {
+    pilotlight_sys::uevents::tell_by(waiting);
     let set = |subscriber: Box<dyn FnOnce() -> bool>| subscriber();
     if to_stdout {
         let lines = Lines::to(Box::new(std::io::stdout()), "");
@@ -90,6 +91,12 @@ impl Visit for Message {
             let _ = write!(self.0, "{value:?}");
         }
     }
+}
+
+/// Says in the log and on the consoles what is waited for.
+pub fn waiting(line: &str) {
+    tracing::info!("{line}");
+    console(&format!("pilotlight: {line}"));
 }
 
 /// Shows a text on every console of the kernel, if this is an initramfs: whoever watches a first boot

@@ -131,8 +131,7 @@ impl Progress for Spoken {
             "waiting for {what} since {} s (attempt {attempt}, {next})",
             since.as_secs()
         );
-        tracing::info!("{line}");
-        log::console(&format!("pilotlight: {line}"));
+        log::waiting(&line);
     }
 
     fn bytes(&self, _done: u64, _total: Option<u64>) {}

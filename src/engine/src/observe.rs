@@ -7,6 +7,7 @@ use pilotlight_core::diag::Report;
 use pilotlight_core::facts::Facts;
 use pilotlight_core::facts::accounts::{Accounts, Texts};
 use pilotlight_core::facts::boot::Boot;
+use pilotlight_core::facts::selinux::PROGRAM;
 use pilotlight_core::model::{Config, SysPath};
 use pilotlight_core::op::{array_node, volume_node};
 use pilotlight_core::plan::kargs::needs_partitions;
@@ -14,7 +15,7 @@ use pilotlight_core::plan::{crypttab, tree as plan_tree};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::KeyStore;
-use pilotlight_sys::{DeviceMap, boot, disks, mounts, tree};
+use pilotlight_sys::{DeviceMap, boot, disks, mounts, selinux, tool, tree};
 
 use crate::stages::{self, Part, Surroundings};
 
@@ -55,7 +56,13 @@ impl Observer<'_> {
             }
             Part::Mounts | Part::Unmounts => {
                 self.disks(part, facts)?;
+                self.selinux(facts)?;
                 self.mounts(facts)
+            }
+            Part::Policy => self.selinux(facts),
+            Part::Relabel => {
+                self.accounts(facts)?;
+                self.selinux(facts)
             }
             Part::Accounts => self.accounts(facts),
             Part::Tree => {
@@ -160,6 +167,15 @@ impl Observer<'_> {
                     root.display()
                 ))
             })?;
+        }
+        Ok(())
+    }
+
+    /// The root's policy. A dry run is not where the program for it has to be.
+    pub fn selinux(&self, facts: &mut Facts) -> Result<(), Report> {
+        if let Some(root) = self.root {
+            let program = self.keys.is_none() || tool::is_there(PROGRAM);
+            facts.selinux = selinux::observe(&self.open(root)?, program);
         }
         Ok(())
     }

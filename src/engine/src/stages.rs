@@ -42,6 +42,10 @@ pub enum Part {
     Accounts,
     /// Files, directories, links, units, SSH keys.
     Tree,
+    /// Whether what will be written can be labelled, where the root has an SELinux policy.
+    Policy,
+    /// Labelling what was written.
+    Relabel,
     /// Taking the marks of being made away from encrypted volumes, when the first boot is done.
     Finish,
 }
@@ -74,6 +78,10 @@ impl Part {
                 let amended = plan::crypttab::amended(config, facts);
                 let config = amended.as_ref().unwrap_or(config);
                 plan::tree::plan(config, &wants, facts, &around.blobs)
+            }
+            Part::Policy => plan::selinux::check(facts).map(|()| plan::Plan::default()),
+            Part::Relabel => {
+                plan::selinux::plan(config, &extra_wants(config, facts, around)?, facts)
             }
             Part::Finish => Ok(plan::luks::finish(facts)),
         }
@@ -267,10 +275,11 @@ fn files(options: &Options, state: &State) -> Result<Done, Failure> {
         ssh_key_fragment: options.ssh_key_fragment,
         extra: Vec::new(),
     };
-    let done = hands.run(&[Part::Accounts, Part::Tree], &around)?;
+    let mut done = hands.run(&[Part::Policy, Part::Accounts, Part::Tree], &around)?;
     hands.announce_keys();
     around.extra = vec![result_want(&hands, state)?];
     hands.write_result(&around)?;
+    done.operations += hands.run(&[Part::Relabel], &around)?.operations;
     Ok(done)
 }
 

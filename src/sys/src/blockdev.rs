@@ -5,12 +5,13 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pilotlight_core::facts::disks::{Entry, Table, partition_node};
 
 use crate::gpt::Geometry;
 use crate::tool;
+use crate::uevents::{Wait, udev_runs};
 
 /// Layout of the ioctl's arguments (include/uapi/linux/blkpg.h).
 mod sys {
@@ -303,11 +304,11 @@ const NODES_WAIT: Duration = Duration::from_secs(30);
 /// Where udev runs, it has noticed that the disk was written, and may itself read the table again;
 /// `udevadm trigger --settle` waits until it is done with that.
 pub fn settle(node: &str, table: &Table, sector: u64) -> io::Result<()> {
-    if Path::new("/run/udev/control").exists() {
+    if udev_runs() {
         let arguments = ["trigger", "--settle", node];
         tool::run("udevadm", &arguments, None).map_err(io::Error::other)?;
     }
-    let deadline = Instant::now() + NODES_WAIT;
+    let mut wait = Wait::begin(NODES_WAIT);
     loop {
         let known = known(node)?;
         let shown = |number: &u32, start: u64, sectors: u64| {
@@ -323,12 +324,11 @@ pub fn settle(node: &str, table: &Table, sector: u64) -> io::Result<()> {
         if whole {
             return Ok(());
         }
-        if Instant::now() > deadline {
+        if !wait.for_next_look(&format!("the partitions of {node}")) {
             return Err(io::Error::other(format!(
-                "the kernel does not show the new partitions of {node}: it knows {known:?}"
+                "the kernel does not show the new partitions of {node} after {} s: it knows {known:?}",
+                NODES_WAIT.as_secs()
             )));
         }
-        // There is no event to wait for where there is no udev.
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,9 +1,8 @@
 //! The next boot: the OEM partition's grub.cfg, the first-boot marker, the reboot.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pilotlight_core::facts::boot::{Boot, Esp, Oem, words};
 use pilotlight_core::model::SysPath;
@@ -14,6 +13,7 @@ use rustix::system::RebootCommand;
 use crate::disks;
 use crate::private_mount::PrivateMount;
 use crate::tool::{self, ToolError};
+use crate::uevents::Wait;
 
 /// The file of the OEM partition that GRUB reads.
 const GRUB_CFG: &str = "/grub.cfg";
@@ -68,33 +68,23 @@ pub fn observe(cmdline: &Path) -> Result<Boot, BootError> {
     };
     Ok(Boot {
         cmdline: words(&String::from_utf8_lossy(&line)),
-        helper: on_path(KARGS_HELPER),
+        helper: tool::is_there(KARGS_HELPER),
         // The distributions' own program; its exit status is the answer.
-        live: on_path("is-live-image") && tool::run("is-live-image", &[] as &[&str], None).is_ok(),
+        live: tool::is_there("is-live-image")
+            && tool::run("is-live-image", &[] as &[&str], None).is_ok(),
         ..Boot::default()
-    })
-}
-
-fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| {
-        directory
-            .join(program)
-            .metadata()
-            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     })
 }
 
 /// Observes the OEM partition and the EFI system partition, waiting for them so long.
 pub fn observe_partitions(boot: &mut Boot, wait: Duration) -> Result<(), BootError> {
-    let deadline = Instant::now() + wait;
+    let mut wait = Wait::begin(wait);
     let (oem, esp) = loop {
         let found = (find(OEM)?, find(ESP)?);
-        if (found.0.is_some() && found.1.is_some()) || Instant::now() >= deadline {
+        let whole = found.0.is_some() && found.1.is_some();
+        if whole || !wait.for_next_look("the partitions of the boot loader") {
             break found;
         }
-        // Devices appear without an event where there is no udev.
-        std::thread::sleep(Duration::from_millis(50));
     };
     if let Some(device) = oem {
         let grub_cfg = read_grub_cfg(&device)?;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pilotlight_core::facts::disks::{
     Block, Disks, Entry, RAID_MEMBER, Signature, TableState, partition_node,
 };
+use pilotlight_core::facts::instead::instead;
 use pilotlight_core::model::{Format, SysPath};
 use pilotlight_core::op::{DiskOp, canonical_uuid};
 
@@ -16,6 +17,7 @@ use crate::blockdev::{self, Known};
 use crate::gpt::{self, Found, Geometry, Raw};
 use crate::probe::{self, Area};
 use crate::tool::{self, ToolError};
+use crate::uevents::{Wait, udev_runs};
 
 /// Devices of the config for which an image file stands: device path → image.
 pub type DeviceMap = BTreeMap<String, PathBuf>;
@@ -69,68 +71,31 @@ pub struct Request<'a> {
 }
 
 /// Observes devices with their partitions. A device that does not appear is noted in `missing`.
+///
+/// Who says what a link of /dev/disk leads to: udev where it runs, and looking at all disks where it does
+/// not. Where udev runs, its link is waited for even if a look finds a device of that name, for three
+/// reasons: udev knows which of several devices with one name is meant (the multipath device rather than
+/// its paths), it is done with a device only when the link is there, and whoever comes next finds the link.
 pub fn observe(request: Request<'_>) -> Result<Disks, DiskError> {
     let mut disks = Disks::default();
-    let deadline = Instant::now() + request.wait;
+    let looking = Looking {
+        images: request.images,
+        udev: request.images.is_empty() && udev_runs(),
+    };
+    let mut wait = Wait::begin(request.wait);
     for path in request.required {
-        while !observe_path(path.as_str(), request.images, &mut disks)? {
-            if Instant::now() >= deadline {
-                disks.missing.insert(path.to_string(), instead(request));
+        while !looking.observe_path(path.as_str(), &mut disks)? {
+            if !wait.for_next_look(&format!("the device {path}")) {
+                let said = looking.instead(path.as_str(), request.wait);
+                disks.missing.insert(path.to_string(), said);
                 break;
             }
-            // Devices appear without an event where there is no udev.
-            std::thread::sleep(Duration::from_millis(50));
         }
     }
     for path in request.optional {
-        observe_path(path.as_str(), request.images, &mut disks)?;
+        looking.observe_path(path.as_str(), &mut disks)?;
     }
     Ok(disks)
-}
-
-/// What there is in place of a missing device.
-fn instead(request: Request<'_>) -> String {
-    let disks = blockdev::disks();
-    let images: Vec<&str> = request.images.keys().map(String::as_str).collect();
-    let there = match (disks.is_empty(), images.is_empty()) {
-        (true, true) => "there are no disks here".to_string(),
-        (false, true) => format!("the disks here are {}", disks.join(", ")),
-        (_, false) => format!("images stand for {}", images.join(", ")),
-    };
-    match request.wait.as_secs() {
-        0 => format!("{there}; let an image stand for it with --disk IMAGE=DEVICE"),
-        seconds => format!("it did not appear within {seconds} s; {there}"),
-    }
-}
-
-/// Observes one path of the config; false if its device is not there.
-fn observe_path(path: &str, images: &DeviceMap, disks: &mut Disks) -> Result<bool, DiskError> {
-    if let Some(image) = images.get(path) {
-        observe_disk(path, image, false, disks)?;
-        return Ok(true);
-    }
-    // With images given, nothing of this machine is looked at in their place.
-    if disks.resolve(path).is_some() {
-        return Ok(true);
-    }
-    let node = match fs::canonicalize(path) {
-        Ok(node) if blockdev::is_block_device(&node) => Some(blockdev::stable_name(&node)),
-        Ok(_) => {
-            return Err(DiskError::Io {
-                action: "looking at",
-                device: path.into(),
-                cause: io::Error::other("it is not a block device"),
-            });
-        }
-        // Where there is no udev there are no links: the disks are searched for what the link names.
-        Err(_) => search(path, images)?,
-    };
-    let Some(node) = node.filter(|node| blockdev::is_there(node)) else {
-        return Ok(false);
-    };
-    disks.links.insert(path.to_string(), node.clone());
-    observe_disk(&node, Path::new(&node), true, disks)?;
-    Ok(true)
 }
 
 /// The node that a link of /dev/disk stands for, by udev's link or, without one, by looking at all disks.
@@ -139,26 +104,105 @@ pub fn find(link: &str) -> Result<Option<String>, DiskError> {
         Ok(node) if blockdev::is_block_device(&node) => {
             Ok(Some(node.to_string_lossy().into_owned()))
         }
-        _ => search(link, &DeviceMap::new()),
+        _ => {
+            let looking = Looking {
+                images: &DeviceMap::new(),
+                udev: false,
+            };
+            looking.search(link)
+        }
     }
 }
 
-/// Finds the device that a link of /dev/disk names by looking at all disks.
-fn search(path: &str, images: &DeviceMap) -> Result<Option<String>, DiskError> {
-    if !path.starts_with("/dev/disk/by-") {
-        return Ok(None);
-    }
-    let mut all = Disks::default();
-    for (device, image) in images {
-        observe_disk(device, image, false, &mut all)?;
-    }
-    if images.is_empty() {
-        for disk in blockdev::disks() {
-            // A drive without a medium or a device that is going away is not the one that is searched.
-            let _ = observe_disk(&disk, Path::new(&disk), true, &mut all);
+/// What tells where a path of the config leads to.
+struct Looking<'a> {
+    images: &'a DeviceMap,
+    udev: bool,
+}
+
+impl Looking<'_> {
+    /// What there is in place of a missing device.
+    fn instead(&self, path: &str, wait: Duration) -> String {
+        // What cannot be looked at is not what the message is about.
+        let seen = self.all().unwrap_or_default();
+        let names = match self.images.is_empty() {
+            true => blockdev::disks(),
+            false => self.images.keys().cloned().collect(),
+        };
+        let there = instead(path, &names, &seen, !self.images.is_empty());
+        let unlinked = seen.resolve(path).filter(|_| self.udev);
+        match (wait.as_secs(), unlinked) {
+            (0, _) => format!("{there}; let an image stand for it with --disk IMAGE=DEVICE"),
+            (seconds, None) => format!("it did not appear within {seconds} s; {there}"),
+            (seconds, Some(node)) => format!(
+                "it did not appear within {seconds} s: udev, which runs here, made no such link, though \
+                 {node} is of that name; {there}"
+            ),
         }
     }
-    Ok(all.resolve(path))
+
+    /// Observes one path of the config; false if its device is not there.
+    fn observe_path(&self, path: &str, disks: &mut Disks) -> Result<bool, DiskError> {
+        if let Some(image) = self.images.get(path) {
+            observe_disk(path, image, false, disks)?;
+            return Ok(true);
+        }
+        // With images given, nothing of this machine is looked at in their place.
+        let known = match self.udev {
+            true => disks.blocks.contains_key(path),
+            false => disks.resolve(path).is_some(),
+        };
+        if known {
+            return Ok(true);
+        }
+        let node = match fs::canonicalize(path) {
+            Ok(node) if blockdev::is_block_device(&node) => Some(blockdev::stable_name(&node)),
+            Ok(_) => {
+                return Err(DiskError::Io {
+                    action: "looking at",
+                    device: path.into(),
+                    cause: io::Error::other("it is not a block device"),
+                });
+            }
+            Err(_) if self.udev => None,
+            // Without udev there are no links: the disks are searched for what the link names.
+            Err(_) => self.search(path)?,
+        };
+        // A table may name a partition that the kernel has not been told of, or is just reading.
+        let there =
+            |node: &String| blockdev::is_block_device(Path::new(node)) && blockdev::is_there(node);
+        let Some(node) = node.filter(there) else {
+            return Ok(false);
+        };
+        disks.links.insert(path.to_string(), node.clone());
+        if !disks.blocks.contains_key(&node) {
+            observe_disk(&node, Path::new(&node), true, disks)?;
+        }
+        Ok(true)
+    }
+
+    /// Finds the device that a link of /dev/disk names by looking at all disks.
+    fn search(&self, path: &str) -> Result<Option<String>, DiskError> {
+        if !path.starts_with("/dev/disk/by-") {
+            return Ok(None);
+        }
+        Ok(self.all()?.resolve(path))
+    }
+
+    /// All images, or all disks.
+    fn all(&self) -> Result<Disks, DiskError> {
+        let mut all = Disks::default();
+        for (device, image) in self.images {
+            observe_disk(device, image, false, &mut all)?;
+        }
+        if self.images.is_empty() {
+            for disk in blockdev::disks() {
+                // A drive without a medium or a device that is going away is not the one that is searched.
+                let _ = observe_disk(&disk, Path::new(&disk), true, &mut all);
+            }
+        }
+        Ok(all)
+    }
 }
 
 /// Observes a device and the partitions in its table. Partitions without a node (image files, kernels

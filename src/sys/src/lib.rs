@@ -16,8 +16,10 @@ pub mod private_mount;
 pub mod probe;
 pub mod root;
 mod runtime_dir;
+pub mod selinux;
 pub mod tool;
 pub mod tree;
+pub mod uevents;
 pub mod volumes;
 
 pub use disks::DeviceMap;

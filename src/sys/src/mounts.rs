@@ -55,6 +55,14 @@ pub fn apply(op: &MountOp, root: &Sysroot, root_path: &Path) -> Result<(), Mount
             path: path.clone(),
             cause,
         }),
+        MountOp::MakeMountPoint { path } => {
+            let made = make_directories(root, path).map(|_| ());
+            made.map_err(|cause| MountError {
+                action: "making the mount point",
+                path: path.clone(),
+                cause,
+            })
+        }
         MountOp::Unmount { path } => {
             unmount(root_path.join(path.relative()), UnmountFlags::NOFOLLOW)
                 .map_err(io::Error::from)

@@ -73,6 +73,16 @@ impl Sysroot {
         Ok(self.open_in(real.relative(), flags, ResolveFlags::NO_SYMLINKS)?)
     }
 
+    /// A handle on what is at a real path, its last component not followed; `None` if nothing is there.
+    pub(crate) fn handle(&self, real: &SysPath) -> io::Result<Option<OwnedFd>> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        match self.open_in(real.relative(), flags, ResolveFlags::NO_SYMLINKS) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Opens the directory that holds a path.
     pub(crate) fn parent(&self, real: &SysPath) -> io::Result<OwnedFd> {
         let parent = real

@@ -1,6 +1,7 @@
 //! Child processes: an argument list, no shell, no input, and in errors the end of what they said.
 
 use std::io::{self, Read, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, ExitStatus, Stdio};
 
 /// How much of a program's standard error is kept for the message, in bytes.
@@ -111,6 +112,15 @@ pub fn run<S: AsRef<str>>(
         line: words.join(" "),
         status: output.status,
         tail: String::from_utf8_lossy(&tail).into_owned(),
+    })
+}
+
+/// Whether PATH leads to a program of this name.
+pub fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| {
+        let file = directory.join(program).metadata();
+        file.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     })
 }
 

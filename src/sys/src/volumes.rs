@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pilotlight_core::facts::disks::{BEING_MADE, NEW_ARRAY};
 use pilotlight_core::op::{VolumeOp, array_node, hex, volume_node};
@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::disks;
 use crate::tool::{self, ToolError};
+use crate::uevents::{Wait, udev_runs};
 
 /// Why an operation on a volume failed.
 #[derive(Debug, thiserror::Error)]
@@ -314,18 +315,17 @@ fn by_clevis_unlocked(device: &str) -> Result<Vec<u8>, VolumeError> {
 const APPEARANCE: Duration = Duration::from_secs(30);
 
 fn wait_for(node: &str, program: &'static str) -> Result<(), VolumeError> {
-    if Path::new("/run/udev/control").exists() {
+    let mut wait = Wait::begin(APPEARANCE);
+    if udev_runs() {
         tool::run("udevadm", &["settle", "--exit-if-exists", node], None)?;
     }
-    let deadline = Instant::now() + APPEARANCE;
     while !Path::new(node).exists() {
-        if Instant::now() > deadline {
+        if !wait.for_next_look(&format!("{node}, which \"{program}\" has made")) {
             return Err(VolumeError::Missing {
                 node: node.into(),
                 program,
             });
         }
-        std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }

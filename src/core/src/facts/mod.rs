@@ -6,6 +6,8 @@
 pub mod accounts;
 pub mod boot;
 pub mod disks;
+pub mod instead;
+pub mod selinux;
 pub mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,4 +34,7 @@ pub struct Facts {
     /// The root's table of encrypted volumes, where it has one.
     #[serde(default)]
     pub crypttab: Option<String>,
+    /// The root's SELinux policy.
+    #[serde(default)]
+    pub selinux: selinux::Selinux,
 }

@@ -9,6 +9,7 @@ mod boot;
 mod content;
 mod disk;
 mod mount;
+mod relabel;
 mod tree;
 mod volume;
 
@@ -22,6 +23,7 @@ pub use boot::{BootOp, FIRST_BOOT_MARKER, KARGS_HELPER, split};
 pub use content::{Content, ContentSource, hex};
 pub use disk::{DiskOp, canonical_uuid, human};
 pub use mount::MountOp;
+pub use relabel::RelabelOp;
 pub use tree::{OwnerRef, TreeOp, summary};
 pub use volume::{VolumeOp, array_node, volume_node};
 
@@ -44,6 +46,8 @@ pub enum Op {
     Account(AccountOp),
     /// Files, directories and links below the sysroot.
     Tree(TreeOp),
+    /// Labels of the root's SELinux policy.
+    Relabel(RelabelOp),
 }
 
 impl Op {
@@ -52,7 +56,7 @@ impl Op {
         match self {
             Op::Disk(op) => op.is_destructive(),
             // Devices are wiped by an operation of its own before.
-            Op::Boot(_) | Op::Volume(_) | Op::Mount(_) => false,
+            Op::Boot(_) | Op::Volume(_) | Op::Mount(_) | Op::Relabel(_) => false,
             Op::Account(op) => op.is_destructive(),
             Op::Tree(op) => op.is_destructive(),
         }
@@ -67,6 +71,8 @@ impl Op {
             Op::Mount(op) => op.predict(facts),
             Op::Account(op) => op.predict(facts),
             Op::Tree(op) => op.predict(facts),
+            // No plan depends on labels.
+            Op::Relabel(_) => {}
         }
     }
 }
@@ -80,6 +86,7 @@ impl fmt::Display for Op {
             Op::Mount(op) => op.to_string(),
             Op::Account(op) => op.to_string(),
             Op::Tree(op) => op.to_string(),
+            Op::Relabel(op) => op.to_string(),
         };
         f.write_str(&on_one_line(&text))
     }

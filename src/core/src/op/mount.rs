@@ -22,6 +22,12 @@ pub enum MountOp {
         /// Mount options.
         options: Vec<String>,
     },
+    /// Make the missing directories of a mount point with mode 0755, where something is to be done to them
+    /// before they are mounted over.
+    MakeMountPoint {
+        /// Mount point below the sysroot.
+        path: SysPath,
+    },
     /// Unmount it.
     Unmount {
         /// Mount point below the sysroot.
@@ -36,6 +42,7 @@ impl MountOp {
             MountOp::Mount { device, path, .. } => {
                 facts.disks.mounts.insert(path.clone(), device.clone());
             }
+            MountOp::MakeMountPoint { .. } => {}
             MountOp::Unmount { path } => {
                 facts.disks.mounts.remove(path);
             }
@@ -58,6 +65,7 @@ impl fmt::Display for MountOp {
                 }
                 Ok(())
             }
+            MountOp::MakeMountPoint { path } => write!(f, "make mount point {path}"),
             MountOp::Unmount { path } => write!(f, "unmount {path}"),
         }
     }

@@ -11,6 +11,7 @@ pub mod mounts;
 mod partitions;
 pub mod placement;
 pub mod raid;
+pub mod selinux;
 pub mod ssh_keys;
 pub mod tree;
 pub mod units;
@@ -141,4 +142,4 @@ macro_rules! into_op {
         }
     )*};
 }
-into_op!(Boot: BootOp, Disk: DiskOp, Volume: VolumeOp, Mount: MountOp, Account: AccountOp, Tree: TreeOp);
+into_op!(Boot: BootOp, Disk: DiskOp, Volume: VolumeOp, Mount: MountOp, Account: AccountOp, Tree: TreeOp, Relabel: RelabelOp);

@@ -6,7 +6,7 @@ use crate::model::{Config, Filesystem, Format, SysPath};
 use crate::op::MountOp;
 use crate::plan::disks::find;
 use crate::plan::filesystems::kept_as;
-use crate::plan::{Plan, Planned};
+use crate::plan::{Plan, Planned, selinux};
 
 /// Something that is mounted while the machine is provisioned.
 struct Mounted<'c> {
@@ -18,6 +18,11 @@ struct Mounted<'c> {
     options: &'c [String],
     /// The file system; `None` for a share.
     filesystem: Option<&'c Filesystem>,
+}
+
+/// Where something is mounted, sorted by depth.
+pub(super) fn points(config: &Config) -> impl Iterator<Item = &SysPath> {
+    mounted(config).into_iter().map(|mounted| mounted.path)
 }
 
 /// What is mounted: file systems and shares with a path, sorted by depth.
@@ -52,6 +57,7 @@ fn mounted(config: &Config) -> Vec<Mounted<'_>> {
 
 /// Plans the mounts that are not there yet.
 pub fn plan(config: &Config, facts: &Facts) -> Planned {
+    selinux::check(facts)?;
     let mut plan = Plan::default();
     let mut report = Report::default();
     for mounted in mounted(config) {
@@ -67,16 +73,28 @@ pub fn plan(config: &Config, facts: &Facts) -> Planned {
             }),
         };
         match found {
-            Ok((device, format)) => plan.push(
-                MountOp::Mount {
+            Ok((device, format)) => {
+                let path = mounted.path.clone();
+                let label = selinux::mount_point(&path, facts);
+                if let Some(label) = &label {
+                    let make = MountOp::MakeMountPoint { path: path.clone() };
+                    let why = "it has to be labelled before it is mounted over";
+                    plan.push(make, why, mounted.at);
+                    let why = "the root has this SELinux policy";
+                    plan.push(label.clone(), why, mounted.at);
+                }
+                let mount = MountOp::Mount {
                     device,
-                    path: mounted.path.clone(),
+                    path,
                     format,
                     options: mounted.options.to_vec(),
-                },
-                "files of the config may lie on it",
-                mounted.at,
-            ),
+                };
+                plan.push(mount, "files of the config may lie on it", mounted.at);
+                if let Some(label) = label {
+                    let why = "a new file system has a root directory without a label";
+                    plan.push(label, why, mounted.at);
+                }
+            }
             Err(diagnostic) => report.push(diagnostic),
         }
     }

@@ -1,0 +1,182 @@
+//! Devices that come late and devices that do not come, with and without udev.
+//!
+//! The host of these tests has no udev; guests of user-mode Linux have it or not.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use pilotlight_core::facts::disks::Disks;
+use pilotlight_core::model::SysPath;
+use pilotlight_sys::{DeviceMap, disks};
+use pilotlight_tests::FirstBoot;
+use pilotlight_tests::uml::Guest;
+
+/// Runs a tool that has to succeed; answers what it printed.
+fn tool(line: &[&str]) -> String {
+    let output = Command::new(line[0])
+        .args(&line[1..])
+        .output()
+        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", line[0]));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).trim().to_string()
+}
+
+fn observe(path: &str, seconds: u64) -> Disks {
+    let path = SysPath::parse(path).unwrap();
+    let images = DeviceMap::new();
+    disks::observe(disks::Request {
+        required: &[&path],
+        optional: &[],
+        images: &images,
+        wait: Duration::from_secs(seconds),
+    })
+    .unwrap()
+}
+
+/// Attaches an image after a while; detaches it when dropped.
+struct Late(Option<std::thread::JoinHandle<String>>);
+
+impl Late {
+    fn attach(image: &Path) -> Self {
+        let image = image.to_str().unwrap().to_string();
+        Self(Some(std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            tool(&["losetup", "--find", "--show", &image])
+        })))
+    }
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        if let Some(Ok(node)) = self.0.take().map(std::thread::JoinHandle::join) {
+            let _ = Command::new("losetup").args(["--detach", &node]).output();
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_comes_late_is_found_without_udev() {
+    let dir = tempfile::tempdir().unwrap();
+    let label = format!("late{}", std::process::id());
+    let image = dir.path().join("disk");
+    File::create(&image).unwrap().set_len(32 << 20).unwrap();
+    tool(&["mkfs.ext4", "-q", "-L", &label, image.to_str().unwrap()]);
+    let link = format!("/dev/disk/by-label/{label}");
+    let late = Late::attach(&image);
+    let seen = observe(&link, 60);
+    assert!(seen.missing.is_empty(), "{:?}", seen.missing);
+    let backing = format!(
+        "/sys/class/block/{}/loop/backing_file",
+        seen.links[&link].trim_start_matches("/dev/")
+    );
+    let backing = fs::read_to_string(backing).unwrap();
+    drop(late);
+    assert_eq!(backing.trim_end(), image.to_str().unwrap());
+}
+
+/// A disk of a guest gets a table while another thread waits for its partition by a link.
+fn a_partition_comes_late(mut guest: Guest) {
+    let disk = guest.disk(64);
+    let link = "/dev/disk/by-partlabel/late";
+    guest.boot(|| {
+        assert!(!observe(link, 0).missing.is_empty());
+        let waiting = std::thread::spawn(move || observe(link, 120));
+        std::thread::sleep(Duration::from_millis(300));
+        tool(&["sgdisk", "--new=1:2048:+8M", "--change-name=1:late", &disk]);
+        let seen = waiting.join().unwrap();
+        assert!(seen.missing.is_empty(), "{:?}", seen.missing);
+        assert_eq!(seen.links[link], format!("{disk}1"));
+        assert_eq!(
+            Path::new(link).exists(),
+            Path::new("/run/udev/control").exists()
+        );
+    });
+}
+
+#[test]
+fn a_partition_that_comes_late_is_found_in_a_guest_without_udev() {
+    a_partition_comes_late(Guest::new());
+}
+
+#[test]
+fn a_partition_that_comes_late_is_found_by_its_link_of_udev() {
+    a_partition_comes_late(Guest::with_udev());
+}
+
+#[test]
+fn a_device_that_does_not_come_is_reported_with_what_is_there_instead() {
+    let mut guest = Guest::new();
+    let disk = guest.disk(64);
+    guest.boot(|| {
+        tool(&[
+            "sgdisk",
+            "--new=1:2048:+8M",
+            "--change-name=1:da\"ta",
+            &disk,
+        ]);
+        tool(&["mkfs.ext4", "-q", "-L", "LOGS", &format!("{disk}1")]);
+        let said = |path: &str| observe(path, 1).missing[path].clone();
+        assert_eq!(
+            said("/dev/disk/by-partlabel/data"),
+            "it did not appear within 1 s; the disks here are /dev/ubda; \
+             each partition label here: \"da\\\"ta\" (/dev/ubda1)"
+        );
+        assert_eq!(
+            said("/dev/disk/by-label/DATA"),
+            "it did not appear within 1 s; the disks here are /dev/ubda; \
+             each file system label here: \"LOGS\" (/dev/ubda1)"
+        );
+        assert_eq!(
+            said("/dev/vdb"),
+            "it did not appear within 1 s; the disks here are /dev/ubda"
+        );
+    });
+}
+
+#[test]
+fn udev_decides_what_a_link_means() {
+    let mut guest = Guest::with_udev();
+    let disk = guest.disk(64);
+    guest.boot(|| {
+        tool(&["sgdisk", "--new=1:2048:+8M", "--change-name=1:data", &disk]);
+        tool(&["udevadm", "settle"]);
+        let link = "/dev/disk/by-partlabel/data";
+        assert_eq!(observe(link, 0).links[link], format!("{disk}1"));
+        // Whoever looked for itself would find the partition.
+        tool(&["udevadm", "control", "--stop-exec-queue"]);
+        fs::remove_file(link).unwrap();
+        assert_eq!(
+            observe(link, 1).missing[link],
+            format!(
+                "it did not appear within 1 s: udev, which runs here, made no such link, though {disk}1 is \
+                 of that name; the disks here are {disk}; each partition label here: \"data\" ({disk}1)"
+            )
+        );
+    });
+}
+
+#[test]
+fn the_log_says_what_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = r#"{"ignition": {"version": "3.4.0"}, "storage": {"disks": [
+        {"device": "/dev/pilotlight-none", "wipeTable": true}]}}"#;
+    let boot = FirstBoot::new(dir.path(), &dir.path().join("root"), config.as_bytes())
+        .with("PILOTLIGHT_DEVICE_WAIT", "6");
+    assert_eq!(boot.stage("fetch-offline").code, Some(0));
+    let answer = boot.stage("disks");
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    assert!(
+        answer
+            .out
+            .contains("\nwaiting for the device /dev/pilotlight-none since 5 s\n"),
+        "{answer:?}"
+    );
+    assert!(
+        answer.out.contains("it did not appear within 6 s"),
+        "{answer:?}"
+    );
+}
