@@ -464,7 +464,9 @@ fn tang(port: u16) -> String {
     fs::create_dir_all(&keys).unwrap();
     tool(&format!("/usr/libexec/tangd-keygen {keys}"));
     let listen = format!("127.0.0.1:{port}");
-    Command::new("systemd-socket-activate")
+    // It ends with the guest.
+    #[allow(clippy::zombie_processes)]
+    let _server = Command::new("systemd-socket-activate")
         .args(["--inetd", "-a", "-l", &listen, "/usr/libexec/tangd", &keys])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use pilotlight_core::facts::selinux::{
-    CONFIG, CONFIG_LIMIT, PROGRAM, Selinux, contexts, policy_type,
+    CONFIG, CONFIG_LIMIT, PROGRAM, Selinux, contexts, is_enforcing, policy_type,
 };
 use pilotlight_core::model::SysPath;
 use pilotlight_core::op::RelabelOp;
@@ -73,6 +73,11 @@ pub fn observe(root: &Sysroot, program: bool) -> Selinux {
     let Some(path) = contexts(&name) else {
         return Selinux::None;
     };
+    if !program && !is_enforcing(&text) {
+        return Selinux::Unusable(format!(
+            "the root names the policy {name:?}, which is not enforced, and the program {PROGRAM} is not here"
+        ));
+    }
     match wholly_real(root, &path).map(|real| (root.stat(&real), real)) {
         Ok((Ok(Some(stat)), contexts)) if stat.kind == FileType::RegularFile => Selinux::Policy {
             name,

@@ -36,17 +36,7 @@ pub enum Selinux {
 /// Read as libselinux reads it: the first part of a line that counts is the key, `#` begins a comment,
 /// names of modes count in either case, and a policy without a name is "targeted".
 pub fn policy_type(text: &str) -> Result<Option<String>, String> {
-    let value = |key: &str| {
-        let lines = text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.starts_with('#'));
-        // Of several, the last one counts.
-        lines
-            .filter_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='))
-            .next_back()
-            .map(str::trim)
-    };
+    let value = |key| value(text, key);
     if value("SELINUX").is_some_and(|mode| mode.eq_ignore_ascii_case("disabled")) {
         return Ok(None);
     }
@@ -65,6 +55,24 @@ pub fn policy_type(text: &str) -> Result<Option<String>, String> {
         ));
     }
     Ok(Some(name.into()))
+}
+
+/// Whether the policy refuses what it does not allow. One that only warns, as Flatcar's does, is no reason
+/// to stop a first boot whose initramfs has no setfiles: Ignition does not label there at all.
+pub fn is_enforcing(text: &str) -> bool {
+    value(text, "SELINUX").is_some_and(|mode| mode.eq_ignore_ascii_case("enforcing"))
+}
+
+/// The value of a key; of several, the last one counts.
+fn value<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='))
+        .next_back()
+        .map(str::trim)
 }
 
 /// Where the policy of this type keeps its table of contexts. The name is one that [`policy_type`] let pass.
@@ -121,6 +129,21 @@ mod tests {
             "SELINUX=x\nSELINUX= DISABLED ",
         ] {
             assert_eq!(named(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_mode_that_says_so_enforces() {
+        assert!(is_enforcing(
+            "SELINUX=permissive\nSELINUX = Enforcing # ".trim_end_matches("# ")
+        ));
+        for text in [
+            "",
+            "SELINUX=permissive",
+            "#SELINUX=enforcing",
+            "SELINUXTYPE=enforcing",
+        ] {
+            assert!(!is_enforcing(text), "{text}");
         }
     }
 
