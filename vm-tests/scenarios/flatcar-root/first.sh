@@ -4,3 +4,4 @@ does "provisioned by this boot" grep -q "$(cat /proc/sys/kernel/random/boot_id)"
 # What the second boot has to find again.
 date > /var/lib/left-by-the-first-boot
 cat /etc/machine-id > /var/lib/machine-id-of-the-first-boot
+lsblk -dno PTUUID /dev/vda > /var/lib/disk-guid-of-the-first-boot

@@ -8,6 +8,7 @@ same "platform" "flatcar.oem.id=metal" grep -ow 'flatcar.oem.id=[a-z]*' /proc/cm
 same "/usr" "/dev/vda3" findmnt -no SOURCE /usr
 same "/usr is read-only" ro sh -c 'findmnt -no OPTIONS /usr | cut -d , -f 1'
 same "root" "btrfs 11111111-2222-4333-8444-000000000009" findmnt -nro FSTYPE,UUID /
+does "its file system fills the partition" sh -c 'test $(findmnt -bno SIZE /) -gt $((2900 * 1048576))'
 fails "the image's own root is gone" test -e /from-the-image
 same "host name" flatcar-like cat /etc/hostname
 same "the new partition is mounted" ext4 findmnt -no FSTYPE /srv/extra

@@ -9,3 +9,6 @@ vda9 ROOT 3884dd41-8582-4404-b9a8-e9b84f2df50e 99999999-9999-4999-8999-999999999
 vda10 extra 0fc63daf-8483-4772-8e79-3d69d8477de4 10101010-1010-4010-8010-101010101010" \
     sh -c "lsblk -nro NAME,PARTLABEL,PARTTYPE,PARTUUID,PARTFLAGS /dev/disk/by-id/virtio-boot | sed '1d; s/ *$//'"
 does "the table is whole, its backup at the end" sh -c "sgdisk --verify /dev/vda | grep -q 'No problems found'"
+fails "the disk has a GUID of its own" sh -c "lsblk -dno PTUUID /dev/vda | grep -x 00000000-0000-0000-0000-000000000001"
+# First MiB and size in MiB: ROOT begins where it was and reaches up to the new partition.
+same "ROOT has grown" "6212 2988" sh -c 'echo $(($(cat /sys/class/block/vda9/start) / 2048)) $(($(cat /sys/class/block/vda9/size) / 2048))'
