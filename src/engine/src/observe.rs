@@ -1,5 +1,6 @@
 //! Observing what a part of a stage has to know.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use pilotlight_core::diag::Report;
 use pilotlight_core::facts::Facts;
 use pilotlight_core::facts::accounts::{Accounts, Texts};
 use pilotlight_core::facts::boot::Boot;
+use pilotlight_core::facts::disks::Block;
 use pilotlight_core::model::{Config, SysPath};
 use pilotlight_core::op::{array_node, volume_node};
 use pilotlight_core::plan::kargs::needs_partitions;
-use pilotlight_core::plan::{crypttab, tree as plan_tree};
+use pilotlight_core::plan::{crypttab, fresh, tree as plan_tree};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::KeyStore;
@@ -137,6 +139,9 @@ impl Observer<'_> {
         })
         .map_err(|error| broken(&error))?;
         facts.disks.mounts = mounted;
+        if part == Part::Partitions {
+            facts.disks.fresh = self.fresh()?;
+        }
         if let Some(keys) = self.keys {
             // The config's own keys are no generated ones.
             let given = |name: &String| {
@@ -150,6 +155,16 @@ impl Observer<'_> {
                 .collect();
         }
         Ok(())
+    }
+
+    /// Disks of a fresh image on the machine that this runs on, or among the images that stand for its disks.
+    fn fresh(&self) -> Result<BTreeMap<String, Block>, Report> {
+        let cmdline = match self.cmdline {
+            Some(path) => boot::command_line(path).map_err(|error| broken(&error))?,
+            None if self.images.is_empty() => return Ok(BTreeMap::new()),
+            None => Vec::new(),
+        };
+        Ok(disks::fresh(fresh::image_guid(&cmdline), self.images))
     }
 
     fn mounts(&self, facts: &mut Facts) -> Result<(), Report> {

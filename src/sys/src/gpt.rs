@@ -234,6 +234,16 @@ impl Raw {
         }
     }
 
+    /// Gives the disk a random GUID in place of the one that it is expected to have.
+    pub fn replace_guid(&mut self, from: Guid) -> io::Result<()> {
+        let found = guid_from_disk(&self.guid);
+        if found != from {
+            return Err(io::Error::other(format!("its GUID is {found}, not {from}")));
+        }
+        self.guid = Uuid::new_v4().to_bytes_le();
+        Ok(())
+    }
+
     fn slot(&self, number: u32) -> Option<std::ops::Range<usize>> {
         let start = usize::try_from(number).ok()?.checked_sub(1)? * ENTRY;
         (start + ENTRY <= self.entries.len()).then_some(start..start + ENTRY)
@@ -284,32 +294,6 @@ impl Raw {
             )));
         }
         end.copy_from_slice(&to.to_le_bytes());
-        Ok(())
-    }
-
-    /// Refuses what no table may hold: partitions that overlap or leave the usable sectors.
-    fn check(&self, geometry: Geometry) -> Result<(), String> {
-        let table = self.facts(geometry);
-        let mut places: Vec<(u64, u64, u32)> = (table.partitions.iter())
-            .map(|(number, entry)| (entry.start, entry.end, *number))
-            .collect();
-        places.sort_unstable();
-        for (start, end, number) in &places {
-            if start > end || *start < table.first_usable || *end > table.last_usable {
-                return Err(format!(
-                    "partition {number} lies at sectors {start} to {end}, usable are {} to {}",
-                    table.first_usable, table.last_usable
-                ));
-            }
-        }
-        for pair in places.windows(2) {
-            if pair[1].0 <= pair[0].1 {
-                return Err(format!(
-                    "partitions {} and {} overlap",
-                    pair[0].2, pair[1].2
-                ));
-            }
-        }
         Ok(())
     }
 
@@ -405,7 +389,9 @@ impl Raw {
             rustix::fs::memfd_create("pilotlight-rehearsal", rustix::fs::MemfdFlags::CLOEXEC)?;
         let mut image = std::fs::File::from(image);
         image.set_len(geometry.size)?;
-        self.check(geometry).map_err(io::Error::other)?;
+        if let Some(fault) = self.facts(geometry).fault() {
+            return Err(io::Error::other(fault));
+        }
         self.write(&mut image, geometry, |_| Ok(()))?;
         let expected = Raw {
             problem: None,

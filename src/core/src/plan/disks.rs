@@ -6,11 +6,12 @@ use crate::facts::disks::{Block, Entry, Signature, Table, TableState, partition_
 use crate::model::{Config, Disk};
 use crate::op::DiskOp;
 use crate::plan::partitions::{plan_on, used};
-use crate::plan::{Plan, Planned};
+use crate::plan::{Plan, Planned, fresh};
 
-/// Plans all disks of a config.
+/// Plans the disks of a fresh image, and then all disks of a config.
 pub fn plan(disks: &[Disk], facts: &Facts) -> Planned {
-    let mut plan = Plan::default();
+    let mut plan = fresh::plan(&facts.disks);
+    let facts = &plan.predict(facts.clone());
     let mut report = Report::default();
     for disk in disks {
         if let Err(diagnostics) = plan_disk(disk, facts, &mut plan) {
