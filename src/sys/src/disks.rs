@@ -178,6 +178,9 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
     let table =
         match gpt::read(&mut file, geometry).map_err(fail("reading the partition table of"))? {
             Found::Table(raw) => TableState::Gpt(raw.facts(geometry)),
+            // A file system on the whole disk, made over an earlier table.
+            Found::Remains(_) if matches!(signature, Signature::Found(_)) => TableState::None,
+            Found::Remains(raw) => TableState::Gpt(raw.facts(geometry)),
             Found::Unusable(why) => TableState::Other(why),
             Found::Nothing if mbr => TableState::Other("an MBR partition table".into()),
             Found::Nothing => TableState::None,
@@ -418,7 +421,7 @@ fn edit(
     let raw = match gpt::read(&mut file, geometry)
         .map_err(during("reading the partition table of", disk))?
     {
-        Found::Table(raw) => Some(raw),
+        Found::Table(raw) | Found::Remains(raw) => Some(raw),
         Found::Nothing | Found::Unusable(_) => None,
     };
     let mut raw = change(raw, geometry).map_err(|found| DiskError::Changed {

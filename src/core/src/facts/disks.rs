@@ -140,6 +140,12 @@ pub struct Table {
     pub last_usable: u64,
     /// Partitions by slot number.
     pub partitions: BTreeMap<u32, Entry>,
+    /// How many slots there are.
+    pub slots: u32,
+    /// First and last sectors of partitions that a hybrid MBR names besides, for firmware or systems that
+    /// know no GUID partition tables.
+    #[serde(default)]
+    pub hybrid: Vec<(u64, u64)>,
     /// What has to be repaired before anything else: a damaged copy, a backup in the wrong place.
     pub repair: Option<String>,
 }
@@ -302,6 +308,7 @@ impl Table {
             && (self.first_usable, self.last_usable)
                 == (predicted.first_usable, predicted.last_usable)
             && self.repair == predicted.repair
+            && (self.slots, &self.hybrid) == (predicted.slots, &predicted.hybrid)
             && self.partitions.len() == predicted.partitions.len()
             && self.partitions.iter().zip(&predicted.partitions).all(
                 |((n, seen), (m, expected))| {

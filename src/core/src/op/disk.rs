@@ -268,6 +268,8 @@ impl Table {
             first_usable: 2 + entries,
             last_usable: (size / sector).saturating_sub(entries + 2),
             partitions: std::collections::BTreeMap::new(),
+            slots: u32::try_from(ENTRIES).unwrap_or(u32::MAX),
+            hybrid: Vec::new(),
             repair: None,
         }
     }
