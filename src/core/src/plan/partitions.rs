@@ -489,3 +489,7 @@ impl Difference {
 #[cfg(test)]
 #[path = "partitions_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "partition_matrix_tests.rs"]
+mod matrix;
