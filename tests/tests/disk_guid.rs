@@ -12,7 +12,7 @@ use pilotlight_core::facts::disks::TableState;
 use pilotlight_core::model::Guid;
 use pilotlight_core::op::Op;
 use pilotlight_core::plan;
-use pilotlight_sys::{DeviceMap, disks};
+use pilotlight_sys::{DeviceMap, disks, fresh};
 use pilotlight_tests::uml::{Guest, loop_device};
 use pilotlight_tests::{Answer, FirstBoot, pilotlight};
 
@@ -193,12 +193,12 @@ fn the_prediction_comes_true_with_any_sectors() {
         let wanted = Guid::parse(IMAGE).unwrap();
         let observe = |images: &DeviceMap| {
             let mut facts = Facts::default();
-            facts.disks.fresh = disks::fresh(wanted, images);
+            facts.disks.fresh = fresh::observe(wanted, images);
             facts
         };
         assert!(!observe(&DeviceMap::new()).disks.fresh.contains_key(node));
         let other = Guid::parse(OTHER).unwrap();
-        assert!(disks::fresh(other, &images).is_empty());
+        assert!(fresh::observe(other, &images).is_empty());
         let array = 2 * sector;
         let kept = bytes(node, array, ARRAY);
         let facts = observe(&images);

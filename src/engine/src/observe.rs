@@ -12,11 +12,11 @@ use pilotlight_core::facts::disks::Block;
 use pilotlight_core::model::{Config, SysPath};
 use pilotlight_core::op::{array_node, volume_node};
 use pilotlight_core::plan::kargs::needs_partitions;
-use pilotlight_core::plan::{crypttab, fresh, tree as plan_tree};
+use pilotlight_core::plan::{crypttab, fresh as plan_fresh, tree as plan_tree};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::KeyStore;
-use pilotlight_sys::{DeviceMap, boot, disks, mounts, tree};
+use pilotlight_sys::{DeviceMap, boot, disks, fresh, mounts, tree};
 
 use crate::stages::{self, Part, Surroundings};
 
@@ -164,7 +164,10 @@ impl Observer<'_> {
             None if self.images.is_empty() => return Ok(BTreeMap::new()),
             None => Vec::new(),
         };
-        Ok(disks::fresh(fresh::image_guid(&cmdline), self.images))
+        Ok(fresh::observe(
+            plan_fresh::image_guid(&cmdline),
+            self.images,
+        ))
     }
 
     fn mounts(&self, facts: &mut Facts) -> Result<(), Report> {

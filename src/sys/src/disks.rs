@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use pilotlight_core::facts::disks::{
     Block, Disks, Entry, RAID_MEMBER, Signature, TableState, partition_node,
 };
-use pilotlight_core::model::{Format, Guid, SysPath};
+use pilotlight_core::model::{Format, SysPath};
 use pilotlight_core::op::{DiskOp, canonical_uuid};
 
 use crate::blockdev::{self, Known};
@@ -223,7 +223,7 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
 }
 
 /// Who uses partitions that the kernel knows from another table than the one that was read.
-fn unlisted_user(node: &str, table: &TableState) -> Option<String> {
+pub(crate) fn unlisted_user(node: &str, table: &TableState) -> Option<String> {
     let listed = |number: &u32| match table {
         TableState::Gpt(table) => table.partitions.contains_key(number),
         _ => false,
@@ -232,50 +232,6 @@ fn unlisted_user(node: &str, table: &TableState) -> Option<String> {
         .into_iter()
         .find(|(number, _)| !listed(number))
         .map(|(number, user)| format!("used through its partition {number}, which is {user}"))
-}
-
-/// The disks whose GUID this is, node → what is on them. With images only those are looked at, else the
-/// drives of this machine: not what is stacked on them (loop devices, arrays, volumes).
-pub fn fresh(guid: Guid, images: &DeviceMap) -> BTreeMap<String, Block> {
-    let drives: DeviceMap;
-    let devices = if images.is_empty() {
-        let nodes = blockdev::drives().into_iter();
-        drives = nodes.map(|node| (node.clone(), node.into())).collect();
-        &drives
-    } else {
-        images
-    };
-    // A drive that cannot be read is none that this machine was started from.
-    (devices.iter())
-        .filter_map(|(node, path)| Some((node.clone(), block_of_guid(guid, node, path).ok()??)))
-        .collect()
-}
-
-fn block_of_guid(guid: Guid, node: &str, path: &Path) -> io::Result<Option<Block>> {
-    let geometry = blockdev::geometry(path)?;
-    let mut file = File::open(path)?;
-    let Found::Table(raw) = gpt::read(&mut file, geometry)? else {
-        return Ok(None);
-    };
-    let table = raw.facts(geometry);
-    if table.guid != Some(guid) {
-        return Ok(None);
-    }
-    let signature = probe::probe(&mut Area {
-        device: &mut file,
-        start: 0,
-        size: geometry.size,
-    })?;
-    let table = TableState::Gpt(table);
-    let used = || blockdev::user(node).or_else(|| unlisted_user(node, &table));
-    let used = (path == Path::new(node)).then(used).flatten();
-    Ok(Some(Block {
-        size: geometry.size,
-        sector: geometry.sector,
-        table,
-        signature,
-        used,
-    }))
 }
 
 /// Remembers the running array that a device is a member of.
