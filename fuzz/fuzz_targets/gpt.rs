@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
 
     let mut device = Cursor::new(disk);
     let found = read(&mut device, geometry).expect("a disk in memory is read");
-    let Found::Table(mut table) = found else {
+    let (Found::Table(mut table) | Found::Remains(mut table)) = found else {
         return;
     };
     table.facts(geometry);

@@ -1,5 +1,6 @@
 //! Observing what a part of a stage has to know.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,15 +8,16 @@ use pilotlight_core::diag::Report;
 use pilotlight_core::facts::Facts;
 use pilotlight_core::facts::accounts::{Accounts, Texts};
 use pilotlight_core::facts::boot::Boot;
+use pilotlight_core::facts::disks::Block;
 use pilotlight_core::facts::selinux::PROGRAM;
 use pilotlight_core::model::{Config, SysPath};
 use pilotlight_core::op::{array_node, volume_node};
 use pilotlight_core::plan::kargs::needs_partitions;
-use pilotlight_core::plan::{crypttab, tree as plan_tree};
+use pilotlight_core::plan::{crypttab, fresh as plan_fresh, tree as plan_tree};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::KeyStore;
-use pilotlight_sys::{DeviceMap, boot, disks, mounts, selinux, tool, tree};
+use pilotlight_sys::{DeviceMap, boot, disks, fresh, mounts, selinux, tool, tree};
 
 use crate::stages::{self, Part, Surroundings};
 
@@ -144,6 +146,9 @@ impl Observer<'_> {
         })
         .map_err(|error| broken(&error))?;
         facts.disks.mounts = mounted;
+        if part == Part::Partitions {
+            facts.disks.fresh = self.fresh()?;
+        }
         if let Some(keys) = self.keys {
             // The config's own keys are no generated ones.
             let given = |name: &String| {
@@ -157,6 +162,19 @@ impl Observer<'_> {
                 .collect();
         }
         Ok(())
+    }
+
+    /// Disks of a fresh image on the machine that this runs on, or among the images that stand for its disks.
+    fn fresh(&self) -> Result<BTreeMap<String, Block>, Report> {
+        let cmdline = match self.cmdline {
+            Some(path) => boot::command_line(path).map_err(|error| broken(&error))?,
+            None if self.images.is_empty() => return Ok(BTreeMap::new()),
+            None => Vec::new(),
+        };
+        Ok(fresh::observe(
+            plan_fresh::image_guid(&cmdline),
+            self.images,
+        ))
     }
 
     fn mounts(&self, facts: &mut Facts) -> Result<(), Report> {

@@ -66,7 +66,9 @@ impl Part {
     pub fn plan(self, config: &Config, facts: &Facts, around: &Surroundings) -> Planned {
         match self {
             Part::KernelArguments => plan::kargs::plan(&config.kernel_arguments, facts),
-            Part::Partitions => plan::disks::plan(&config.disks, facts),
+            Part::Partitions => {
+                plan::raid::check(config).and_then(|()| plan::disks::plan(&config.disks, facts))
+            }
             Part::Raid => plan::raid::plan(config, facts),
             Part::Luks => plan::luks::plan(config, facts),
             Part::Filesystems => plan::filesystems::plan(&config.filesystems, facts),
@@ -108,7 +110,7 @@ pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
         Stage::FetchOffline => fetch(options, state, false),
         Stage::Fetch => fetch(options, state, true),
         Stage::Kargs => kargs(options, state),
-        Stage::Disks => disks(options),
+        Stage::Disks => disks(options, state),
         Stage::Mount => later(options, &[Part::Mounts]),
         Stage::Umount => umount(options),
         Stage::Files => files(options, state),
@@ -228,12 +230,17 @@ fn later(options: &Options, parts: &[Part]) -> Result<Done, Failure> {
     hands(options, config, sources).run(parts, &Surroundings::default())
 }
 
-/// Each layer is planned when the one below it is there.
-fn disks(options: &Options) -> Result<Done, Failure> {
+/// Each layer is planned when the one below it is there. Disks of a fresh image are looked for whatever the
+/// config says.
+fn disks(options: &Options, state: &mut State) -> Result<Done, Failure> {
     let (config, sources) = cache::read(&options.config_cache)?;
     volumes::keep_given_keys(&config, &sources, options)?;
     let layers = [Part::Partitions, Part::Raid, Part::Luks, Part::Filesystems];
-    hands(options, config, sources).run(&layers, &Surroundings::default())
+    let (done, notes) = hands(options, config, sources.clone())
+        .started_with(&options.cmdline)
+        .run_noting(&layers, &Surroundings::default())?;
+    warn(&notes, &sources, state);
+    Ok(done)
 }
 
 /// It also runs after a stage that failed, so that it does not say anything about the first boot.

@@ -185,6 +185,23 @@ pub fn disks() -> Vec<String> {
     list
 }
 
+/// The drives of this machine: disks behind which the kernel has a device of some bus, and that can be
+/// written. Loop devices, arrays and volumes have none; CD drives and floppy disks are passed over.
+pub fn drives() -> Vec<String> {
+    let is_drive = |node: &String| {
+        let name = node.strip_prefix("/dev/").unwrap_or(node);
+        let removable_medium = ["sr", "fd"].iter().any(|kind| {
+            name.strip_prefix(kind)
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        });
+        let directory = sysfs(node);
+        directory.join("device").exists()
+            && !removable_medium
+            && number(directory.join("ro")).is_ok_and(|read_only| read_only == 0)
+    };
+    disks().into_iter().filter(is_drive).collect()
+}
+
 /// By whom a device is used: mounts, swap, devices on top of it. Its own partitions do not count.
 pub fn user(node: &str) -> Option<String> {
     if let Some(holder) = holders(node).first() {

@@ -62,18 +62,23 @@ fn during(action: &'static str, what: impl Into<String>) -> impl FnOnce(io::Erro
 
 /// Observes the running command line and the programs; the partitions are [`observe_partitions`]' business.
 pub fn observe(cmdline: &Path) -> Result<Boot, BootError> {
-    let line = match std::fs::read(cmdline) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        other => other.map_err(during("reading", cmdline.display().to_string()))?,
-    };
     Ok(Boot {
-        cmdline: words(&String::from_utf8_lossy(&line)),
+        cmdline: command_line(cmdline)?,
         helper: tool::is_there(KARGS_HELPER),
         // The distributions' own program; its exit status is the answer.
         live: tool::is_there("is-live-image")
             && tool::run("is-live-image", &[] as &[&str], None).is_ok(),
         ..Boot::default()
     })
+}
+
+/// The words of a kernel command line in a file; none without the file.
+pub fn command_line(path: &Path) -> Result<Vec<String>, BootError> {
+    let line = match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        other => other.map_err(during("reading", path.display().to_string()))?,
+    };
+    Ok(words(&String::from_utf8_lossy(&line)))
 }
 
 /// Observes the OEM partition and the EFI system partition, waiting for them so long.

@@ -222,6 +222,9 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
     let table =
         match gpt::read(&mut file, geometry).map_err(fail("reading the partition table of"))? {
             Found::Table(raw) => TableState::Gpt(raw.facts(geometry)),
+            // A file system on the whole disk, made over an earlier table.
+            Found::Remains(_) if matches!(signature, Signature::Found(_)) => TableState::None,
+            Found::Remains(raw) => TableState::Gpt(raw.facts(geometry)),
             Found::Unusable(why) => TableState::Other(why),
             Found::Nothing if mbr => TableState::Other("an MBR partition table".into()),
             Found::Nothing => TableState::None,
@@ -250,18 +253,7 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
             disks.blocks.insert(node, block);
         }
     }
-    let mut used = used(node);
-    if real && used.is_none() {
-        // Partitions that the kernel knows from another table than the one that was read.
-        let listed = |number: &u32| match &table {
-            TableState::Gpt(table) => table.partitions.contains_key(number),
-            _ => false,
-        };
-        used = blockdev::used_partitions(node)
-            .into_iter()
-            .find(|(number, _)| !listed(number))
-            .map(|(number, user)| format!("used through its partition {number}, which is {user}"));
-    }
+    let used = used(node).or_else(|| real.then(|| unlisted_user(node, &table)).flatten());
     let block = Block {
         size: geometry.size,
         sector: geometry.sector,
@@ -272,6 +264,18 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
     note_array(node, &block, disks);
     disks.blocks.insert(node.to_string(), block);
     Ok(())
+}
+
+/// Who uses partitions that the kernel knows from another table than the one that was read.
+pub(crate) fn unlisted_user(node: &str, table: &TableState) -> Option<String> {
+    let listed = |number: &u32| match table {
+        TableState::Gpt(table) => table.partitions.contains_key(number),
+        _ => false,
+    };
+    blockdev::used_partitions(node)
+        .into_iter()
+        .find(|(number, _)| !listed(number))
+        .map(|(number, user)| format!("used through its partition {number}, which is {user}"))
 }
 
 /// Remembers the running array that a device is a member of.
@@ -333,6 +337,11 @@ pub fn apply(op: &DiskOp) -> Result<(), DiskError> {
         DiskOp::RepairTable { disk, .. } => {
             edit(disk, |raw, _| raw.ok_or_else(|| "no table".into()))
         }
+        DiskOp::ReplaceDiskGuid { disk, from, .. } => edit(disk, |raw, _| {
+            let mut raw = raw.ok_or_else(|| "it has no partition table".to_string())?;
+            raw.replace_guid(*from).map_err(|error| error.to_string())?;
+            Ok(raw)
+        }),
         DiskOp::DeletePartition { disk, number, .. } => edit_slot(disk, *number, true, |raw| {
             raw.delete(*number);
             Ok(())
@@ -412,7 +421,7 @@ fn edit(
     let raw = match gpt::read(&mut file, geometry)
         .map_err(during("reading the partition table of", disk))?
     {
-        Found::Table(raw) => Some(raw),
+        Found::Table(raw) | Found::Remains(raw) => Some(raw),
         Found::Nothing | Found::Unusable(_) => None,
     };
     let mut raw = change(raw, geometry).map_err(|found| DiskError::Changed {

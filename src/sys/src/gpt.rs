@@ -35,6 +35,9 @@ pub enum Found {
     Nothing,
     /// A table, perhaps with a problem that writing it again repairs.
     Table(Raw),
+    /// A backup alone, of a disk that nothing protects as one with a table: it counts only where nothing else
+    /// is recognized on the disk.
+    Remains(Raw),
     /// Something that calls itself a table and cannot be used; the text says why.
     Unusable(String),
 }
@@ -47,6 +50,8 @@ pub struct Raw {
     /// Where the first copy's entries lie: not at sector 2 where firmware lies between header and entries.
     array_lba: u64,
     entries: Vec<u8>,
+    /// First and last sectors of the partitions that a hybrid MBR names.
+    hybrid: Vec<(u64, u64)>,
     /// What is wrong with one of its copies.
     pub problem: Option<String>,
 }
@@ -75,46 +80,160 @@ impl Geometry {
 
 /// Reads the table of a device.
 pub fn read<D: Read + Seek>(device: &mut D, geometry: Geometry) -> io::Result<Found> {
-    if geometry.last_lba() < 67 {
+    let last = geometry.last_lba();
+    if last < 67 {
         return Ok(Found::Nothing);
     }
-    let primary = read_copy(device, geometry, 1)?;
-    let last = geometry.last_lba();
-    let backup = read_copy(device, geometry, last)?;
+    let mbr = Mbr::read(device)?;
+    let (primary, claim) = read_copy(device, geometry, 1)?;
+    let (backup, _) = read_copy(device, geometry, last)?;
     // On a disk that has grown, the backup is where the disk used to end.
     let old_backup = match &primary {
-        Copy::Good(good) if good.other_lba != last && good.other_lba < last => {
-            read_copy(device, geometry, good.other_lba)?
-        }
-        _ => Copy::Absent,
+        Copy::Good(good) if good.other_lba < last => read_copy(device, geometry, good.other_lba)?.0,
+        Copy::Good(_) => Copy::Absent,
+        _ => read_old_backup(device, geometry, &claim, &mbr)?,
     };
-    Ok(match (primary, backup) {
-        (Copy::Good(primary), Copy::Good(backup)) if primary.entries == backup.entries => {
-            primary.table(None)
+    if !mbr.protective && !mbr.partitions.is_empty() {
+        // Who partitions a disk by MBR alone leaves such remains; kernels and firmware pass them over.
+        return Ok(match (&primary, &backup) {
+            (Copy::Absent, Copy::Absent) => Found::Nothing,
+            _ => Found::Unusable(
+                "an MBR partition table, beside remains of a GUID partition table".into(),
+            ),
+        });
+    }
+    let from_backup = |mut backup: Good, problem: String| {
+        let array = (backup.entries.len() as u64).div_ceil(geometry.sector);
+        let end = claim.array_lba.saturating_add(array);
+        // The backup itself does not say where the first copy's entries were.
+        if claim.guid.is_some() && claim.array_lba >= ARRAY_LBA && end <= backup.first_usable {
+            backup.array_lba = claim.array_lba;
         }
-        (Copy::Good(primary), Copy::Good(_)) => primary.table(Some(
-            "its backup at the end of the disk is out of date".into(),
-        )),
-        (Copy::Good(primary), Copy::Bad(why)) => {
-            primary.table(Some(format!("its backup at the end of the disk {why}")))
+        backup.table(&mbr, Some(problem))
+    };
+    let why = match &primary {
+        Copy::Good(_) => String::new(),
+        Copy::Bad(why) => why.clone(),
+        Copy::Absent => "is gone".into(),
+    };
+    Ok(match (primary, backup, old_backup) {
+        (Copy::Good(primary), Copy::Good(backup), _) => {
+            let same = primary.other_lba == last
+                && primary.entries == backup.entries
+                && (primary.guid, primary.first_usable) == (backup.guid, backup.first_usable);
+            let problem = match (same, mbr.protective) {
+                (false, _) => Some("its backup at the end of the disk is out of date"),
+                (true, false) => Some("the protective MBR before it is gone"),
+                (true, true) => None,
+            };
+            primary.table(&mbr, problem.map(Into::into))
         }
-        (Copy::Good(primary), Copy::Absent) => {
+        (Copy::Good(primary), Copy::Bad(why), _) => primary.table(
+            &mbr,
+            Some(format!("its backup at the end of the disk {why}")),
+        ),
+        (Copy::Good(primary), Copy::Absent, old_backup) => {
             let problem = match old_backup {
                 Copy::Good(_) => "the disk has grown, the backup is not at its end",
                 _ => "there is no backup at the end of the disk",
             };
-            primary.table(Some(problem.into()))
+            primary.table(&mbr, Some(problem.into()))
         }
-        (Copy::Bad(why), Copy::Good(backup)) => backup.table(Some(format!("its first copy {why}"))),
-        (Copy::Absent, Copy::Good(backup)) => backup.table(Some("its first copy is gone".into())),
-        (Copy::Bad(why), _) => Found::Unusable(format!(
+        // Before what is at the end now, which then is of an earlier table.
+        (_, _, Copy::Good(backup)) => from_backup(
+            backup,
+            format!("its first copy {why}, and the disk has grown since its backup was written"),
+        ),
+        (Copy::Bad(_), Copy::Good(backup), _)
+            if claim.guid.is_some_and(|guid| guid != backup.guid) && claim.other_lba != last =>
+        {
+            Found::Unusable(format!(
+                "a GUID partition table whose first copy {why}, with the backup of another table at the end of the disk"
+            ))
+        }
+        (first, Copy::Good(backup), _) => {
+            let found = from_backup(backup, format!("its first copy {why}"));
+            match (first, found) {
+                // Whatever was put on the disk since may have taken both.
+                (Copy::Absent | Copy::Bad(_), Found::Table(raw)) if !mbr.protective => {
+                    Found::Remains(raw)
+                }
+                (_, found) => found,
+            }
+        }
+        (Copy::Bad(_), _, _) => Found::Unusable(format!(
             "a GUID partition table whose first copy {why} and that has no good backup"
         )),
-        (Copy::Absent, Copy::Bad(why)) => Found::Unusable(format!(
+        (Copy::Absent, Copy::Bad(why), _) => Found::Unusable(format!(
             "a GUID partition table without its first copy, whose backup {why}"
         )),
-        (Copy::Absent, Copy::Absent) => Found::Nothing,
+        (Copy::Absent, Copy::Absent, _) if mbr.protective => Found::Unusable(
+            "a GUID partition table of which neither the first copy nor a backup at the end of the disk is there".into(),
+        ),
+        (Copy::Absent, Copy::Absent, _) => Found::Nothing,
     })
+}
+
+/// The backup of a disk that has grown, without the first copy's entries. Its place is known by a header
+/// whose checksum is right, or by a damaged one where the protective MBR says the same.
+fn read_old_backup<D: Read + Seek>(
+    device: &mut D,
+    geometry: Geometry,
+    claim: &Claim,
+    mbr: &Mbr,
+) -> io::Result<Copy> {
+    let at = claim.other_lba;
+    let believed = claim.guid.is_some() || mbr.protected_to == Some(at);
+    if !believed || at <= 1 || at >= geometry.last_lba() {
+        return Ok(Copy::Absent);
+    }
+    Ok(match read_copy(device, geometry, at)?.0 {
+        Copy::Good(found)
+            if found.other_lba == 1 && claim.guid.is_none_or(|guid| guid == found.guid) =>
+        {
+            Copy::Good(found)
+        }
+        _ => Copy::Absent,
+    })
+}
+
+/// What the first sector says.
+#[derive(Debug, Default)]
+struct Mbr {
+    /// It keeps programs that know no GUID partition tables away.
+    protective: bool,
+    /// The last sector that it protects, where it can say so.
+    protected_to: Option<u64>,
+    /// First and last sectors of partitions of its own.
+    partitions: Vec<(u64, u64)>,
+}
+
+impl Mbr {
+    fn read<D: Read + Seek>(device: &mut D) -> io::Result<Self> {
+        let mut sector = [0; 512];
+        device.seek(SeekFrom::Start(0))?;
+        device.read_exact(&mut sector)?;
+        let mut mbr = Self::default();
+        if sector[510..] != [0x55, 0xaa] {
+            return Ok(mbr);
+        }
+        for entry in sector[446..510].chunks_exact(16) {
+            let start = u64::from(u32_at(entry, 8));
+            let sectors = u32_at(entry, 12);
+            let end = start.saturating_add(u64::from(sectors)).saturating_sub(1);
+            match entry[4] {
+                0 => {}
+                0xee => {
+                    mbr.protective = true;
+                    mbr.protected_to = (sectors != u32::MAX && start == 1).then_some(end);
+                }
+                // Boot code may stand there without partitions, whose flag has two values.
+                _ if entry[0] & 0x7f == 0 && sectors != 0 => mbr.partitions.push((start, end)),
+                _ => {}
+            }
+        }
+        Ok(mbr)
+    }
 }
 
 enum Copy {
@@ -131,13 +250,22 @@ struct Good {
     entries: Vec<u8>,
 }
 
+/// What a header says besides its entries, whether or not the copy is a good one.
+struct Claim {
+    other_lba: u64,
+    array_lba: u64,
+    /// GUID of the disk; `None` when the header's checksum is wrong, so that all of this may be.
+    guid: Option<[u8; 16]>,
+}
+
 impl Good {
-    fn table(self, problem: Option<String>) -> Found {
+    fn table(self, mbr: &Mbr, problem: Option<String>) -> Found {
         Found::Table(Raw {
             guid: self.guid,
             first_usable: self.first_usable,
             array_lba: self.array_lba,
             entries: self.entries,
+            hybrid: mbr.partitions.clone(),
             problem,
         })
     }
@@ -155,34 +283,62 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(eight)
 }
 
+fn guid_at(bytes: &[u8], at: usize) -> [u8; 16] {
+    let mut guid = [0; 16];
+    guid.copy_from_slice(&bytes[at..at + 16]);
+    guid
+}
+
 /// Reads and checks the copy whose header is at `lba`.
-fn read_copy<D: Read + Seek>(device: &mut D, geometry: Geometry, lba: u64) -> io::Result<Copy> {
+fn read_copy<D: Read + Seek>(
+    device: &mut D,
+    geometry: Geometry,
+    lba: u64,
+) -> io::Result<(Copy, Claim)> {
     let sector = usize::try_from(geometry.sector).map_err(io::Error::other)?;
     let mut header = vec![0; sector];
     device.seek(SeekFrom::Start(lba.saturating_mul(geometry.sector)))?;
     device.read_exact(&mut header)?;
+    let mut claim = Claim {
+        other_lba: u64_at(&header, 32),
+        array_lba: u64_at(&header, 72),
+        guid: None,
+    };
+    let copy = check_copy(device, geometry, lba, &header, &mut claim)?;
+    Ok((copy, claim))
+}
+
+fn check_copy<D: Read + Seek>(
+    device: &mut D,
+    geometry: Geometry,
+    lba: u64,
+    header: &[u8],
+    claim: &mut Claim,
+) -> io::Result<Copy> {
     if !header.starts_with(b"EFI PART") {
         return Ok(Copy::Absent);
     }
     let bad = |why: &str| Ok(Copy::Bad(why.into()));
-    let length = u32_at(&header, 12) as usize;
-    if !(92..=sector).contains(&length) {
+    let length = u32_at(header, 12) as usize;
+    if !(92..=header.len()).contains(&length) {
         return bad("has a header of impossible length");
     }
-    let checksum = u32_at(&header, 16);
+    let checksum = u32_at(header, 16);
     let mut zeroed = header[..length].to_vec();
     zeroed[16..20].fill(0);
     if crc32fast::hash(&zeroed) != checksum {
         return bad("has a header with a wrong checksum");
     }
-    let slots = u32_at(&header, 80);
-    if u32_at(&header, 84) as usize != ENTRY
+    let slots = u32_at(header, 80);
+    if u32_at(header, 84) as usize != ENTRY
         || !(1..=MAX_SLOTS).contains(&slots)
-        || u64_at(&header, 24) != lba
+        || u64_at(header, 24) != lba
     {
         return bad("has a header that cannot be true");
     }
-    let start = u64_at(&header, 72);
+    let guid = guid_at(header, 56);
+    claim.guid = Some(guid);
+    let start = u64_at(header, 72);
     let mut entries = vec![0; slots as usize * ENTRY];
     let bytes = start.saturating_mul(geometry.sector);
     if bytes.saturating_add(entries.len() as u64) > geometry.size {
@@ -190,10 +346,10 @@ fn read_copy<D: Read + Seek>(device: &mut D, geometry: Geometry, lba: u64) -> io
     }
     device.seek(SeekFrom::Start(bytes))?;
     device.read_exact(&mut entries)?;
-    if crc32fast::hash(&entries) != u32_at(&header, 88) {
+    if crc32fast::hash(&entries) != u32_at(header, 88) {
         return bad("has entries with a wrong checksum");
     }
-    let first_usable = u64_at(&header, 40);
+    let first_usable = u64_at(header, 40);
     // The backup does not know where the first copy's entries were; the specification wants them here.
     let array_lba = if lba == 1 { start } else { ARRAY_LBA };
     let array = (entries.len() as u64).div_ceil(geometry.sector);
@@ -203,13 +359,11 @@ fn read_copy<D: Read + Seek>(device: &mut D, geometry: Geometry, lba: u64) -> io
     {
         return bad("has its entries where partitions may lie");
     }
-    let mut guid = [0; 16];
-    guid.copy_from_slice(&header[56..72]);
     Ok(Copy::Good(Good {
         guid,
         first_usable,
         array_lba,
-        other_lba: u64_at(&header, 32),
+        other_lba: u64_at(header, 32),
         entries,
     }))
 }
@@ -230,8 +384,19 @@ impl Raw {
             first_usable: ARRAY_LBA + array.div_ceil(geometry.sector),
             array_lba: ARRAY_LBA,
             entries: vec![0; SLOTS as usize * ENTRY],
+            hybrid: Vec::new(),
             problem: None,
         }
+    }
+
+    /// Gives the disk a random GUID in place of the one that it is expected to have.
+    pub fn replace_guid(&mut self, from: Guid) -> io::Result<()> {
+        let found = guid_from_disk(&self.guid);
+        if found != from {
+            return Err(io::Error::other(format!("its GUID is {found}, not {from}")));
+        }
+        self.guid = Uuid::new_v4().to_bytes_le();
+        Ok(())
     }
 
     fn slot(&self, number: u32) -> Option<std::ops::Range<usize>> {
@@ -287,32 +452,6 @@ impl Raw {
         Ok(())
     }
 
-    /// Refuses what no table may hold: partitions that overlap or leave the usable sectors.
-    fn check(&self, geometry: Geometry) -> Result<(), String> {
-        let table = self.facts(geometry);
-        let mut places: Vec<(u64, u64, u32)> = (table.partitions.iter())
-            .map(|(number, entry)| (entry.start, entry.end, *number))
-            .collect();
-        places.sort_unstable();
-        for (start, end, number) in &places {
-            if start > end || *start < table.first_usable || *end > table.last_usable {
-                return Err(format!(
-                    "partition {number} lies at sectors {start} to {end}, usable are {} to {}",
-                    table.first_usable, table.last_usable
-                ));
-            }
-        }
-        for pair in places.windows(2) {
-            if pair[1].0 <= pair[0].1 {
-                return Err(format!(
-                    "partitions {} and {} overlap",
-                    pair[0].2, pair[1].2
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// The table as facts of a device of this size.
     pub fn facts(&self, geometry: Geometry) -> Table {
         let array = (self.entries.len() as u64).div_ceil(geometry.sector);
@@ -343,6 +482,8 @@ impl Raw {
             first_usable: self.first_usable,
             last_usable: geometry.last_lba().saturating_sub(array + 1),
             partitions,
+            slots: u32::try_from(self.entries.len() / ENTRY).unwrap_or(MAX_SLOTS),
+            hybrid: self.hybrid.clone(),
             repair: self.problem.clone(),
         }
     }
@@ -405,10 +546,13 @@ impl Raw {
             rustix::fs::memfd_create("pilotlight-rehearsal", rustix::fs::MemfdFlags::CLOEXEC)?;
         let mut image = std::fs::File::from(image);
         image.set_len(geometry.size)?;
-        self.check(geometry).map_err(io::Error::other)?;
+        if let Some(fault) = self.facts(geometry).fault() {
+            return Err(io::Error::other(fault));
+        }
         self.write(&mut image, geometry, |_| Ok(()))?;
         let expected = Raw {
             problem: None,
+            hybrid: Vec::new(),
             ..self.clone()
         };
         match read(&mut image, geometry)? {
@@ -449,186 +593,5 @@ fn protect<D: Device>(device: &mut D, size: u32) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GEOMETRY: Geometry = Geometry {
-        size: 8 << 20,
-        sector: 512,
-    };
-
-    fn disk() -> io::Cursor<Vec<u8>> {
-        io::Cursor::new(vec![0; 8 << 20])
-    }
-
-    fn entry(start: u64) -> Entry {
-        Entry {
-            start,
-            end: start + 99,
-            type_guid: Guid::parse("0fc63daf-8483-4772-8e79-3d69d8477de4").unwrap(),
-            guid: Some(Guid::parse("11111111-2222-3333-4444-555555555555").unwrap()),
-            label: "grün".into(),
-            attributes: 1 << 60,
-        }
-    }
-
-    #[test]
-    fn what_is_written_is_read_in_its_slots() {
-        for sector in [512, 4096] {
-            let geometry = Geometry { sector, ..GEOMETRY };
-            let mut raw = Raw::empty(geometry);
-            raw.create(1, &entry(1500)).unwrap();
-            raw.create(9, &entry(1000)).unwrap();
-            raw.rehearse(geometry).unwrap();
-            let mut disk = disk();
-            raw.write(&mut disk, geometry, |_| Ok(())).unwrap();
-            let Found::Table(read) = read(&mut disk, geometry).unwrap() else {
-                panic!()
-            };
-            assert_eq!(read, raw);
-            let facts = read.facts(geometry);
-            assert_eq!(facts.partitions.keys().copied().collect::<Vec<_>>(), [1, 9]);
-            assert_eq!(facts.partitions[&9], entry(1000));
-            assert_eq!(
-                facts.first_usable,
-                Table::empty(geometry.size, sector).first_usable
-            );
-            assert_eq!(
-                facts.last_usable,
-                Table::empty(geometry.size, sector).last_usable
-            );
-        }
-    }
-
-    #[test]
-    fn one_good_copy_is_enough_and_the_problem_is_named() {
-        let mut raw = Raw::empty(GEOMETRY);
-        raw.create(3, &entry(2048)).unwrap();
-        let mut good = disk();
-        raw.write(&mut good, GEOMETRY, |_| Ok(())).unwrap();
-        for (at, words) in [
-            (600, "first copy"),
-            (1024 + 300, "first copy"),
-            ((8 << 20) - 500, "backup"),
-        ] {
-            let mut damaged = good.clone();
-            damaged.get_mut()[at] ^= 0xff;
-            let Found::Table(found) = read(&mut damaged, GEOMETRY).unwrap() else {
-                panic!("{at}")
-            };
-            assert_eq!(found.entries, raw.entries, "{at}");
-            assert!(
-                found.problem.as_deref().unwrap().contains(words),
-                "{:?}",
-                found.problem
-            );
-        }
-        let mut both = good.clone();
-        both.get_mut()[600] ^= 0xff;
-        both.get_mut()[(8 << 20) - 500] ^= 0xff;
-        assert!(matches!(
-            read(&mut both, GEOMETRY).unwrap(),
-            Found::Unusable(_)
-        ));
-    }
-
-    #[test]
-    fn a_grown_disk_is_recognized() {
-        let mut disk = disk();
-        Raw::empty(GEOMETRY)
-            .write(&mut disk, GEOMETRY, |_| Ok(()))
-            .unwrap();
-        disk.get_mut().resize(16 << 20, 0);
-        let grown = Geometry {
-            size: 16 << 20,
-            ..GEOMETRY
-        };
-        let Found::Table(found) = read(&mut disk, grown).unwrap() else {
-            panic!()
-        };
-        assert!(found.problem.as_deref().unwrap().contains("has grown"));
-        assert_eq!(
-            found.facts(grown).last_usable,
-            Table::empty(16 << 20, 512).last_usable
-        );
-    }
-
-    #[test]
-    fn an_mbr_that_is_there_keeps_its_boot_flag_and_its_hybrid_entries() {
-        let mut disk = disk();
-        let raw = Raw::empty(GEOMETRY);
-        raw.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
-        disk.get_mut()[446] = 0x80;
-        disk.get_mut()[458..462].fill(0xff);
-        raw.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
-        assert_eq!(disk.get_ref()[446], 0x80);
-        assert_eq!(disk.get_ref()[458..462], 16383u32.to_le_bytes());
-        disk.get_mut()[462 + 4] = 0x0c;
-        let hybrid = disk.get_ref()[..512].to_vec();
-        raw.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
-        assert_eq!(disk.get_ref()[..512], hybrid);
-    }
-
-    #[test]
-    fn firmware_between_header_and_entries_stays() {
-        let mut raw = Raw::empty(GEOMETRY);
-        (raw.array_lba, raw.first_usable) = (100, 132);
-        raw.create(1, &entry(2048)).unwrap();
-        let mut disk = disk();
-        disk.get_mut()[1024..8192].fill(0xa5);
-        raw.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
-        let Found::Table(mut read) = read(&mut disk, GEOMETRY).unwrap() else {
-            panic!()
-        };
-        assert_eq!(read, raw);
-        read.create(2, &entry(3000)).unwrap();
-        read.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
-        assert!(disk.get_ref()[1024..8192].iter().all(|b| *b == 0xa5));
-    }
-
-    #[test]
-    fn what_overlaps_or_leaves_the_disk_is_not_written() {
-        for (start, end) in [(2100, 2200), (10, 20), (16000, 16383), (3000, 2999)] {
-            let mut raw = Raw::empty(GEOMETRY);
-            raw.create(1, &entry(2048)).unwrap();
-            raw.rehearse(GEOMETRY).unwrap();
-            raw.create(
-                2,
-                &Entry {
-                    end,
-                    ..entry(start)
-                },
-            )
-            .unwrap();
-            assert!(raw.rehearse(GEOMETRY).is_err(), "{start}");
-        }
-        let mut raw = Raw::empty(GEOMETRY);
-        raw.create(1, &entry(2048)).unwrap();
-        assert!(raw.resize(1, 5, 3000).is_err());
-        raw.resize(1, 2147, 3000).unwrap();
-        assert_eq!(raw.facts(GEOMETRY).partitions[&1].end, 3000);
-    }
-
-    proptest::proptest! {
-        /// A table of arbitrary bytes is read without a panic.
-        #[test]
-        fn hostile_headers_never_panic(patch in proptest::collection::vec((512usize..1100, proptest::num::u8::ANY), 1..12), fix: bool) {
-            let mut disk = disk();
-            Raw::empty(GEOMETRY).write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
-            for (at, byte) in patch {
-                disk.get_mut()[at] = byte;
-            }
-            if fix {
-                // With a right checksum, the other fields are believed only as far as they can be true.
-                let header = &mut disk.get_mut()[512..1024];
-                header[12..16].copy_from_slice(&92u32.to_le_bytes());
-                header[16..20].fill(0);
-                let sum = crc32fast::hash(&header[..92]);
-                header[16..20].copy_from_slice(&sum.to_le_bytes());
-            }
-            if let Found::Table(raw) = read(&mut disk, GEOMETRY).unwrap() {
-                raw.facts(GEOMETRY);
-            }
-        }
-    }
-}
+#[path = "gpt_tests.rs"]
+mod tests;

@@ -26,6 +26,10 @@ impl<D: Read + Seek> Area<'_, D> {
         let there = self.size.saturating_sub(offset).min(length as u64);
         // No more than `length`, which is a usize.
         let there = usize::try_from(there).unwrap_or(length);
+        if there == 0 {
+            // Block devices refuse to be asked for what lies beyond their end.
+            return Ok(bytes);
+        }
         self.device
             .seek(SeekFrom::Start(self.start.saturating_add(offset)))?;
         self.device.read_exact(&mut bytes[..there])?;

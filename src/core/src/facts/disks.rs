@@ -23,6 +23,10 @@ pub struct Disks {
     /// Running RAID arrays that the observed members belong to, UUID → node.
     #[serde(default)]
     pub arrays: BTreeMap<String, String>,
+    /// Disks of this machine, named by the config or not, whose GUID is the one that a fresh image has,
+    /// node → what is on them. Their partitions are not among `blocks`.
+    #[serde(default)]
+    pub fresh: BTreeMap<String, Block>,
 }
 
 /// A block device.
@@ -136,6 +140,12 @@ pub struct Table {
     pub last_usable: u64,
     /// Partitions by slot number.
     pub partitions: BTreeMap<u32, Entry>,
+    /// How many slots there are.
+    pub slots: u32,
+    /// First and last sectors of partitions that a hybrid MBR names besides, for firmware or systems that
+    /// know no GUID partition tables.
+    #[serde(default)]
+    pub hybrid: Vec<(u64, u64)>,
     /// What has to be repaired before anything else: a damaged copy, a backup in the wrong place.
     pub repair: Option<String>,
 }
@@ -269,6 +279,27 @@ impl Block {
 }
 
 impl Table {
+    /// Why no such table may be written: partitions that overlap or leave the usable sectors.
+    pub fn fault(&self) -> Option<String> {
+        let mut places: Vec<(u64, u64, u32)> = (self.partitions.iter())
+            .map(|(number, entry)| (entry.start, entry.end, *number))
+            .collect();
+        places.sort_unstable();
+        for (start, end, number) in &places {
+            if start > end || *start < self.first_usable || *end > self.last_usable {
+                return Some(format!(
+                    "partition {number} lies at sectors {start} to {end}, usable are {} to {}",
+                    self.first_usable, self.last_usable
+                ));
+            }
+        }
+        let overlap = (places.windows(2)).find(|pair| pair[1].0 <= pair[0].1)?;
+        Some(format!(
+            "partitions {} and {} overlap",
+            overlap[0].2, overlap[1].2
+        ))
+    }
+
     /// Whether the table is what was predicted, with random GUIDs agreeing with any.
     pub fn agrees_with(&self, predicted: &Table) -> bool {
         let guids =
@@ -277,6 +308,7 @@ impl Table {
             && (self.first_usable, self.last_usable)
                 == (predicted.first_usable, predicted.last_usable)
             && self.repair == predicted.repair
+            && (self.slots, &self.hybrid) == (predicted.slots, &predicted.hybrid)
             && self.partitions.len() == predicted.partitions.len()
             && self.partitions.iter().zip(&predicted.partitions).all(
                 |((n, seen), (m, expected))| {

@@ -29,6 +29,16 @@ pub enum DiskOp {
         /// What is wrong with it.
         problem: String,
     },
+    /// Give a disk that still has the GUID of its image a random one; nothing else of the table changes,
+    /// but its copies are made whole and put where they belong.
+    ReplaceDiskGuid {
+        /// Node of the disk.
+        disk: String,
+        /// The GUID now.
+        from: Guid,
+        /// What is wrong with the table besides.
+        problem: Option<String>,
+    },
     /// Remove an entry.
     DeletePartition {
         /// Node of the disk.
@@ -100,6 +110,7 @@ impl DiskOp {
             DiskOp::DeletePartition { .. } | DiskOp::WipeSignatures { .. } => true,
             DiskOp::ResizePartition { from, to, .. } => to < from,
             DiskOp::RepairTable { .. }
+            | DiskOp::ReplaceDiskGuid { .. }
             | DiskOp::CreatePartition { .. }
             | DiskOp::MakeFilesystem { .. } => false,
         }
@@ -109,6 +120,14 @@ impl DiskOp {
     pub fn predict(&self, facts: &mut Facts) {
         let blocks = &mut facts.disks.blocks;
         match self {
+            DiskOp::ReplaceDiskGuid { disk, .. } => {
+                facts.disks.fresh.remove(disk);
+                // A disk that the config does not name is not among the observed ones.
+                if let Some(table) = table(blocks.get_mut(disk)) {
+                    table.guid = None;
+                    table.repair = None;
+                }
+            }
             DiskOp::CreateTable { disk, .. } => {
                 if let Some(block) = blocks.get_mut(disk) {
                     block.table = TableState::Gpt(Table::empty(block.size, block.sector));
@@ -249,6 +268,8 @@ impl Table {
             first_usable: 2 + entries,
             last_usable: (size / sector).saturating_sub(entries + 2),
             partitions: std::collections::BTreeMap::new(),
+            slots: u32::try_from(ENTRIES).unwrap_or(u32::MAX),
+            hybrid: Vec::new(),
             repair: None,
         }
     }
@@ -284,6 +305,17 @@ impl fmt::Display for DiskOp {
             } => write!(f, "replace {lost} on {disk} by an empty partition table"),
             DiskOp::RepairTable { disk, problem } => {
                 write!(f, "repair the partition table on {disk}: {problem}")
+            }
+            DiskOp::ReplaceDiskGuid {
+                disk,
+                from,
+                problem,
+            } => {
+                write!(f, "replace the disk GUID {from} of {disk} by a random one")?;
+                match problem {
+                    Some(problem) => write!(f, ", and repair the partition table: {problem}"),
+                    None => Ok(()),
+                }
             }
             DiskOp::DeletePartition {
                 disk,

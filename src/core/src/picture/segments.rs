@@ -64,7 +64,7 @@ impl Changes {
             DiskOp::MakeFilesystem { device, .. } => {
                 self.formatted.insert(device.clone());
             }
-            DiskOp::RepairTable { .. } => {}
+            DiskOp::RepairTable { .. } | DiskOp::ReplaceDiskGuid { .. } => {}
         }
     }
 

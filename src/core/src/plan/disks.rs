@@ -6,11 +6,12 @@ use crate::facts::disks::{Block, Entry, Signature, Table, TableState, partition_
 use crate::model::{Config, Disk};
 use crate::op::DiskOp;
 use crate::plan::partitions::{plan_on, used};
-use crate::plan::{Plan, Planned};
+use crate::plan::{Plan, Planned, fresh};
 
-/// Plans all disks of a config.
+/// Plans the disks of a fresh image, and then all disks of a config.
 pub fn plan(disks: &[Disk], facts: &Facts) -> Planned {
-    let mut plan = Plan::default();
+    let mut plan = fresh::plan(&facts.disks);
+    let facts = &plan.predict(facts.clone());
     let mut report = Report::default();
     for disk in disks {
         if let Err(diagnostics) = plan_disk(disk, facts, &mut plan) {
@@ -91,11 +92,49 @@ fn plan_disk(disk: &Disk, facts: &Facts, plan: &mut Plan) -> Result<(), Vec<Diag
     }
     let start = starting_table(disk, &node, block, facts)?;
     let steps = plan_on(start.table, disk, &node, block, facts)?.steps;
+    let mut changes = Plan::default();
     if let Some(op) = start.op.filter(|_| !steps.is_empty() || disk.wipe_table) {
-        plan.push(op, start.why, disk.at);
+        changes.push(op, start.why, disk.at);
     }
-    plan.steps.extend(steps);
+    changes.steps.extend(steps);
+    if let Some(why) = impossible(&changes, &node, facts) {
+        return Err(vec![
+            Diagnostic::error(disk.at, format!("{node} cannot be changed: {why}"))
+                .help("nothing has been changed on this disk"),
+        ]);
+    }
+    plan.steps.extend(changes.steps);
     Ok(())
+}
+
+/// Why the changes of a disk would not come to their end, or would take from a hybrid MBR what it names.
+fn impossible(changes: &Plan, node: &str, facts: &Facts) -> Option<String> {
+    let table = |facts: &Facts| match &facts.disks.blocks.get(node)?.table {
+        TableState::Gpt(table) => Some(table.clone()),
+        _ => None,
+    };
+    let before = table(facts);
+    let mut facts = facts.clone();
+    for step in &changes.steps {
+        step.op.predict(&mut facts);
+        // Each one is written for itself.
+        if let Some(fault) = table(&facts).and_then(|table| table.fault()) {
+            return Some(format!("its partition table is at fault, {fault}"));
+        }
+    }
+    let (before, after) = (before?, table(&facts)?);
+    let within = |table: &Table, (first, last): (u64, u64)| -> Vec<(u32, Entry)> {
+        let here = |entry: &Entry| entry.start <= last && first <= entry.end;
+        (table.partitions.iter())
+            .filter(|(_, entry)| here(entry))
+            .map(|(number, entry)| (*number, entry.clone()))
+            .collect()
+    };
+    let lost = |place: &&(u64, u64)| within(&before, **place) != within(&after, **place);
+    let (first, last) = after.hybrid.iter().find(lost)?;
+    Some(format!(
+        "it has a hybrid MBR, which names the sectors {first} to {last}; set wipeTable to true if all may be lost"
+    ))
 }
 
 /// The table that the partitions are planned on, and what makes it.

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod crypttab;
 pub mod disks;
 pub mod filesystems;
+pub mod fresh;
 pub mod grub;
 pub mod kargs;
 pub mod luks;

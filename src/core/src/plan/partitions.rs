@@ -17,9 +17,6 @@ pub const LINUX_DATA: Guid = Guid([
     0x0f, 0xc6, 0x3d, 0xaf, 0x84, 0x83, 0x47, 0x72, 0x8e, 0x79, 0x3d, 0x69, 0xd8, 0x47, 0x7d, 0xe4,
 ]);
 
-/// Slots of the tables that are written.
-const SLOTS: u32 = 128;
-
 /// The changes that turn a table into the one that the config asks for.
 pub(super) fn plan_on(
     table: Table,
@@ -187,6 +184,17 @@ impl<'a> Work<'a> {
         for partition in order {
             if partition.number != 0 {
                 list.push(partition.number);
+                let slots = self.table.slots;
+                if partition.number > slots && partition.should_exist {
+                    let message = format!(
+                        "there is no partition {} on {}: its table has {slots} slots",
+                        partition.number, self.node
+                    );
+                    self.error(
+                        Diagnostic::error(partition.at, message)
+                            .help("nothing has been changed on this disk"),
+                    );
+                }
                 continue;
             }
             let label = partition.label.as_deref().unwrap_or_default();
@@ -198,7 +206,7 @@ impl<'a> Work<'a> {
                 .collect();
             match same.as_slice() {
                 [number] => list.push(*number),
-                [] => match (1..=SLOTS).find(|n| !taken.contains(n)) {
+                [] => match (1..=self.table.slots).find(|n| !taken.contains(n)) {
                     Some(number) => {
                         taken.push(number);
                         list.push(number);
@@ -481,3 +489,7 @@ impl Difference {
 #[cfg(test)]
 #[path = "partitions_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "partition_matrix_tests.rs"]
+mod matrix;

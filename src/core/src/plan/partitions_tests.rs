@@ -5,10 +5,10 @@ use crate::diag::Sources;
 use crate::facts::disks::TableState;
 use crate::facts::disks::{Signature, Superblock};
 
-const NODE: &str = "/dev/vdb";
-const MIB: u64 = 2048;
+pub(super) const NODE: &str = "/dev/vdb";
+pub(super) const MIB: u64 = 2048;
 
-fn entry(start_mib: u64, size_mib: u64, label: &str) -> Entry {
+pub(super) fn entry(start_mib: u64, size_mib: u64, label: &str) -> Entry {
     Entry {
         start: start_mib * MIB,
         end: (start_mib + size_mib) * MIB - 1,
@@ -20,7 +20,7 @@ fn entry(start_mib: u64, size_mib: u64, label: &str) -> Entry {
 }
 
 /// A disk of 100 MiB with these partitions.
-fn facts(entries: &[(u32, Entry)]) -> Facts {
+pub(super) fn facts(entries: &[(u32, Entry)]) -> Facts {
     let mut facts = Facts::default();
     let mut table = Table::empty(100 << 20, 512);
     table.guid = Some(Guid([1; 16]));
@@ -44,7 +44,7 @@ fn facts(entries: &[(u32, Entry)]) -> Facts {
     facts
 }
 
-fn partition(number: u32, label: &str) -> Partition {
+pub(super) fn partition(number: u32, label: &str) -> Partition {
     Partition {
         at: None,
         number,
@@ -59,7 +59,7 @@ fn partition(number: u32, label: &str) -> Partition {
     }
 }
 
-fn disk(partitions: Vec<Partition>) -> Disk {
+pub(super) fn disk(partitions: Vec<Partition>) -> Disk {
     Disk {
         at: None,
         device: crate::model::SysPath::parse(NODE).unwrap(),
@@ -438,5 +438,92 @@ fn a_new_partition_takes_the_room_but_not_the_number_of_a_removed_one() {
     ! delete partition 2 "b" from /dev/vdb
       create partition 3 "b" on /dev/vdb: 40 MiB from 11 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
       create partition 4 "c" on /dev/vdb: 48.9 MiB from 51 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+    "#);
+}
+
+#[test]
+fn what_the_table_cannot_hold_is_refused_before_anything_is_done() {
+    let change = |change: &dyn Fn(&mut Table)| {
+        let mut there = facts(&[(1, entry(1, 10, "a")), (2, entry(11, 10, "b"))]);
+        if let Some(block) = there.disks.blocks.get_mut(NODE)
+            && let TableState::Gpt(table) = &mut block.table
+        {
+            change(table);
+        }
+        there
+    };
+    let few = change(&|table| table.slots = 4);
+    let full = change(&|table| table.slots = 2);
+    let hybrid = change(&|table| table.hybrid = vec![(MIB, 11 * MIB - 1)]);
+    let beyond = change(&|table| table.hybrid = vec![(60 * MIB, 61 * MIB)]);
+    let faulty = change(&|table| {
+        if let Some(entry) = table.partitions.get_mut(&2) {
+            entry.start -= 1;
+        }
+    });
+    let new = |number, size| Partition {
+        size_mib: Some(size),
+        ..partition(number, "new")
+    };
+    let again = |number| Partition {
+        wipe_partition_entry: true,
+        ..new(number, 5)
+    };
+    let asks = [
+        ("slot 4 of 4", &few, new(4, 5)),
+        ("slot 5 of 4", &few, new(5, 5)),
+        ("slot 129", &facts(&[]), new(129, 5)),
+        ("no slot is free", &full, new(0, 5)),
+        ("beside a hybrid MBR's", &hybrid, new(0, 5)),
+        ("another than a hybrid MBR's", &hybrid, again(2)),
+        ("a hybrid MBR's", &hybrid, again(1)),
+        ("a hybrid MBR's alone", &beyond, new(0, 60)),
+        ("overlapping ones stay", &faulty, new(0, 5)),
+        ("one of those that overlap goes", &faulty, again(2)),
+        ("nothing new", &faulty, partition(1, "a")),
+    ];
+    let mut out = String::new();
+    for (what, there, asked) in asks {
+        out += &format!("{what}:\n{}", planned(&disk(vec![asked]), there));
+    }
+    let wiped = Disk {
+        wipe_table: true,
+        ..disk(vec![new(1, 5)])
+    };
+    out += &format!("wipeTable:\n{}", planned(&wiped, &hybrid));
+    assert_snapshot!(out, @r#"
+    slot 4 of 4:
+      create partition 4 "new" on /dev/vdb: 5 MiB from 21 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+    slot 5 of 4:
+    error: there is no partition 5 on /dev/vdb: its table has 4 slots
+      help: nothing has been changed on this disk
+    slot 129:
+    error: there is no partition 129 on /dev/vdb: its table has 128 slots
+      help: nothing has been changed on this disk
+    no slot is free:
+    error: the table of /dev/vdb has no free slot
+    beside a hybrid MBR's:
+      create partition 3 "new" on /dev/vdb: 5 MiB from 21 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+    another than a hybrid MBR's:
+    ! delete partition 2 "b" from /dev/vdb
+      create partition 2 "new" on /dev/vdb: 5 MiB from 11 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+    a hybrid MBR's:
+    error: /dev/vdb cannot be changed: it has a hybrid MBR, which names the sectors 2048 to 22527; set wipeTable to true if all may be lost
+      help: nothing has been changed on this disk
+    a hybrid MBR's alone:
+    error: /dev/vdb cannot be changed: it has a hybrid MBR, which names the sectors 122880 to 124928; set wipeTable to true if all may be lost
+      help: nothing has been changed on this disk
+    overlapping ones stay:
+    error: /dev/vdb cannot be changed: its partition table is at fault, partitions 1 and 2 overlap
+      help: nothing has been changed on this disk
+    one of those that overlap goes:
+    ! delete partition 2 "b" from /dev/vdb
+      create partition 2 "new" on /dev/vdb: 5 MiB from 11 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+    nothing new:
+    error: partition 1 ("a") does not fit on /dev/vdb: it needs 20480 sectors from sector 2048, there are 20479 free
+      help: nothing has been changed on this disk
+    wipeTable:
+    ! replace the partition table with 2 partitions on /dev/vdb by an empty partition table
+      create partition 1 "new" on /dev/vdb: 5 MiB from 1 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
     "#);
 }

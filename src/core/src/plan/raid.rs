@@ -36,6 +36,34 @@ pub fn plan(config: &Config, facts: &Facts) -> Planned {
     }
 }
 
+/// What can be said before the first partition is written: mdadm refuses too few devices (its Create.c)
+/// when the disks are partitioned already. Validation sees parts of configs, and cannot say it.
+pub fn check(config: &Config) -> Result<(), Report> {
+    let mut report = Report::default();
+    for raid in &config.raid {
+        let least = match level_number(&raid.level) {
+            Some(6) => 4,
+            Some(4 | 5 | 10) => 2,
+            _ => 1,
+        };
+        let active = active(raid);
+        if active < least {
+            let error = Diagnostic::error(
+                raid.at,
+                format!(
+                    "the RAID array {:?} of level {} needs at least {least} devices that are no spares, and has {active}",
+                    raid.name, raid.level
+                ),
+            );
+            report.push(error.help("nothing has been changed on any disk"));
+        }
+    }
+    match report.has_errors() {
+        true => Err(report),
+        false => Ok(()),
+    }
+}
+
 /// The level as a superblock has it.
 pub fn level_number(level: &str) -> Option<i32> {
     Some(match level {

@@ -265,3 +265,25 @@ fn members_are_different_devices_that_are_there_and_free() {
         .insert("/dev/md/data".into(), device(Signature::Blank));
     assert!(shown(&busy, &facts).contains("/dev/md/data is another array"));
 }
+
+#[test]
+fn too_few_members_are_said_before_anything_is_partitioned() {
+    let devices = ["/dev/a", "/dev/b", "/dev/c", "/dev/d"];
+    for (level, count, spares, enough) in [
+        ("raid0", 1, 0, true),
+        ("raid1", 2, 1, true),
+        ("raid5", 2, 0, true),
+        ("raid5", 2, 1, false),
+        ("10", 1, 0, false),
+        ("raid6", 3, 0, false),
+        ("6", 4, 0, true),
+        ("6", 4, 1, false),
+    ] {
+        let checked = check(&asked(level, &devices[..count], spares));
+        assert_eq!(
+            checked.is_ok(),
+            enough,
+            "{level} of {count} with {spares} spares"
+        );
+    }
+}

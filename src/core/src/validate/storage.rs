@@ -1,10 +1,7 @@
 //! RAID and LUKS (types/raid.go, luks.go, clevis.go, tang.go).
 
-use super::Stage;
 use super::check::{Check, Seen, flag, text};
-use crate::diag::Diagnostic;
 use crate::model::{Clevis, Luks, Raid, SysPath};
-use crate::plan::raid::level_number;
 use crate::spec::{At, v3};
 
 /// RAID levels as mdadm calls them, and whether they may have spares.
@@ -51,29 +48,6 @@ impl Check<'_> {
         }
     }
 
-    /// mdadm refuses too few devices when the disks are partitioned already (Create.c).
-    fn enough_members(&mut self, level: &At<String>, devices: u64, spares: u64) {
-        let least = match level_number(&level.value) {
-            Some(6) => 4,
-            Some(4 | 5 | 10) => 2,
-            _ => 1,
-        };
-        let active = devices.saturating_sub(spares);
-        if devices <= spares || active >= least {
-            return;
-        }
-        let text = format!(
-            "RAID level {} needs at least {least} devices that are no spares, and has {active}",
-            level.value
-        );
-        match self.stage {
-            Stage::Merged => self.report.error(level.span, text),
-            // A config that it is merged with may name the rest.
-            Stage::Whole => self.report.push(Diagnostic::warning(level.span, text)),
-            Stage::Part => {}
-        }
-    }
-
     pub(super) fn raid(&mut self, list: &[v3::Raid]) -> Vec<Raid> {
         let mut seen = Seen::default();
         let mut parsed = Vec::new();
@@ -114,7 +88,6 @@ impl Check<'_> {
                     ),
                     Some(_) => {}
                 }
-                self.enough_members(level, wire.devices.len() as u64, spares);
             }
             if spares > 0 && spares >= wire.devices.len() as u64 {
                 self.report.error(
