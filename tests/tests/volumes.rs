@@ -103,6 +103,15 @@ const LEVELS: [(&str, usize, u32); 8] = [
     ("raid10", 4, 0),
 ];
 
+/// Superblocks at the devices' end, and some that know neither name nor spares.
+fn option(level: &str) -> Option<&'static str> {
+    match level {
+        "raid1" => Some("--metadata=1.0"),
+        "raid4" => Some("--metadata=0.90"),
+        _ => None,
+    }
+}
+
 /// One config with an array of every level, each on partitions of its own.
 fn all_levels(disks: &[String]) -> Value {
     let disk = |(n, device): (usize, &String)| {
@@ -119,6 +128,9 @@ fn all_levels(disks: &[String]) -> Value {
         let mut array = json!({ "name": format!("a-{level}"), "level": level, "devices": devices });
         if spares > 0 {
             array["spares"] = spares.into();
+        }
+        if let Some(option) = option(level) {
+            array["options"] = json!([option]);
         }
         array
     });
@@ -148,7 +160,13 @@ fn check_levels() {
         assert_eq!(value("Raid Level"), expected, "{detail}");
         assert_eq!(value("Raid Devices"), active.to_string(), "{detail}");
         assert_eq!(value("Total Devices"), count.to_string(), "{detail}");
-        assert_eq!(value("Name"), format!("any:a-{level}"), "{detail}");
+        let (version, name) = match option(level) {
+            Some("--metadata=0.90") => ("0.90", String::new()),
+            Some(_) => ("1.0", format!("any:a-{level}")),
+            None => ("1.2", format!("any:a-{level}")),
+        };
+        assert_eq!(value("Version"), version, "{detail}");
+        assert_eq!(value("Name"), name, "{detail}");
     }
 }
 
