@@ -39,6 +39,9 @@ impl<D: Read + Seek> Area<'_, D> {
 
 /// Looks at all known places.
 pub fn probe<D: Read + Seek>(area: &mut Area<'_, D>) -> io::Result<Signature> {
+    if let Some(member) = raid_at_end(area)? {
+        return Ok(Signature::Found(member));
+    }
     let head = area.read(0, 0x1_1000)?;
     for recognize in [
         luks,
@@ -78,30 +81,33 @@ pub fn probe<D: Read + Seek>(area: &mut Area<'_, D>) -> io::Result<Signature> {
     if zfs(area)? {
         return Ok(Signature::Found(plain("zfs_member")));
     }
-    if area.size >= 128 << 10 {
-        // md metadata 1.0 lies 8 KiB before the end, rounded down to 4 KiB; 0.90 in the last whole 64 KiB
-        // but one (kernel drivers/md/md.c). The metadata of firmware RAID lies in the last sectors.
-        let sectors = area.size / 512;
-        for offset in [(sectors - 16) / 8 * 4096, (sectors / 128 - 1) * 65536] {
-            if let Some(Known::Whole(found)) = raid(&area.read(offset, 4096)?) {
-                return Ok(Signature::Found(found));
-            }
-        }
-        let ends = [
-            ((sectors - 2) * 512, *b"Inte", "isw_raid_member"),
-            (
-                (sectors - 1) * 512,
-                [0xde, 0x11, 0xde, 0x11],
-                "ddf_raid_member",
-            ),
-        ];
-        for (offset, magic, kind) in ends {
-            if area.read(offset, 4)? == magic {
-                return Ok(Signature::Found(plain(kind)));
-            }
+    Ok(Signature::Blank)
+}
+
+/// A member of an array whose superblock lies at its end. Such a member looks like what the array holds from
+/// its beginning on, and is part of the array nevertheless.
+fn raid_at_end<D: Read + Seek>(area: &mut Area<'_, D>) -> io::Result<Option<Superblock>> {
+    if area.size < 128 << 10 {
+        return Ok(None);
+    }
+    // md metadata 1.0 lies 8 KiB before the end, rounded down to 4 KiB; 0.90 in the last whole 64 KiB
+    // but one (kernel drivers/md/md.c). The metadata of firmware RAID lies in the last sectors.
+    let sectors = area.size / 512;
+    for offset in [(sectors - 16) / 8 * 4096, (sectors / 128 - 1) * 65536] {
+        if let Some(Known::Whole(found)) = raid(&area.read(offset, 4096)?) {
+            return Ok(Some(found));
         }
     }
-    Ok(Signature::Blank)
+    let ends: [(u64, &[u8], &str); 2] = [
+        (2, b"Intel Raid ISM Cfg Sig. ", "isw_raid_member"),
+        (1, &[0xde, 0x11, 0xde, 0x11], "ddf_raid_member"),
+    ];
+    for (back, magic, kind) in ends {
+        if area.read((sectors - back) * 512, magic.len())? == magic {
+            return Ok(Some(plain(kind)));
+        }
+    }
+    Ok(None)
 }
 
 /// Formats that are never made here and never overwritten unasked: offset, magic, libblkid's name.
@@ -330,7 +336,7 @@ fn raid_at_start(head: &[u8]) -> Option<Known> {
 
 /// A superblock of md, versions 1.x and 0.90 (include/uapi/linux/raid/md_p.h).
 fn raid(sb: &[u8]) -> Option<Known> {
-    if u32_at(sb, 0) != MD_MAGIC {
+    if u32_at(sb, 0) != MD_MAGIC || u32_at(sb, 4) > 1 {
         return None;
     }
     let i32_at = |at: usize| i32::from_ne_bytes(u32_at(sb, at).to_ne_bytes());
@@ -523,6 +529,18 @@ mod tests {
         let mut member = vec![0; (1 << 20) + 5 * 512];
         member[(15 << 16)..][..4].copy_from_slice(&MD_MAGIC.to_le_bytes());
         let Signature::Found(found) = probe_bytes(member) else {
+            panic!("no member")
+        };
+        assert_eq!(found.kind, RAID_MEMBER);
+        // A mirror with its superblock at the end begins as the file system on it does.
+        let mut mirror = vec![0; 1 << 20];
+        mirror[1024 + 56..][..2].copy_from_slice(&[0x53, 0xef]);
+        let Signature::Found(found) = probe_bytes(mirror.clone()) else {
+            panic!("no file system")
+        };
+        assert_eq!(found.kind, "ext2");
+        mirror[(2048 - 16) * 512..][..5].copy_from_slice(&[0xfc, 0x4e, 0x2b, 0xa9, 1]);
+        let Signature::Found(found) = probe_bytes(mirror) else {
             panic!("no member")
         };
         assert_eq!(found.kind, RAID_MEMBER);
