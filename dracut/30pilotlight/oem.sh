@@ -10,9 +10,14 @@ up() {
         return
     fi
     udevadm settle --timeout=30 || :
-    if [ -e $label ]; then
+    device=$label
+    # Just made again: udev may not have looked at it yet.
+    [ -e "$device" ] || device=$(blkid -c /dev/null -L OEM || :)
+    if [ -n "$device" ]; then
         mkdir -p /oem
-        mount -o ro $label /oem
+        # Where the config has it mounted for writing, this mount of the same file system is read-only.
+        mount -o ro "$device" /oem 2> /dev/null ||
+            { mount "$device" /oem && mount -o remount,bind,ro /oem; }
     fi
 }
 
