@@ -3,7 +3,7 @@
 //! The line is split at white space; double quotes join words, as in the kernel's own parser
 //! (lib/cmdline.c, `next_arg`).
 
-use crate::{Host, HostError, UserConfig};
+use crate::{Ask, Host, HostError, UserConfig};
 
 /// Arguments that name a config by URL. The last one on the line counts.
 const URL_KEYS: &[&str] = &[
@@ -56,10 +56,14 @@ pub async fn user_config(line: &str, host: &impl Host) -> Result<Option<UserConf
     let Some(url) = config_url(line) else {
         return Ok(None);
     };
-    match host.http(&url).await? {
-        Some(bytes) => Ok(Some(UserConfig { name: url, bytes })),
-        None => Err(HostError::Broken(format!(
-            "the kernel command line names the config {url}, but the server answers 404 (not found)"
+    let reply = host.http(&Ask::get(&url)).await?;
+    match reply.status {
+        200..=299 => Ok(Some(UserConfig {
+            name: url,
+            bytes: reply.body,
+        })),
+        status => Err(HostError::Broken(format!(
+            "the kernel command line names the config {url}, but the server answers {status}"
         ))),
     }
 }

@@ -13,7 +13,7 @@ mod host;
 pub mod metal;
 mod qemu;
 
-pub use host::{Host, HostError};
+pub use host::{Ask, Host, HostError, Method, Patience, Reply};
 
 /// A user config as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

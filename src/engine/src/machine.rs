@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use pilotlight_fetch::{
     ACCEPT_CONFIG, CONFIG_LIMIT, Cause, Client, ClientConfig, Progress, Request, redact,
 };
-use pilotlight_providers::{Host, HostError};
+use pilotlight_providers::{Ask, Host, HostError, Reply};
 
 use crate::log;
 
@@ -62,22 +62,29 @@ impl Host for Machine {
             .map_err(|error| HostError::Broken(format!("while reading {item}: {error}")))
     }
 
-    async fn http(&self, url: &str) -> Result<Option<Vec<u8>>, HostError> {
+    async fn http(&self, ask: &Ask) -> Result<Reply, HostError> {
         if !self.online {
-            return Err(HostError::NeedsNetwork(redact(url)));
+            return Err(HostError::NeedsNetwork(redact(&ask.url)));
         }
         let client = Client::new(ClientConfig {
             total_timeout: Some(self.fetch_timeout),
             ..ClientConfig::default()
         });
-        let mut request = Request::new(url);
+        let mut request = Request::new(&ask.url);
         request.accept = Some(ACCEPT_CONFIG.into());
         match client
             .fetch_to_vec(&request, CONFIG_LIMIT, &Spoken::default())
             .await
         {
-            Ok((bytes, _)) => Ok(Some(bytes)),
-            Err(error) if matches!(error.cause, Cause::NotFound) => Ok(None),
+            Ok((body, fetched)) => Ok(Reply {
+                status: fetched.status.unwrap_or(200),
+                headers: Vec::new(),
+                body,
+            }),
+            Err(error) if matches!(error.cause, Cause::NotFound) => Ok(Reply {
+                status: 404,
+                ..Reply::default()
+            }),
             Err(error) => Err(HostError::Broken(error.to_string())),
         }
     }
