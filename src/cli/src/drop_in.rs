@@ -15,8 +15,11 @@ Usage: ignition -platform NAME -stage STAGE [-root DIR] [-log-to-stdout]
                 [-config-cache FILE] [-neednet FILE] [-state-file FILE]
                 [-fetch-timeout DURATION] [-clear-cache] [-version]
   STAGE is one of fetch-offline, fetch, kargs, disks, mount, files, umount
-  NAME is one of file, metal, qemu
 ";
+
+fn usage() -> String {
+    format!("{USAGE}  NAME is one of {}\n", Platform::known())
+}
 
 /// Runs a stage. Exit codes: 0 done, 1 failed, 2 wrong flags, 3 platform or state could not be loaded.
 pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -29,7 +32,7 @@ pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Call::Help) => {
-            print!("{USAGE}");
+            print!("{}", usage());
             ExitCode::SUCCESS
         }
         Ok(Call::Stage {
@@ -43,7 +46,7 @@ pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(pilotlight_engine::run(&options))
         }
         Err(error) => {
-            eprint!("ignition: {error}\n{USAGE}");
+            eprint!("ignition: {error}\n{}", usage());
             ExitCode::from(2)
         }
     }
@@ -174,8 +177,7 @@ impl Given {
 
     fn call(self, variable: impl Fn(&str) -> Option<String>) -> Result<Call, String> {
         let platform = self.platform.ok_or("flag -platform is missing")?;
-        let platform =
-            Platform::parse(&platform).ok_or_else(|| format!("unknown platform {platform:?}"))?;
+        let platform = Platform::parse(&platform)?;
         let stage = self.stage.ok_or("flag -stage is missing")?;
         let stage = Stage::parse(&stage).ok_or_else(|| format!("unknown stage {stage:?}"))?;
         let mut options = Options::new(platform, stage, variable);
@@ -278,7 +280,6 @@ mod tests {
         for (line, expected) in [
             ("-platform qemu", "flag -stage is missing"),
             ("-stage disks", "flag -platform is missing"),
-            ("-platform vax -stage disks", "unknown platform \"vax\""),
             ("-platform qemu -stage boot", "unknown stage \"boot\""),
             ("-platform qemu -stage", "flag -stage needs a value"),
             ("-frobnicate", "unknown flag -frobnicate"),
@@ -291,5 +292,14 @@ mod tests {
             assert_eq!(call(line).unwrap_err(), expected, "{line}");
         }
         assert!(matches!(call("-version"), Ok(Call::Version)));
+        let unknown = call("-platform vax -stage disks").unwrap_err();
+        assert!(
+            unknown.starts_with("unknown platform \"vax\"; known are aws (ec2), "),
+            "{unknown}"
+        );
+        assert_eq!(
+            options("-platform equinixmetal -stage disks").platform,
+            Platform::Packet
+        );
     }
 }

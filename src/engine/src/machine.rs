@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use pilotlight_fetch::{
     ACCEPT_CONFIG, CONFIG_LIMIT, Cause, Client, ClientConfig, Progress, Request, redact,
 };
-use pilotlight_providers::{Ask, Host, HostError, Reply};
+use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Reply};
 
-use crate::log;
+use crate::{devices, log};
 
 /// Where the kernel shows QEMU's firmware configuration (Documentation/ABI/testing/sysfs-firmware-qemu_fw_cfg).
 const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg";
@@ -46,13 +46,41 @@ impl Host for Machine {
             .map_err(|error| HostError::Broken(format!("while reading {path}: {error}")))
     }
 
-    fn fw_cfg(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+    fn seconds(&self) -> u64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
+    }
+
+    fn has_fw_cfg(&self) -> FwCfg {
+        // QEMU has it in its machines of all other architectures that images are made for.
+        if cfg!(any(target_arch = "s390x", target_arch = "powerpc64")) {
+            return FwCfg::Never;
+        }
         if !Path::new(FW_CFG).exists() {
             // No module and no such hardware look the same here; a machine without the interface has no items.
             if let Err(error) = pilotlight_sys::tool::run("modprobe", &["qemu_fw_cfg"], None) {
                 tracing::warn!("while loading the module qemu_fw_cfg: {error}");
             }
         }
+        match Path::new(FW_CFG).exists() {
+            true => FwCfg::Present,
+            false => FwCfg::Absent,
+        }
+    }
+
+    async fn device_files(&self, wanted: &DeviceFiles<'_>) -> Result<Option<Found>, HostError> {
+        devices::files(wanted).await
+    }
+
+    async fn raw_device(&self, path: &str, wait: Duration) -> Result<Option<Vec<u8>>, HostError> {
+        devices::raw(path, wait).await
+    }
+
+    fn guestinfo(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
+        devices::vmware(key)
+    }
+
+    fn fw_cfg(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
         let item = format!("{FW_CFG}/by_name/{name}");
         if !Path::new(&item).exists() {
             return Ok(None);
