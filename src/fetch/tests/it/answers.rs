@@ -135,7 +135,7 @@ fn a_caller_chooses_more_statuses_to_retry() {
         answer("200 OK", &[], "updated"),
     ]);
     let request = Request {
-        retry_statuses: vec![404, 410],
+        retry_statuses: vec![(404, Duration::MAX), (410, Duration::from_secs(70))],
         ..Request::new(server.url("/"))
     };
     assert_eq!(fetch(quick(), &request).contents(), b"updated");
