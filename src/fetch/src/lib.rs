@@ -24,6 +24,7 @@ mod sink;
 mod tls;
 mod transfer;
 
+pub use backoff::Backoff;
 pub use client::{Client, ClientConfig, blocking};
 pub use error::{Cause, FetchError};
 pub use progress::{Progress, Silent};
