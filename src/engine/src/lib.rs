@@ -29,7 +29,7 @@ pub use acquire::Given;
 pub use apply::apply_to_directory;
 pub use dry_run::{DryRun, dry_run};
 pub use failure::Failure;
-pub use options::{Options, Stage};
+pub use options::{Options, Stage, duration};
 pub use pilotlight_sys::{LocalDirectory, replace_file};
 pub use state::{Entry, State, line};
 pub use volumes::finish as finish_volumes;

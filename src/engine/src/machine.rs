@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pilotlight_fetch::{
-    ACCEPT_CONFIG, CONFIG_LIMIT, Cause, Client, ClientConfig, Progress, Request, redact,
+    ACCEPT_CONFIG, CONFIG_LIMIT, Client, ClientConfig, Progress, Request, redact,
 };
-use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Reply};
+use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Method, Reply};
 
 use crate::{devices, log};
 
@@ -20,8 +20,26 @@ const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg";
 pub struct Machine {
     /// Whether fetching from the network is allowed in this stage.
     pub online: bool,
-    /// Longest time for one fetch of the user config.
-    pub fetch_timeout: Duration,
+    /// Longest time for one request for a config; `None` is for ever.
+    pub fetch_timeout: Option<Duration>,
+    /// Keeps its connections from one request to the next. It has no proxy: those are named by the config,
+    /// which is what is looked for here.
+    client: Client,
+}
+
+impl Machine {
+    /// The machine as a stage sees it.
+    pub fn new(online: bool, fetch_timeout: Option<Duration>) -> Self {
+        let client = Client::new(ClientConfig {
+            total_timeout: fetch_timeout,
+            ..ClientConfig::default()
+        });
+        Self {
+            online,
+            fetch_timeout,
+            client,
+        }
+    }
 }
 
 /// Reads a whole file of at most [`CONFIG_LIMIT`] bytes; `None` where there is no such file.
@@ -94,27 +112,38 @@ impl Host for Machine {
         if !self.online {
             return Err(HostError::NeedsNetwork(redact(&ask.url)));
         }
-        let client = Client::new(ClientConfig {
-            total_timeout: Some(self.fetch_timeout),
-            ..ClientConfig::default()
-        });
-        let mut request = Request::new(&ask.url);
-        request.accept = Some(ACCEPT_CONFIG.into());
-        match client
-            .fetch_to_vec(&request, CONFIG_LIMIT, &Spoken::default())
-            .await
-        {
-            Ok((body, fetched)) => Ok(Reply {
-                status: fetched.status.unwrap_or(200),
-                headers: Vec::new(),
-                body,
-            }),
-            Err(error) if matches!(error.cause, Cause::NotFound) => Ok(Reply {
-                status: 404,
-                ..Reply::default()
+        let spoken = Spoken::default();
+        let request = request(ask);
+        let asked = self.client.ask(&request, CONFIG_LIMIT, &spoken);
+        match asked.await {
+            Ok(reply) => Ok(Reply {
+                status: reply.status,
+                headers: reply.headers,
+                body: reply.body,
             }),
             Err(error) => Err(HostError::Broken(error.to_string())),
         }
+    }
+}
+
+/// What a provider asks, in the fetch crate's words.
+fn request(ask: &Ask) -> Request {
+    let headers = ask.headers.iter();
+    Request {
+        method: match ask.method {
+            Method::Get => pilotlight_fetch::Method::Get,
+            Method::Put => pilotlight_fetch::Method::Put,
+            Method::Post => pilotlight_fetch::Method::Post,
+        },
+        body: ask.body.clone(),
+        headers: headers
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+        accept: Some(ACCEPT_CONFIG.into()),
+        retry_statuses: ask.patience.statuses.to_vec(),
+        total_timeout: ask.patience.bound,
+        direct: ask.direct,
+        ..Request::new(&ask.url)
     }
 }
 

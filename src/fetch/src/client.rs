@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::Url;
+use reqwest::header::HeaderMap;
 
 use crate::body::Body;
 use crate::error::{Cause, FetchError};
@@ -12,7 +13,7 @@ use crate::hop::{Asker, Headers};
 use crate::progress::Progress;
 use crate::proxy::{Proxy, Rules};
 use crate::redact::redact;
-use crate::request::{Fetched, Request};
+use crate::request::{Fetched, Reply, Request};
 use crate::sink::Sink;
 use crate::transfer::Transfer;
 use pilotlight_core::dataurl;
@@ -28,9 +29,9 @@ pub struct ClientConfig {
     pub body_idle_timeout: Duration,
     /// Longest time of one fetch with all its attempts; `None` is for ever.
     pub total_timeout: Option<Duration>,
-    /// First pause between attempts; each one is twice as long as the one before.
+    /// Bound of the first pause between attempts; each one is twice as long as the one before.
     pub first_pause: Duration,
-    /// Longest pause between attempts.
+    /// Bound of all pauses, but for those that a server asks for.
     pub longest_pause: Duration,
     /// Proxies; the environment's are ignored.
     pub proxy: Proxy,
@@ -62,6 +63,8 @@ impl Default for ClientConfig {
 pub struct Client {
     config: ClientConfig,
     network: OnceLock<Network>,
+    /// The same without proxies.
+    direct: OnceLock<Network>,
 }
 
 /// What only network schemes need.
@@ -76,6 +79,7 @@ impl Client {
         Self {
             config,
             network: OnceLock::new(),
+            direct: OnceLock::new(),
         }
     }
 
@@ -89,9 +93,39 @@ impl Client {
         progress: &dyn Progress,
     ) -> Result<Fetched, FetchError> {
         let mut shown = redact(&request.url);
-        self.fetch_any(request, sink, progress, &mut shown)
+        self.fetch_any(request, sink, progress, &mut shown, &mut None)
             .await
             .map_err(|cause| FetchError { url: shown, cause })
+    }
+
+    /// Asks a server and gives its answer, whatever its status, once asking again is of no use; the body is
+    /// at most `limit` bytes. 5xx and 429 are no answers: they are retried like a broken connection.
+    pub async fn ask(
+        &self,
+        request: &Request,
+        limit: u64,
+        progress: &dyn Progress,
+    ) -> Result<Reply, FetchError> {
+        let limit = request.max_bytes.map_or(limit, |bound| bound.min(limit));
+        let request = Request {
+            max_bytes: Some(limit),
+            ..request.clone()
+        };
+        let mut shown = redact(&request.url);
+        let (mut body, mut answered) = (Vec::new(), None);
+        let result = self
+            .fetch_any(&request, &mut body, progress, &mut shown, &mut answered)
+            .await;
+        match (result, answered) {
+            (Ok(_), answered) => Ok(Reply {
+                body,
+                ..reply(answered)
+            }),
+            (Err(Cause::Status { .. } | Cause::NotFound), answered @ Some(_)) => {
+                Ok(reply(answered))
+            }
+            (Err(cause), _) => Err(FetchError { url: shown, cause }),
+        }
     }
 
     /// Fetches `request` into memory, at most `limit` bytes.
@@ -117,6 +151,7 @@ impl Client {
         sink: &mut dyn Sink,
         progress: &dyn Progress,
         shown: &mut String,
+        answered: &mut Option<(u16, HeaderMap)>,
     ) -> Result<Fetched, Cause> {
         let mut body = Body::new(request, sink);
         let local = if request.url.is_empty() {
@@ -142,32 +177,51 @@ impl Client {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Cause::UnsupportedScheme(url.scheme().to_owned()));
         }
-        let network = self.network()?;
+        let network = self.network(request.direct)?;
         let headers = Headers::new(request, &self.config.user_agent)?;
         let asker = Asker {
             http: &network.http,
+            request,
             rules: &network.rules,
             headers: &headers,
             header_timeout: self.config.response_header_timeout,
             max_redirects: self.config.max_redirects,
         };
-        Transfer::new(&self.config, request, asker, body, progress)
+        Transfer::new(&self.config, request, asker, body, progress, answered)
             .run(&url, shown)
             .await
     }
 
-    fn network(&self) -> Result<&Network, Cause> {
-        if let Some(network) = self.network.get() {
+    fn network(&self, direct: bool) -> Result<&Network, Cause> {
+        let (place, proxy) = if direct {
+            (&self.direct, &Proxy::default())
+        } else {
+            (&self.network, &self.config.proxy)
+        };
+        if let Some(network) = place.get() {
             return Ok(network);
         }
-        let network = Network::new(&self.config)?;
-        Ok(self.network.get_or_init(|| network))
+        let network = Network::new(&self.config, proxy)?;
+        Ok(place.get_or_init(|| network))
+    }
+}
+
+fn reply(answered: Option<(u16, HeaderMap)>) -> Reply {
+    let (status, headers) = answered.unwrap_or((200, HeaderMap::new()));
+    let headers = headers.iter().filter_map(|(name, value)| {
+        let value = value.to_str().ok()?;
+        Some((name.to_string(), value.to_owned()))
+    });
+    Reply {
+        status,
+        headers: headers.collect(),
+        body: Vec::new(),
     }
 }
 
 impl Network {
-    fn new(config: &ClientConfig) -> Result<Self, Cause> {
-        let rules = Rules::new(&config.proxy)?;
+    fn new(config: &ClientConfig, proxy: &Proxy) -> Result<Self, Cause> {
+        let rules = Rules::new(proxy)?;
         let chosen = rules.clone();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::client_config(&config.extra_ca_pem)?)

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, USER_AGENT,
 };
 use reqwest::{Response, StatusCode, Url};
 
 use crate::error::Cause;
 use crate::proxy::Rules;
 use crate::redact::redact_url;
-use crate::request::Request;
+use crate::request::{Method, Request};
 
 /// The headers of a request, read once.
 pub(crate) struct Headers {
@@ -32,6 +32,10 @@ impl Headers {
         default.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(accept) = &request.accept {
             default.insert(ACCEPT, value(&ACCEPT, accept)?);
+        }
+        if request.method != Method::Get && request.body.is_empty() {
+            // Nobody else says so, and some servers answer 411 to silence about it.
+            default.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let mut user = HeaderMap::new();
         for (name, text) in &request.headers {
@@ -63,6 +67,7 @@ pub(crate) struct Answer {
 /// Asks for URLs; one per client and request.
 pub(crate) struct Asker<'a> {
     pub(crate) http: &'a reqwest::Client,
+    pub(crate) request: &'a Request,
     pub(crate) rules: &'a Rules,
     pub(crate) headers: &'a Headers,
     pub(crate) header_timeout: Duration,
@@ -83,6 +88,10 @@ impl Asker<'_> {
         *shown = redact_url(first);
         loop {
             let answer = self.hop(&url, first, visited.len() > 1, extra).await?;
+            // What was sent may not be for another place.
+            if self.request.method != Method::Get {
+                return Ok(answer);
+            }
             let Some(next) = redirect_target(&url, &answer.response)? else {
                 return Ok(answer);
             };
@@ -122,7 +131,12 @@ impl Asker<'_> {
         }
         headers.extend(extra.clone());
         let proxy = self.rules.proxy_for(url).map(host_and_port);
-        let sent = self.http.get(url.clone()).headers(headers).send();
+        let sent = match self.request.method {
+            Method::Get => self.http.get(url.clone()),
+            Method::Put => self.http.put(url.clone()).body(self.request.body.clone()),
+            Method::Post => self.http.post(url.clone()).body(self.request.body.clone()),
+        };
+        let sent = sent.headers(headers).send();
         match tokio::time::timeout(self.header_timeout, sent).await {
             Ok(Ok(response)) => Ok(Answer { response, proxy }),
             Ok(Err(error)) if error.is_builder() => {

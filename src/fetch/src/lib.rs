@@ -14,20 +14,23 @@ mod body;
 mod client;
 mod error;
 mod hop;
+mod patience;
 mod progress;
 mod proxy;
 mod redact;
 mod request;
+mod retry_after;
 mod sink;
 mod tls;
 mod transfer;
 
+pub use backoff::Backoff;
 pub use client::{Client, ClientConfig, blocking};
 pub use error::{Cause, FetchError};
 pub use progress::{Progress, Silent};
 pub use proxy::Proxy;
 pub use redact::redact;
-pub use request::{Compression, Digest, DigestError, Fetched, Request};
+pub use request::{Compression, Digest, DigestError, Fetched, Method, Reply, Request};
 pub use sink::Sink;
 
 /// `User-Agent` of every request: servers that tell configs apart look for the product `Ignition/`.

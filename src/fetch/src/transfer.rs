@@ -1,28 +1,30 @@
 //! One resource over HTTP: attempts, pauses, and how an interrupted body goes on.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::header::{
     CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE,
-    LAST_MODIFIED, RANGE, RETRY_AFTER,
+    LAST_MODIFIED, RANGE,
 };
 use reqwest::{Response, Url};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, random};
 use crate::body::Body;
 use crate::client::ClientConfig;
 use crate::error::{Cause, describe};
 use crate::hop::{Answer, Asker};
+use crate::patience::Patience;
 use crate::progress::Progress;
-use crate::request::{Fetched, Request};
+use crate::request::{Fetched, Method, Request};
+use crate::retry_after::retry_after;
 
 /// How often something that is waited for is told again.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Longest `Retry-After` that is obeyed: the boot waits for nothing else.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
 
 /// Bodies that may break off without coming further than one before; a server that announces more than it
 /// sends does so each time.
@@ -34,6 +36,9 @@ pub(crate) struct Transfer<'a> {
     asker: Asker<'a>,
     body: Body<'a>,
     progress: &'a dyn Progress,
+    /// Status and headers of the last answer.
+    answered: &'a mut Option<(u16, HeaderMap)>,
+    patience: Patience<'a>,
     started: Instant,
     attempt: u32,
     /// Why the last attempt failed.
@@ -75,6 +80,7 @@ impl<'a> Transfer<'a> {
         asker: Asker<'a>,
         body: Body<'a>,
         progress: &'a dyn Progress,
+        answered: &'a mut Option<(u16, HeaderMap)>,
     ) -> Self {
         Self {
             config,
@@ -82,18 +88,21 @@ impl<'a> Transfer<'a> {
             asker,
             body,
             progress,
+            answered,
+            patience: Patience::new(&request.retry_statuses),
             started: Instant::now(),
             attempt: 0,
             last: None,
             version: Version::default(),
-            may_resume: true,
+            may_resume: request.method == Method::Get,
             resumed: false,
         }
     }
 
-    /// Fetches `url` within the client's total time; keeps `shown` to what an error should name.
+    /// Fetches `url` within the total time; keeps `shown` to what an error should name.
     pub(crate) async fn run(mut self, url: &Url, shown: &mut String) -> Result<Fetched, Cause> {
-        let Some(after) = self.config.total_timeout else {
+        let bounds = [self.config.total_timeout, self.request.total_timeout];
+        let Some(after) = bounds.into_iter().flatten().min() else {
             return self.attempts(url, shown).await;
         };
         match timeout(after, self.attempts(url, shown)).await {
@@ -129,8 +138,8 @@ impl<'a> Transfer<'a> {
             }
             let what = format!("{shown}: {}", failure.cause);
             self.last = Some(failure.cause);
-            self.pause(&what, backoff.pause().max(failure.retry_after))
-                .await;
+            let pause = backoff.pause(random(), failure.retry_after);
+            self.pause(&what, pause).await;
         }
     }
 
@@ -140,8 +149,14 @@ impl<'a> Transfer<'a> {
         let asked = self.asker.ask(url, &extra, shown);
         let Answer { response, proxy } = self.telling(&waiting, asked).await?;
         let status = response.status().as_u16();
+        *self.answered = Some((status, response.headers().clone()));
+        let whole = match self.request.method {
+            Method::Get => matches!(status, 200 | 204),
+            // What was made or taken on is as good.
+            Method::Put | Method::Post => (200..=204).contains(&status),
+        };
         match status {
-            200 | 204 => {
+            _ if whole => {
                 self.body.restart()?;
                 self.resumed = false;
                 self.version = Version::of(response.headers());
@@ -152,9 +167,6 @@ impl<'a> Transfer<'a> {
                 return Err(self
                     .truncated("the server does not go on where it broke off")
                     .into());
-            }
-            404 if !self.request.retry_statuses.contains(&404) => {
-                return Err(Cause::NotFound.into());
             }
             code => return Err(self.refused(code, response.headers())),
         }
@@ -253,17 +265,15 @@ impl<'a> Transfer<'a> {
         first == self.body.received() && same_total
     }
 
-    fn refused(&self, code: u16, headers: &HeaderMap) -> Failure {
+    fn refused(&mut self, code: u16, headers: &HeaderMap) -> Failure {
         let mut failure = Failure::from(if code == 404 {
             Cause::NotFound
         } else {
             Cause::Status { code }
         });
-        failure.again |= self.request.retry_statuses.contains(&code);
-        // Its other form is a date, which means nothing before the clock is set.
-        let seconds = text(headers, &RETRY_AFTER).and_then(|text| text.trim().parse().ok());
-        if let Some(seconds) = seconds {
-            failure.retry_after = Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER);
+        failure.again |= self.patience.allows(code, self.started.elapsed());
+        if let Some(pause) = retry_after(headers) {
+            failure.retry_after = pause.min(LONGEST_RETRY_AFTER);
         }
         failure
     }
