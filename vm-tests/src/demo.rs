@@ -6,7 +6,8 @@ use anyhow::{Result, ensure};
 
 use crate::artefacts::{self, Needs};
 use crate::progress::Steps;
-use crate::run::{self, Rig};
+use crate::rig::Rig;
+use crate::run;
 use crate::scenario::Scenario;
 
 /// Boots the demo, or the person's own config; true when every answer is right.

@@ -135,24 +135,29 @@ pub fn build(parts: &Parts<'_>, to: &Path) -> Result<()> {
             .arg(install.join(" "))
             .arg(to),
     )?;
-    // The kernel unpacks concatenated archives one over the other.
-    let mut archive = File::options().append(true).open(to)?;
     for overlay in parts.overlays {
-        let packed = Command::new("sh")
-            .args([
-                "-c",
-                "find . | sort | cpio --quiet --create --format=newc --owner=0:0",
-            ])
-            .current_dir(overlay)
-            .output()
-            .context("while starting cpio")?;
-        ensure!(
-            packed.status.success(),
-            "cpio failed on {}",
-            overlay.display()
-        );
-        archive.write_all(&packed.stdout)?;
+        append(to, overlay)?;
     }
+    Ok(())
+}
+
+/// Lays a directory over an initramfs: the kernel unpacks concatenated archives one over the other.
+pub fn append(initramfs: &Path, overlay: &Path) -> Result<()> {
+    let packed = Command::new("sh")
+        .args([
+            "-c",
+            "find . | sort | cpio --quiet --create --format=newc --owner=0:0",
+        ])
+        .current_dir(overlay)
+        .output()
+        .context("while starting cpio")?;
+    ensure!(
+        packed.status.success(),
+        "cpio failed on {}",
+        overlay.display()
+    );
+    let mut archive = File::options().append(true).open(initramfs)?;
+    archive.write_all(&packed.stdout)?;
     Ok(())
 }
 

@@ -1,24 +1,30 @@
 //! QEMU runner: boots a small Debian root with our initramfs, once per scenario, and asks the node.
 
+mod answers;
 mod artefacts;
 mod cache;
+mod cdrom;
 mod command;
 mod demo;
 mod flatcar;
-mod http;
 mod initramfs;
+mod network;
 mod progress;
 mod qemu;
 mod resets;
+mod rig;
 mod root;
 mod run;
 mod scenario;
+mod servers;
+mod smbios;
 mod table;
 mod tang;
 mod tpm;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
@@ -41,6 +47,9 @@ enum Task {
     Test {
         /// Directories below vm-tests/scenarios
         names: Vec<String>,
+        /// How many at a time; without it as many as there are processors, at most two
+        #[arg(long, value_name = "NUMBER")]
+        jobs: Option<usize>,
     },
     /// Show one first boot live, then what the running node answers
     Demo {
@@ -51,12 +60,6 @@ enum Task {
         #[arg(long)]
         console: bool,
     },
-    /// Connect stdin and stdout to a local port (QEMU starts this, one per connection)
-    #[command(hide = true)]
-    Relay {
-        /// TCP port on the loopback address
-        port: u16,
-    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -66,15 +69,18 @@ fn main() -> Result<ExitCode> {
         .context("the crate lies in no repository")?;
     let agent = || agent(arguments.agent.clone(), repository);
     let good = match arguments.task {
-        Task::Relay { port } => {
-            http::relay(port)?;
-            true
-        }
         Task::Prepare => {
             run::prepare(repository, &agent()?, &[])?;
             true
         }
-        Task::Test { names } => run::test(repository, &agent()?, &names)?,
+        Task::Test { names, jobs } => {
+            let jobs = jobs.unwrap_or_else(|| {
+                thread::available_parallelism()
+                    .map_or(1, usize::from)
+                    .min(2)
+            });
+            run::test(repository, &agent()?, &names, jobs)?
+        }
         Task::Demo { config, console } => {
             demo::demo(repository, &agent()?, config.as_deref(), console)?
         }

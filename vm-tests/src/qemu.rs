@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::network::Network;
 use crate::resets::Ending;
 use crate::tpm::Tpm;
 
@@ -46,14 +47,18 @@ pub struct Machine<'a> {
     pub reboots: u32,
     /// The directory of the TPM's state, when the machine has a TPM.
     pub tpm: Option<PathBuf>,
-    /// Port of the local tang server, when the machine has a network card.
-    pub tang: Option<u16>,
     /// Raw disks in their order, each with a serial.
     pub disks: Vec<(PathBuf, String)>,
     /// fw_cfg items: name and file.
     pub fw_cfg: Vec<(String, PathBuf)>,
-    /// Port of the local HTTP server, when the machine has a network card.
-    pub http: Option<u16>,
+    /// The image in the CD-ROM drive, when there is one.
+    pub cdrom: Option<PathBuf>,
+    /// Arguments for the firmware's strings.
+    pub smbios: Vec<String>,
+    /// The processor tells that it is a virtual one.
+    pub hypervisor: bool,
+    /// The machine has a card on this thread's network.
+    pub network: bool,
     /// The file that receives what the guest answers, in addition to what it holds.
     pub answers: PathBuf,
 }
@@ -105,15 +110,12 @@ impl Machine<'_> {
         let mut qemu = Command::new("qemu-system-x86_64");
         // Nehalem boots a quarter faster than the newest model when there is no KVM; without rdrand
         // everything that wants a UUID would wait for entropy.
+        let mut processor = "Nehalem,+rdrand,+aes,+pclmulqdq".to_owned();
+        if !self.hypervisor {
+            processor.push_str(",-hypervisor,tcg-cpuid=off");
+        }
         qemu.args(["-accel", "tcg,thread=multi", "-machine", "q35"])
-            .args([
-                "-cpu",
-                "Nehalem,+rdrand,+aes,+pclmulqdq",
-                "-smp",
-                "2",
-                "-m",
-                "1024",
-            ])
+            .args(["-cpu", &processor, "-smp", "2", "-m", "1024"])
             .args(["-nodefaults", "-display", "none", "-no-reboot"])
             .args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"])
             .arg("-chardev")
@@ -175,19 +177,22 @@ impl Machine<'_> {
             qemu.arg("-fw_cfg")
                 .arg(format!("name={name},file={}", path.display()));
         }
-        let relay = std::env::current_exe().context("while looking for this program")?;
-        let mut network = String::from("user,id=net,restrict=on");
-        for (local, guests) in [(self.http, 80), (self.tang, 7500)] {
-            if let Some(local) = local {
-                network.push_str(&format!(
-                    ",guestfwd=tcp:10.0.2.100:{guests}-cmd:{} relay {local}",
-                    relay.display()
-                ));
-            }
+        if let Some(image) = &self.cdrom {
+            qemu.args([
+                "-device",
+                "virtio-scsi-pci",
+                "-device",
+                "scsi-cd,drive=disc",
+            ])
+            .arg("-drive")
+            .arg(format!(
+                "if=none,id=disc,format=raw,media=cdrom,readonly=on,file={}",
+                image.display()
+            ));
         }
-        if self.http.is_some() || self.tang.is_some() {
-            qemu.args(["-device", "virtio-net-pci,netdev=net"])
-                .args(["-netdev", &network]);
+        qemu.args(&self.smbios);
+        if self.network {
+            qemu.args(Network::arguments());
         }
         Ok(qemu)
     }

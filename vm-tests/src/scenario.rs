@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use crate::cdrom::Cdrom;
 use crate::initramfs::Contents;
+use crate::network;
+use crate::servers;
+use crate::smbios::Smbios;
 
 /// A scenario, read from its directory.
 pub struct Scenario {
@@ -42,21 +46,39 @@ pub struct Spec {
     /// The machine has a TPM 2.0, which keeps its state between the boots; implies storage.
     #[serde(default)]
     pub tpm: bool,
-    /// A tang server at http://10.0.2.100:7500; implies storage and a network card. @TANG_THUMBPRINT@ in
+    /// A tang server at http://10.0.2.100:7500; implies storage and a network. @TANG_THUMBPRINT@ in
     /// configs and checks stands for its key.
     #[serde(default)]
     pub tang: bool,
     /// Disks beside the boot disk.
     #[serde(default)]
     pub disks: Vec<Disk>,
-    /// URL path → file served at http://10.0.2.100; naming one also gives the machine a network card.
+    /// URL path → file served at http://10.0.2.100 and http://[fd00:7::100]; implies a network.
     #[serde(default)]
     pub http: BTreeMap<String, PathBuf>,
+    /// What the machine's only card is connected to; without one the machine has none.
+    network: Option<network::Spec>,
+    /// The platform's servers; implies a network.
+    pub platform: Option<servers::Spec>,
+    /// The firmware's strings.
+    #[serde(default)]
+    pub smbios: Smbios,
+    /// The processor tells that it is a virtual one.
+    #[serde(default = "yes")]
+    pub hypervisor: bool,
     /// Boots of the same machine, one after the other.
     pub boot: Vec<Boot>,
 }
 
 impl Spec {
+    /// What the machine's card is connected to.
+    pub fn network(&self) -> Option<network::Spec> {
+        let implied = self.tang || !self.http.is_empty() || self.platform.is_some();
+        self.network
+            .clone()
+            .or(implied.then(network::Spec::default))
+    }
+
     /// The initramfs that it takes.
     pub fn contents(&self) -> Contents {
         if self.storage || self.tpm || self.tang {
@@ -112,6 +134,8 @@ pub struct Boot {
     pub kernel: Vec<String>,
     /// The user config for fw_cfg, none when absent.
     pub config: Option<PathBuf>,
+    /// The disc in the CD-ROM drive; without one there is no drive.
+    pub cd_rom: Option<Cdrom>,
     /// Where the boot ends.
     pub ends: End,
     /// How often the machine resets before, exactly.
@@ -123,6 +147,15 @@ pub struct Boot {
     /// Scripts that the guest runs, as one, when it gets there.
     #[serde(default, deserialize_with = "one_or_many")]
     pub check: Vec<PathBuf>,
+    /// What was asked of servers, in this order among others: `METHOD TARGET: STATUS BODY`, of which parts may
+    /// be left out by a … in their place.
+    #[serde(default)]
+    pub asked: Vec<String>,
+    /// What no request to a server holds.
+    #[serde(default)]
+    pub not_asked: Vec<String>,
+    /// How many addresses the DHCP server has given since the first boot; not looked at when absent.
+    pub leases: Option<usize>,
     /// Texts that the console must show.
     #[serde(default)]
     pub console: Vec<String>,
@@ -166,6 +199,10 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(given: D) -> Result<Vec<PathBuf
         Given::One(path) => vec![path],
         Given::Many(paths) => paths,
     })
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn flatcar_fw_cfg() -> String {

@@ -109,7 +109,7 @@ mod tests {
         let before = read(disk).unwrap();
         assert!(has_fresh_guid(disk).unwrap());
         sgdisk(disk, &["--disk-guid=R"]);
-        assert_eq!(before.changed(&read(disk).unwrap()), []);
+        assert!(before.changed(&read(disk).unwrap()).is_empty());
         assert!(!has_fresh_guid(disk).unwrap());
         sgdisk(
             disk,

@@ -1,7 +1,7 @@
 //! A real tang server: Debian's `tangd`, one process per connection, as systemd's socket would start it.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,20 +10,20 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use crate::command::output;
+use crate::network::FILES;
 
+const PORT: u16 = 7500;
 const LIBEXEC: &str = "/usr/libexec";
 /// Replaced in a config by the thumbprint of the server's signing key.
 const PLACEHOLDER: &str = "@TANG_THUMBPRINT@";
 
 /// A server with its own new keys; it serves until this process ends.
 pub struct Tang {
-    /// Port on the loopback address.
-    pub port: u16,
     thumbprint: String,
 }
 
 impl Tang {
-    /// Makes keys below a directory and starts serving.
+    /// Makes keys below a directory and starts serving on the scenario's network.
     pub fn start(below: &Path) -> Result<Self> {
         let keys = below.join("tang");
         fs::create_dir(&keys)?;
@@ -37,8 +37,7 @@ impl Tang {
                 .args(["jwk", "thp", "-a", "S256", "-i"])
                 .arg(keys.join("sig.jwk")),
         )?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = listener.local_addr()?.port();
+        let listener = TcpListener::bind((FILES, PORT)).context("while listening for tang")?;
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let Ok(other) = stream.try_clone() else {
@@ -56,7 +55,6 @@ impl Tang {
             }
         });
         Ok(Self {
-            port,
             thumbprint: thumbprint.trim().to_owned(),
         })
     }

@@ -35,9 +35,9 @@ pub struct ClientConfig {
     pub body_idle_timeout: Duration,
     /// Longest time of one fetch with all its attempts; `None` is for ever.
     pub total_timeout: Option<Duration>,
-    /// First pause between attempts; each one is twice as long as the one before.
+    /// Bound of the first pause between attempts; each one is twice as long as the one before.
     pub first_pause: Duration,
-    /// Longest pause between attempts.
+    /// Bound of all pauses, but for those that a server asks for.
     pub longest_pause: Duration,
     /// Proxies; the environment's are ignored.
     pub proxy: Proxy,

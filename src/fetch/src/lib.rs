@@ -34,6 +34,7 @@ mod tftp_packet;
 mod tls;
 mod transfer;
 
+pub use backoff::Backoff;
 pub use client::{Client, ClientConfig, blocking};
 pub use credentials::{Asked, AwsKeys, Credentials, Token};
 pub use error::{Cause, FetchError};

@@ -10,7 +10,7 @@ use reqwest::header::{
 use reqwest::{Response, Url};
 use tokio::time::{Instant, timeout};
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, random};
 use crate::body::Body;
 use crate::client::ClientConfig;
 use crate::error::{Cause, describe};
@@ -142,8 +142,8 @@ impl<'a> Transfer<'a> {
             }
             let what = format!("{shown}: {}", failure.cause);
             self.last = Some(failure.cause);
-            self.pause(&what, backoff.pause().max(failure.retry_after))
-                .await;
+            let pause = backoff.pause(random(), failure.retry_after);
+            self.pause(&what, pause).await;
         }
     }
 

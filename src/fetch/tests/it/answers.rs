@@ -120,11 +120,22 @@ fn server_errors_are_retried() {
 fn retry_after_is_obeyed() {
     let server = Server::answers([
         answer("429 Too Many Requests", &["Retry-After: 1"], ""),
+        answer(
+            "503 Service Unavailable",
+            &[
+                "Date: Tue, 03 Nov 2026 10:00:00 GMT",
+                "Retry-After: Tue, 03 Nov 2026 10:00:02 GMT",
+            ],
+            "",
+        ),
         answer("200 OK", &[], "now"),
     ]);
     let outcome = get(server.url("/"));
     assert_eq!(outcome.contents(), b"now");
-    assert_eq!(*outcome.told.pauses.borrow(), [Duration::from_secs(1)]);
+    let pauses = outcome.told.pauses.borrow();
+    let ms = Duration::from_millis;
+    assert!(pauses[0] >= ms(1000) && pauses[0] <= ms(1500), "{pauses:?}");
+    assert!(pauses[1] >= ms(2000) && pauses[1] <= ms(3000), "{pauses:?}");
 }
 
 #[test]
