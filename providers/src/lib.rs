@@ -21,6 +21,7 @@ mod hetzner;
 mod host;
 mod metadata;
 pub mod metal;
+mod networkd;
 mod openstack;
 mod packet;
 mod qemu;
@@ -35,6 +36,7 @@ pub use azure::access_token as azure_access_token;
 pub use gcp::access_token as gcp_access_token;
 pub use host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Method, Patience, Reply, Which};
 pub use metadata::{Address, Interface, Metadata, SshKey};
+pub use networkd::networkd_units;
 
 /// A user config as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
