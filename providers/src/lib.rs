@@ -36,7 +36,6 @@ pub use azure::access_token as azure_access_token;
 pub use gcp::access_token as gcp_access_token;
 pub use host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Method, Patience, Reply, Which};
 pub use metadata::{Address, Interface, Metadata, SshKey};
-pub use networkd::networkd_units;
 
 /// A user config as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +121,15 @@ platforms! {
 }
 
 impl Platform {
+    /// Units of systemd-networkd for a network of which the metadata tell everything: name and text of each file.
+    /// None where the network tells addresses and routes itself (DHCP, router advertisements).
+    pub fn networkd_units(self, said: &Metadata) -> Vec<(String, String)> {
+        match self {
+            Platform::Packet => networkd::networkd_units(said),
+            _ => Vec::new(),
+        }
+    }
+
     /// Finds a platform by name or alias. The error names the known ones.
     pub fn parse(name: &str) -> Result<Platform, String> {
         let found = Self::NAMES.iter().find(|(known, _)| *known == name);

@@ -30,7 +30,7 @@ const HASHED: [u8; 3] = [2, LACP, 5];
 /// Each bond is made of its ports, which are known by their MAC addresses; all addresses are those of the first
 /// bond, or of the first interface where there is no bond; other interfaces are left to themselves. Without any
 /// bond and any address there is nothing to say, and no unit.
-pub fn networkd_units(said: &Metadata) -> Vec<(String, String)> {
+pub(crate) fn networkd_units(said: &Metadata) -> Vec<(String, String)> {
     let mut ports: Vec<(String, Option<&str>)> = Vec::new();
     for known in &said.interfaces {
         if let Some(mac) = mac(&known.mac).filter(|mac| is_station(mac))
