@@ -53,38 +53,51 @@ pub(crate) fn networkd_units(said: &Metadata) -> Vec<(String, String)> {
     let mut unit = |name: String, text: String| {
         units.push((format!("{BEGIN}{name}"), format!("{HEAD}{text}")));
     };
+    // All ports of a bond have one unit, for they take the MAC address of the first: one that then is of another
+    // unit would be configured again, and lose its carrier.
+    let of = |wanted: Option<&str>| {
+        let its = ports.iter().filter(|(_, bond)| *bond == wanted);
+        its.map(|(mac, _)| mac.as_str()).collect::<Vec<_>>()
+    };
     for (at, bond) in bonds.iter().enumerate() {
-        let mut of_bond = ports.iter().filter(|(_, its)| *its == Some(*bond));
-        let first = of_bond.next().map_or("", |(mac, _)| mac);
+        let macs = of(Some(bond));
         unit(
             format!("bond{at}.netdev"),
-            netdev(bond, first, said.bond_mode),
+            netdev(bond, macs.first().unwrap_or(&""), said.bond_mode),
         );
         let (required, network) = match at {
             0 => ("degraded-carrier", network.as_str()),
             _ => ("no", ""),
         };
-        let matching = format!("[Match]\nName={bond}\n\n[Link]\nRequiredForOnline={required}\n");
+        let link = format!("[Link]\nRequiredForOnline={required}\n");
         unit(
             format!("bond{at}.network"),
-            format!("{matching}\n[Network]\n{STATIC}{network}"),
+            format!("[Match]\nName={bond}\n\n{link}\n[Network]\n{STATIC}{network}"),
         );
+        let rest = format!("[Link]\nRequiredForOnline=no\n\n[Network]\nBond={bond}\n");
+        unit(format!("ports{at}.network"), matching(&macs, &rest));
     }
-    for (at, (mac, bond)) in ports.iter().enumerate() {
-        // A bond has the MAC address of its first port.
-        let matching = format!("[Match]\nMACAddress={mac}\nType=ether\n\n");
-        let rest = match bond {
-            Some(bond) => format!("[Link]\nRequiredForOnline=no\n\n[Network]\nBond={bond}\n"),
-            None if bonds.is_empty() && at == 0 => format!("[Network]\n{STATIC}{network}"),
-            None => "[Link]\nUnmanaged=yes\n".into(),
-        };
-        unit(format!("port{at}.network"), format!("{matching}{rest}"));
+    let mut others = of(None);
+    if bonds.is_empty() && !others.is_empty() {
+        let first = others.remove(0);
+        let rest = format!("[Network]\n{STATIC}{network}");
+        unit("single.network".into(), matching(&[first], &rest));
+    }
+    if !others.is_empty() {
+        let rest = "[Link]\nUnmanaged=yes\n";
+        unit("others.network".into(), matching(&others, rest));
     }
     units
 }
 
 /// Nobody is waited for who would give an address.
 const STATIC: &str = "DHCP=no\nIPv6AcceptRA=no\n";
+
+/// A unit of interfaces by their MAC addresses, which a bond and VLANs have as well.
+fn matching(macs: &[&str], rest: &str) -> String {
+    let macs = macs.join(" ");
+    format!("[Match]\nMACAddress={macs}\nType=ether\n\n{rest}")
+}
 
 fn netdev(bond: &str, mac: &str, mode: Option<u8>) -> String {
     // Where the mode is not said or is none, it is the platform's usual one.

@@ -213,8 +213,8 @@ fn names_are_looked_at_again() {
         [
             "70-pilotlight-bond0.netdev",
             "70-pilotlight-bond0.network",
-            "70-pilotlight-port0.network",
-            "70-pilotlight-port1.network"
+            "70-pilotlight-ports0.network",
+            "70-pilotlight-others.network"
         ]
     );
     let all: String = units.iter().map(|(_, text)| text.as_str()).collect();

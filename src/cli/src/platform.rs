@@ -206,7 +206,7 @@ mod tests {
         write_units(&directory, Platform::Packet, &said).unwrap();
         let files: Vec<_> = std::fs::read_dir(&directory).unwrap().collect();
         assert_eq!(files.len(), 1);
-        let unit = directory.join("70-pilotlight-port0.network");
+        let unit = directory.join("70-pilotlight-single.network");
         let text = std::fs::read_to_string(unit).unwrap();
         assert_eq!(Platform::Packet.networkd_units(&said)[0].1, text);
     }

@@ -127,7 +127,7 @@ fn a_network_without_dhcp_is_units_of_networkd_beside_those_of_the_config() {
         "interfaces": [
             {"mac": "0c:42:a1:00:00:01", "bond": "bond0", "addresses":
                 [{"address": "198.51.100.3", "prefix": 31, "public": true, "gateway": "198.51.100.2"}]},
-            {"mac": "0c:42:a1:00:00:02", "bond": "bond0"},
+            {"mac": "0c:42:a1:00:00:02"},
         ],
     }))
     .unwrap();
@@ -138,8 +138,8 @@ fn a_network_without_dhcp_is_units_of_networkd_beside_those_of_the_config() {
     let all = [
         "/etc/systemd/network/70-pilotlight-bond0.netdev",
         "/etc/systemd/network/70-pilotlight-bond0.network",
-        "/etc/systemd/network/70-pilotlight-port0.network",
-        "/etc/systemd/network/70-pilotlight-port1.network",
+        "/etc/systemd/network/70-pilotlight-ports0.network",
+        "/etc/systemd/network/70-pilotlight-others.network",
     ];
     assert_eq!(paths(Platform::Packet, EMPTY), all);
     // These have DHCP, whatever they say.
@@ -148,7 +148,7 @@ fn a_network_without_dhcp_is_units_of_networkd_beside_those_of_the_config() {
     let own_file = r#"{"ignition":{"version":"3.4.0"},"storage":{
         "files":[{"path":"/etc/systemd/network/70-pilotlight-bond0.network"},
                  {"path":"/etc/systemd/network/10-mine.network"}],
-        "links":[{"path":"/etc/systemd/network/70-pilotlight-port1.network","target":"/dev/null"}]}}"#;
+        "links":[{"path":"/etc/systemd/network/70-pilotlight-others.network","target":"/dev/null"}]}}"#;
     assert_eq!(paths(Platform::Packet, own_file), [all[0], all[2]]);
     let own_place = r#"{"ignition":{"version":"3.4.0"},"storage":{
         "links":[{"path":"/etc/systemd/network","target":"/etc/elsewhere"}]}}"#;
