@@ -57,12 +57,13 @@ pub fn pilotlight<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Answer {
         .into()
 }
 
-/// The stages of one first boot: `ignition -platform file` with all its places in one directory.
+/// The stages of one first boot: `ignition -platform file`, or another one, with all its places in one directory.
 #[derive(Debug)]
 pub struct FirstBoot {
     directory: PathBuf,
     /// The new root.
     pub root: PathBuf,
+    platform: String,
     variables: Vec<(String, String)>,
 }
 
@@ -79,8 +80,15 @@ impl FirstBoot {
         Self {
             directory: directory.into(),
             root: root.into(),
+            platform: "file".into(),
             variables: Vec::new(),
         }
+    }
+
+    /// Lets the stages that follow be of another platform than `file`.
+    pub fn on(mut self, platform: &str) -> Self {
+        self.platform = platform.into();
+        self
     }
 
     /// Sets a variable of the environment for the stages that follow.
@@ -94,7 +102,13 @@ impl FirstBoot {
         let at = |name: &str| self.directory.join(name);
         let empty = at("empty");
         Command::new(at("ignition"))
-            .args(["-platform", "file", "-log-to-stdout", "-stage", stage])
+            .args([
+                "-platform",
+                &self.platform,
+                "-log-to-stdout",
+                "-stage",
+                stage,
+            ])
             .arg("-root")
             .arg(&self.root)
             .arg("-config-cache")
