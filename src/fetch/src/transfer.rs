@@ -19,6 +19,7 @@ use crate::patience::Patience;
 use crate::progress::Progress;
 use crate::request::{Fetched, Method, Request};
 use crate::retry_after::retry_after;
+use crate::store::Store;
 
 /// How often something that is waited for is told again.
 const TELL_EVERY: Duration = Duration::from_secs(5);
@@ -34,6 +35,7 @@ pub(crate) struct Transfer<'a> {
     config: &'a ClientConfig,
     request: &'a Request,
     asker: Asker<'a>,
+    store: Store<'a>,
     body: Body<'a>,
     progress: &'a dyn Progress,
     /// Status and headers of the last answer.
@@ -78,6 +80,7 @@ impl<'a> Transfer<'a> {
         config: &'a ClientConfig,
         request: &'a Request,
         asker: Asker<'a>,
+        store: Store<'a>,
         body: Body<'a>,
         progress: &'a dyn Progress,
         answered: &'a mut Option<(u16, HeaderMap)>,
@@ -86,6 +89,7 @@ impl<'a> Transfer<'a> {
             config,
             request,
             asker,
+            store,
             body,
             progress,
             answered,
@@ -146,8 +150,7 @@ impl<'a> Transfer<'a> {
     async fn attempt(&mut self, url: &Url, shown: &mut String) -> Result<Fetched, Failure> {
         let extra = self.range_headers();
         let waiting = format!("{shown}: waiting for the server's answer");
-        let asked = self.asker.ask(url, &extra, shown);
-        let Answer { response, proxy } = self.telling(&waiting, asked).await?;
+        let Answer { response, proxy } = self.ask(url, &extra, &waiting, shown).await?;
         let status = response.status().as_u16();
         *self.answered = Some((status, response.headers().clone()));
         let whole = match self.request.method {
@@ -186,6 +189,34 @@ impl<'a> Transfer<'a> {
                 })
             }
             Err(cause) => Err(cause.into()),
+        }
+    }
+
+    /// Asks until the store has nothing more to say about how it wants to be asked.
+    async fn ask(
+        &mut self,
+        url: &Url,
+        extra: &HeaderMap,
+        waiting: &str,
+        shown: &mut String,
+    ) -> Result<Answer, Cause> {
+        // A store's object is known by its own URL, not by those of the servers that have it.
+        let mut elsewhere = String::new();
+        loop {
+            let dressed = self.store.dress(url).await?;
+            let shown = match self.store.is_named() {
+                true => &mut elsewhere,
+                false => &mut *shown,
+            };
+            let asked = self.asker.ask(&dressed, extra, shown);
+            let asked = self.telling(waiting, asked).await;
+            if matches!(asked, Err(Cause::Network(_) | Cause::NoAnswer(_))) {
+                self.store.unreachable();
+            }
+            let mut answer = asked?;
+            if !self.store.refused(&mut answer.response).await? {
+                return Ok(answer);
+            }
         }
     }
 
