@@ -179,7 +179,10 @@ impl<'a> Rig<'a> {
             fw_cfg,
             smbios: spec.smbios.arguments(),
             hypervisor: spec.hypervisor,
-            network: self.network.is_some(),
+            network: self
+                .network
+                .as_ref()
+                .map_or_else(Vec::new, Network::arguments),
             answers: self.answers_file(),
         })
     }
