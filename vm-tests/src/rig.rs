@@ -143,6 +143,9 @@ impl<'a> Rig<'a> {
             command_line.push_str(argument);
         }
         let spec = &self.scenario.spec;
+        if !spec.hypervisor {
+            command_line.push_str(" modprobe.blacklist=qemu_fw_cfg");
+        }
         let start = match spec.firmware {
             Firmware::None => {
                 let root = match spec.image {
