@@ -2,9 +2,8 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use pilotlight_engine::{Options, Stage};
+use pilotlight_engine::{Options, Stage, duration};
 use pilotlight_providers::Platform;
 
 use crate::args::Command;
@@ -15,8 +14,13 @@ Usage: ignition -platform NAME -stage STAGE [-root DIR] [-log-to-stdout]
                 [-config-cache FILE] [-neednet FILE] [-state-file FILE]
                 [-fetch-timeout DURATION] [-clear-cache] [-version]
   STAGE is one of fetch-offline, fetch, kargs, disks, mount, files, umount
-  NAME is one of file, metal, qemu
+  DURATION, such as 5m or 90s, bounds each request for a config; without it, they are repeated until
+  they succeed. The kernel argument pilotlight.fetch_timeout=DURATION counts more.
 ";
+
+fn usage() -> String {
+    format!("{USAGE}  NAME is one of {}\n", Platform::known())
+}
 
 /// Runs a stage. Exit codes: 0 done, 1 failed, 2 wrong flags, 3 platform or state could not be loaded.
 pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -29,7 +33,7 @@ pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Call::Help) => {
-            print!("{USAGE}");
+            print!("{}", usage());
             ExitCode::SUCCESS
         }
         Ok(Call::Stage {
@@ -43,7 +47,7 @@ pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(pilotlight_engine::run(&options))
         }
         Err(error) => {
-            eprint!("ignition: {error}\n{USAGE}");
+            eprint!("ignition: {error}\n{}", usage());
             ExitCode::from(2)
         }
     }
@@ -174,8 +178,7 @@ impl Given {
 
     fn call(self, variable: impl Fn(&str) -> Option<String>) -> Result<Call, String> {
         let platform = self.platform.ok_or("flag -platform is missing")?;
-        let platform =
-            Platform::parse(&platform).ok_or_else(|| format!("unknown platform {platform:?}"))?;
+        let platform = Platform::parse(&platform)?;
         let stage = self.stage.ok_or("flag -stage is missing")?;
         let stage = Stage::parse(&stage).ok_or_else(|| format!("unknown stage {stage:?}"))?;
         let mut options = Options::new(platform, stage, variable);
@@ -192,8 +195,9 @@ impl Given {
             }
         }
         if let Some(text) = self.fetch_timeout {
-            options.fetch_timeout = duration(&text)
+            let bound = duration(&text)
                 .ok_or_else(|| format!("{text:?} is no duration such as 2m or 90s"))?;
+            options.fetch_timeout = Some(bound).filter(|bound| !bound.is_zero());
         }
         Ok(Call::Stage {
             options: Box::new(options),
@@ -211,38 +215,10 @@ fn truth(name: &str, value: Option<&str>) -> Result<bool, String> {
     }
 }
 
-/// A Go duration (time.ParseDuration): decimal numbers with units, as in `1m30s` or `1.5h`.
-fn duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit_len = rest
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(rest.len());
-        let unit = match &rest[..unit_len] {
-            "ns" => 1e-9,
-            "us" | "µs" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        total += number * unit;
-        rest = &rest[unit_len..];
-    }
-    (!text.is_empty()).then(|| Duration::try_from_secs_f64(total).ok())?
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn call(line: &str) -> Result<Call, String> {
         let arguments: Vec<String> = line.split(' ').map(Into::into).collect();
@@ -265,7 +241,12 @@ mod tests {
         assert_eq!(given.stage, Stage::Disks);
         assert_eq!(given.root.to_str(), Some("/sysroot"));
         assert!(given.log_to_stdout);
-        assert_eq!(given.fetch_timeout, Duration::from_secs(90));
+        assert_eq!(given.fetch_timeout, Some(Duration::from_secs(90)));
+        // A first boot waits for as long as it takes, unless somebody says otherwise.
+        let given = options("-platform qemu -stage disks");
+        assert_eq!(given.fetch_timeout, None);
+        let given = options("-platform qemu -stage disks -fetch-timeout 0");
+        assert_eq!(given.fetch_timeout, None);
         assert!(!options("-platform=metal -stage=files -log-to-stdout=false").log_to_stdout);
         assert_eq!(
             options("-platform metal -stage fetch -root ").root.to_str(),
@@ -278,7 +259,6 @@ mod tests {
         for (line, expected) in [
             ("-platform qemu", "flag -stage is missing"),
             ("-stage disks", "flag -platform is missing"),
-            ("-platform vax -stage disks", "unknown platform \"vax\""),
             ("-platform qemu -stage boot", "unknown stage \"boot\""),
             ("-platform qemu -stage", "flag -stage needs a value"),
             ("-frobnicate", "unknown flag -frobnicate"),
@@ -291,5 +271,14 @@ mod tests {
             assert_eq!(call(line).unwrap_err(), expected, "{line}");
         }
         assert!(matches!(call("-version"), Ok(Call::Version)));
+        let unknown = call("-platform vax -stage disks").unwrap_err();
+        assert!(
+            unknown.starts_with("unknown platform \"vax\"; known are aws (ec2), "),
+            "{unknown}"
+        );
+        assert_eq!(
+            options("-platform equinixmetal -stage disks").platform,
+            Platform::Packet
+        );
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pilotlight_core::config::{self, Reading};
 use pilotlight_core::diag::{Diagnostic, Report, Sources, Span};
@@ -72,6 +73,7 @@ impl From<Failure> for Stop {
 /// Finds, reads and merges all configs of a machine.
 pub async fn machine_config(places: &Places, machine: &Machine) -> Result<Acquired, Stop> {
     let mut acquire = Acquire::new(machine.online, places.strict);
+    acquire.bound = machine.fetch_timeout;
     let mut whole = v3::Config::default();
     for path in base_configs(places).map_err(Failure::new)? {
         let name = path.display().to_string();
@@ -215,9 +217,13 @@ type Following<'a> = std::pin::Pin<Box<dyn Future<Output = Result<v3::Config, St
 struct Acquire {
     online: bool,
     strict: bool,
+    /// Longest time of one request, where the config does not say it.
+    bound: Option<Duration>,
     sources: Sources,
     report: Report,
     names: Vec<String>,
+    /// What was fetched from the network: a config to which several others refer is asked for once.
+    fetched: BTreeMap<String, Vec<u8>>,
 }
 
 impl Acquire {
@@ -225,9 +231,11 @@ impl Acquire {
         Self {
             online,
             strict,
+            bound: None,
             sources: Sources::default(),
             report: Report::default(),
             names: Vec::new(),
+            fetched: BTreeMap::new(),
         }
     }
 
@@ -387,9 +395,14 @@ impl Acquire {
         if resource.scheme.needs_network() && !self.online {
             return Err(Stop::NeedsNetwork(resource.shown()));
         }
+        let key = resource.blob_key();
+        if let Some(bytes) = self.fetched.get(&key) {
+            return Ok(bytes.clone());
+        }
         let client = Client::new(transfer::client_config(
             &links.fetch,
             links.authorities.clone(),
+            self.bound,
         ));
         let fetched = match transfer::request(resource) {
             Ok(mut request) => {
@@ -402,7 +415,12 @@ impl Acquire {
             Err(why) => Err(why),
         };
         match fetched {
-            Ok((bytes, _)) => Ok(bytes),
+            Ok((bytes, _)) => {
+                if resource.scheme.needs_network() {
+                    self.fetched.insert(key, bytes.clone());
+                }
+                Ok(bytes)
+            }
             Err(why) => Err(self.fail(Diagnostic::error(
                 resource.at,
                 format!("while fetching {what} {}: {why}", resource.shown()),
@@ -522,10 +540,7 @@ mod tests {
     }
 
     fn offline() -> Machine {
-        Machine {
-            online: false,
-            fetch_timeout: std::time::Duration::from_secs(1),
-        }
+        Machine::new(false, None)
     }
 
     fn alone(name: &str, text: &str) -> Result<Acquired, Failure> {

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pilotlight_fetch::{
-    ACCEPT_CONFIG, CONFIG_LIMIT, Cause, Client, ClientConfig, Progress, Request, redact,
+    ACCEPT_CONFIG, CONFIG_LIMIT, Client, ClientConfig, Progress, Request, redact,
 };
-use pilotlight_providers::{Ask, Host, HostError, Reply};
+use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Method, Reply};
 
-use crate::log;
+use crate::{devices, log};
 
 /// Where the kernel shows QEMU's firmware configuration (Documentation/ABI/testing/sysfs-firmware-qemu_fw_cfg).
 const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg";
@@ -20,8 +20,26 @@ const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg";
 pub struct Machine {
     /// Whether fetching from the network is allowed in this stage.
     pub online: bool,
-    /// Longest time for one fetch of the user config.
-    pub fetch_timeout: Duration,
+    /// Longest time for one request for a config; `None` is for ever.
+    pub fetch_timeout: Option<Duration>,
+    /// Keeps its connections from one request to the next. It has no proxy: those are named by the config,
+    /// which is what is looked for here.
+    client: Client,
+}
+
+impl Machine {
+    /// The machine as a stage sees it.
+    pub fn new(online: bool, fetch_timeout: Option<Duration>) -> Self {
+        let client = Client::new(ClientConfig {
+            total_timeout: fetch_timeout,
+            ..ClientConfig::default()
+        });
+        Self {
+            online,
+            fetch_timeout,
+            client,
+        }
+    }
 }
 
 /// Reads a whole file of at most [`CONFIG_LIMIT`] bytes; `None` where there is no such file.
@@ -46,13 +64,41 @@ impl Host for Machine {
             .map_err(|error| HostError::Broken(format!("while reading {path}: {error}")))
     }
 
-    fn fw_cfg(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+    fn seconds(&self) -> u64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
+    }
+
+    fn has_fw_cfg(&self) -> FwCfg {
+        // QEMU has it in its machines of all other architectures that images are made for.
+        if cfg!(any(target_arch = "s390x", target_arch = "powerpc64")) {
+            return FwCfg::Never;
+        }
         if !Path::new(FW_CFG).exists() {
             // No module and no such hardware look the same here; a machine without the interface has no items.
             if let Err(error) = pilotlight_sys::tool::run("modprobe", &["qemu_fw_cfg"], None) {
                 tracing::warn!("while loading the module qemu_fw_cfg: {error}");
             }
         }
+        match Path::new(FW_CFG).exists() {
+            true => FwCfg::Present,
+            false => FwCfg::Absent,
+        }
+    }
+
+    async fn device_files(&self, wanted: &DeviceFiles<'_>) -> Result<Option<Found>, HostError> {
+        devices::files(wanted).await
+    }
+
+    async fn raw_device(&self, path: &str, wait: Duration) -> Result<Option<Vec<u8>>, HostError> {
+        devices::raw(path, wait).await
+    }
+
+    fn guestinfo(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
+        devices::vmware(key)
+    }
+
+    fn fw_cfg(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
         let item = format!("{FW_CFG}/by_name/{name}");
         if !Path::new(&item).exists() {
             return Ok(None);
@@ -66,27 +112,38 @@ impl Host for Machine {
         if !self.online {
             return Err(HostError::NeedsNetwork(redact(&ask.url)));
         }
-        let client = Client::new(ClientConfig {
-            total_timeout: Some(self.fetch_timeout),
-            ..ClientConfig::default()
-        });
-        let mut request = Request::new(&ask.url);
-        request.accept = Some(ACCEPT_CONFIG.into());
-        match client
-            .fetch_to_vec(&request, CONFIG_LIMIT, &Spoken::default())
-            .await
-        {
-            Ok((body, fetched)) => Ok(Reply {
-                status: fetched.status.unwrap_or(200),
-                headers: Vec::new(),
-                body,
-            }),
-            Err(error) if matches!(error.cause, Cause::NotFound) => Ok(Reply {
-                status: 404,
-                ..Reply::default()
+        let spoken = Spoken::default();
+        let request = request(ask);
+        let asked = self.client.ask(&request, CONFIG_LIMIT, &spoken);
+        match asked.await {
+            Ok(reply) => Ok(Reply {
+                status: reply.status,
+                headers: reply.headers,
+                body: reply.body,
             }),
             Err(error) => Err(HostError::Broken(error.to_string())),
         }
+    }
+}
+
+/// What a provider asks, in the fetch crate's words.
+fn request(ask: &Ask) -> Request {
+    let headers = ask.headers.iter();
+    Request {
+        method: match ask.method {
+            Method::Get => pilotlight_fetch::Method::Get,
+            Method::Put => pilotlight_fetch::Method::Put,
+            Method::Post => pilotlight_fetch::Method::Post,
+        },
+        body: ask.body.clone(),
+        headers: headers
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+        accept: Some(ACCEPT_CONFIG.into()),
+        retry_statuses: ask.patience.statuses.to_vec(),
+        total_timeout: ask.patience.bound,
+        direct: ask.direct,
+        ..Request::new(&ask.url)
     }
 }
 
@@ -114,7 +171,8 @@ fn read_item(item: &str) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Says every few seconds, in the log and on the consoles, what a fetch waits for.
+/// Says every few seconds, in the log and on the consoles, what a fetch waits for; fetches that run side by
+/// side share one.
 #[derive(Default)]
 pub struct Spoken {
     last: RefCell<Option<Instant>>,
@@ -132,7 +190,7 @@ impl Progress for Spoken {
         *last = Some(Instant::now());
         let next = match next {
             Some(next) => format!("next attempt in {:.1} s", next.as_secs_f32()),
-            None => "still waiting for the answer".into(),
+            None => "still waiting".into(),
         };
         let line = format!(
             "waiting for {what} since {} s (attempt {attempt}, {next})",

@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pilotlight_providers::Platform;
+use pilotlight_providers::{Platform, cmdline};
+
+/// The kernel argument that bounds requests for configs: whoever stands before a machine that waits for ever
+/// can restart it with a bound and read why.
+const BOUND_KEY: &str = "pilotlight.fetch_timeout";
 
 /// A boot stage. Each runs in a process of its own; the config cache carries the config between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +60,35 @@ pub fn truth(text: &str) -> bool {
     !matches!(text, "0" | "f" | "F" | "false" | "FALSE" | "False")
 }
 
+/// A Go duration (time.ParseDuration): decimal numbers with units, as in `1m30s` or `1.5h`.
+pub fn duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit_len = rest
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(rest.len());
+        let unit = match &rest[..unit_len] {
+            "ns" => 1e-9,
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        total += number * unit;
+        rest = &rest[unit_len..];
+    }
+    (!text.is_empty()).then(|| Duration::try_from_secs_f64(total).ok())?
+}
+
 /// Everything that a stage is told from outside.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -71,8 +104,9 @@ pub struct Options {
     pub neednet: PathBuf,
     /// What the stages so far did.
     pub state_file: PathBuf,
-    /// Longest time for the user config of the kernel command line.
-    pub fetch_timeout: Duration,
+    /// Longest time of one request for a config, with all its attempts; `None` is for ever. The kernel
+    /// argument `pilotlight.fetch_timeout` counts more.
+    pub fetch_timeout: Option<Duration>,
     /// Log to standard output instead of the journal.
     pub log_to_stdout: bool,
     /// Directories of base and user configs: run, local, distribution.
@@ -102,7 +136,7 @@ impl Options {
             config_cache: "/run/ignition.json".into(),
             neednet: "/run/ignition/neednet".into(),
             state_file: "/run/ignition/state".into(),
-            fetch_timeout: Duration::from_secs(120),
+            fetch_timeout: None,
             log_to_stdout: false,
             config_dirs: [
                 path("IGNITION_SYSTEM_RUNTIME_CONFIG_DIR", "/run/ignition"),
@@ -113,6 +147,51 @@ impl Options {
             ssh_key_fragment: variable("IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT")
                 .is_none_or(|text| truth(&text)),
             strict: variable("PILOTLIGHT_STRICT").is_some_and(|text| truth(&text)),
+        }
+    }
+
+    /// The bound of one request for a config, as the kernel command line changes it: a duration, or a number
+    /// of seconds; 0 is for ever. The error says what the argument is.
+    pub fn bound_by(&self, kernel_line: &str) -> Result<Option<Duration>, String> {
+        let Some(text) = cmdline::last_value(kernel_line, &[BOUND_KEY]) else {
+            return Ok(self.fetch_timeout);
+        };
+        let seconds = text.parse().ok().map(Duration::from_secs);
+        match seconds.or_else(|| duration(&text)) {
+            Some(bound) => Ok(Some(bound).filter(|bound| !bound.is_zero())),
+            None => Err(format!(
+                "the kernel argument {BOUND_KEY}={text} is no time such as 300 or 5m"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_line_bounds_requests() {
+        let seconds = |seconds| Ok(Some(Duration::from_secs(seconds)));
+        for (line, bound) in [
+            ("root=LABEL=x", seconds(9)),
+            ("pilotlight.fetch_timeout=300", seconds(300)),
+            ("pilotlight.fetch_timeout=1m30s", seconds(90)),
+            ("pilotlight.fetch_timeout=0", Ok(None)),
+            ("pilotlight.fetch_timeout=", seconds(9)),
+            (
+                "pilotlight.fetch_timeout=300 pilotlight.fetch_timeout=0s",
+                Ok(None),
+            ),
+            (
+                "pilotlight.fetch_timeout=soon",
+                Err("the kernel argument pilotlight.fetch_timeout=soon is no time such as 300 or 5m".to_owned()),
+            ),
+        ] {
+            let mut options = Options::new(Platform::Metal, Stage::Fetch, |_| None);
+            assert_eq!(options.fetch_timeout, None);
+            options.fetch_timeout = Some(Duration::from_secs(9));
+            assert_eq!(options.bound_by(line), bound, "{line}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The real run and the dry run share [`Part::plan`]; they differ in where the facts come from.
 
 use std::path::Path;
+use std::time::Duration;
 
 use pilotlight_core::diag::{Report, Severity, Sources};
 use pilotlight_core::facts::Facts;
@@ -119,10 +120,7 @@ pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
 
 /// Finds the config and fetches what it refers to, or asks for the network.
 fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Failure> {
-    let machine = Machine {
-        online,
-        fetch_timeout: options.fetch_timeout,
-    };
+    let machine = Machine::new(online, bound(options));
     let places = Places {
         platform: options.platform,
         config_dirs: options.config_dirs.clone(),
@@ -150,6 +148,19 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
         .map_err(|error| Failure::new(format!("while starting the I/O runtime: {error}")))?
 }
 
+/// How long one request for a config may take. A mistake in the kernel argument is no reason not to boot.
+fn bound(options: &Options) -> Option<Duration> {
+    // What cannot be read is reported where the config is looked for.
+    let line = std::fs::read(&options.cmdline).unwrap_or_default();
+    options
+        .bound_by(&String::from_utf8_lossy(&line))
+        .unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            log::console(&format!("pilotlight: warning: {error}"));
+            options.fetch_timeout
+        })
+}
+
 async fn prefetch(options: &Options, acquired: &Acquired) -> Result<(), Failure> {
     let client = client(&acquired.config).map_err(Failure::new)?;
     BlobStore::beside(&options.config_cache)
@@ -171,10 +182,8 @@ pub fn client(config: &Config) -> Result<Client, String> {
             pilotlight_core::dataurl::decode(&resource.url).map_err(|error| error.to_string())
         })
         .collect::<Result<_, _>>()?;
-    Ok(Client::new(transfer::client_config(
-        &config.fetch,
-        authorities,
-    )))
+    let settings = transfer::client_config(&config.fetch, authorities, None);
+    Ok(Client::new(settings))
 }
 
 /// Asks the initramfs for the network; the fetch stage then starts over.

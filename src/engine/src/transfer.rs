@@ -8,8 +8,13 @@ use pilotlight_providers::metal;
 
 use crate::oem;
 
-/// Fetch settings of a config, with the PEM texts of its authorities.
-pub fn client_config(options: &FetchOptions, authorities: Vec<Vec<u8>>) -> ClientConfig {
+/// Fetch settings of a config, with the PEM texts of its authorities. `bound` is the total time where the
+/// config says nothing about it.
+pub fn client_config(
+    options: &FetchOptions,
+    authorities: Vec<Vec<u8>>,
+    bound: Option<Duration>,
+) -> ClientConfig {
     let default = ClientConfig::default();
     // The specification's 0 is "for ever"; the fetch crate wants a bound where it has no Option.
     let forever = Duration::from_secs(u64::from(u32::MAX));
@@ -19,10 +24,11 @@ pub fn client_config(options: &FetchOptions, authorities: Vec<Vec<u8>>) -> Clien
             Some(0) => forever,
             Some(seconds) => Duration::from_secs(seconds),
         },
-        total_timeout: options
-            .total_timeout
-            .filter(|seconds| *seconds != 0)
-            .map(Duration::from_secs),
+        total_timeout: match options.total_timeout {
+            None => bound,
+            Some(0) => None,
+            Some(seconds) => Some(Duration::from_secs(seconds)),
+        },
         proxy: Proxy {
             http: options.http_proxy.clone(),
             https: options.https_proxy.clone(),

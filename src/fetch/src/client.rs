@@ -1,19 +1,26 @@
 //! The client: settings, one pool of connections, and the choice by scheme.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::Url;
+use reqwest::header::HeaderMap;
 
+use crate::bearer::Bearer;
 use crate::body::Body;
+use crate::credentials::{Credentials, Keyring};
 use crate::error::{Cause, FetchError};
 use crate::hop::{Asker, Headers};
 use crate::progress::Progress;
 use crate::proxy::{Proxy, Rules};
 use crate::redact::redact;
-use crate::request::{Fetched, Request};
+use crate::request::{Fetched, Reply, Request};
+use crate::s3::Object;
 use crate::sink::Sink;
+use crate::store::Store;
+use crate::tftp::Tftp;
 use crate::transfer::Transfer;
 use pilotlight_core::dataurl;
 
@@ -28,9 +35,9 @@ pub struct ClientConfig {
     pub body_idle_timeout: Duration,
     /// Longest time of one fetch with all its attempts; `None` is for ever.
     pub total_timeout: Option<Duration>,
-    /// First pause between attempts; each one is twice as long as the one before.
+    /// Bound of the first pause between attempts; each one is twice as long as the one before.
     pub first_pause: Duration,
-    /// Longest pause between attempts.
+    /// Bound of all pauses, but for those that a server asks for.
     pub longest_pause: Duration,
     /// Proxies; the environment's are ignored.
     pub proxy: Proxy,
@@ -40,6 +47,10 @@ pub struct ClientConfig {
     pub user_agent: String,
     /// Redirects that one attempt follows.
     pub max_redirects: u8,
+    /// What stores are shown; without it, everything is asked for as anybody would.
+    pub credentials: Option<Rc<dyn Credentials>>,
+    /// URL of a server that speaks S3 and is not AWS's; buckets are the first part of its paths.
+    pub s3_endpoint: Option<String>,
 }
 
 impl Default for ClientConfig {
@@ -54,14 +65,19 @@ impl Default for ClientConfig {
             extra_ca_pem: Vec::new(),
             user_agent: USER_AGENT.to_owned(),
             max_redirects: 10,
+            credentials: None,
+            s3_endpoint: None,
         }
     }
 }
 
 /// Fetches URLs with one set of settings; connections are kept and used again.
 pub struct Client {
+    keyring: Keyring,
     config: ClientConfig,
     network: OnceLock<Network>,
+    /// The same without proxies.
+    direct: OnceLock<Network>,
 }
 
 /// What only network schemes need.
@@ -74,8 +90,10 @@ impl Client {
     /// A client with these settings, which are first looked at when a network is needed.
     pub fn new(config: ClientConfig) -> Self {
         Self {
+            keyring: Keyring::new(config.credentials.clone()),
             config,
             network: OnceLock::new(),
+            direct: OnceLock::new(),
         }
     }
 
@@ -89,9 +107,39 @@ impl Client {
         progress: &dyn Progress,
     ) -> Result<Fetched, FetchError> {
         let mut shown = redact(&request.url);
-        self.fetch_any(request, sink, progress, &mut shown)
+        self.fetch_any(request, sink, progress, &mut shown, &mut None)
             .await
             .map_err(|cause| FetchError { url: shown, cause })
+    }
+
+    /// Asks a server and gives its answer, whatever its status, once asking again is of no use; the body is
+    /// at most `limit` bytes. 5xx and 429 are no answers: they are retried like a broken connection.
+    pub async fn ask(
+        &self,
+        request: &Request,
+        limit: u64,
+        progress: &dyn Progress,
+    ) -> Result<Reply, FetchError> {
+        let limit = request.max_bytes.map_or(limit, |bound| bound.min(limit));
+        let request = Request {
+            max_bytes: Some(limit),
+            ..request.clone()
+        };
+        let mut shown = redact(&request.url);
+        let (mut body, mut answered) = (Vec::new(), None);
+        let result = self
+            .fetch_any(&request, &mut body, progress, &mut shown, &mut answered)
+            .await;
+        match (result, answered) {
+            (Ok(_), answered) => Ok(Reply {
+                body,
+                ..reply(answered)
+            }),
+            (Err(Cause::Status { .. } | Cause::NotFound), answered @ Some(_)) => {
+                Ok(reply(answered))
+            }
+            (Err(cause), _) => Err(FetchError { url: shown, cause }),
+        }
     }
 
     /// Fetches `request` into memory, at most `limit` bytes.
@@ -117,6 +165,7 @@ impl Client {
         sink: &mut dyn Sink,
         progress: &dyn Progress,
         shown: &mut String,
+        answered: &mut Option<(u16, HeaderMap)>,
     ) -> Result<Fetched, Cause> {
         let mut body = Body::new(request, sink);
         let local = if request.url.is_empty() {
@@ -139,35 +188,98 @@ impl Client {
             });
         }
         let url = Url::parse(&request.url).map_err(|error| Cause::InvalidUrl(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
+        if url.scheme() == "tftp" {
+            let file = Tftp::new(&url, &self.config, request, body, progress, shown)?;
+            return file.run().await;
+        }
+        if !matches!(url.scheme(), "http" | "https" | "s3" | "arn" | "gs") {
             return Err(Cause::UnsupportedScheme(url.scheme().to_owned()));
         }
-        let network = self.network()?;
+        let network = self.network(request.direct)?;
+        let store = self.store(&url, request, network)?;
         let headers = Headers::new(request, &self.config.user_agent)?;
         let asker = Asker {
             http: &network.http,
+            request,
             rules: &network.rules,
             headers: &headers,
             header_timeout: self.config.response_header_timeout,
             max_redirects: self.config.max_redirects,
         };
-        Transfer::new(&self.config, request, asker, body, progress)
-            .run(&url, shown)
-            .await
+        Transfer::new(
+            &self.config,
+            request,
+            asker,
+            store,
+            body,
+            progress,
+            answered,
+        )
+        .run(&url, shown)
+        .await
     }
 
-    fn network(&self) -> Result<&Network, Cause> {
-        if let Some(network) = self.network.get() {
+    /// How a URL's server is asked.
+    fn store(&self, url: &Url, request: &Request, network: &Network) -> Result<Store<'_>, Cause> {
+        Ok(match url.scheme() {
+            "s3" | "arn" => {
+                let endpoint = match &self.config.s3_endpoint {
+                    Some(text) => Some(endpoint(text)?),
+                    None => None,
+                };
+                let http = network.http.clone();
+                let object = Object::new(&request.url, &self.keyring, http, endpoint)?;
+                Store::S3(Box::new(object))
+            }
+            "gs" => Store::Bearer(Box::new(Bearer::google(&request.url, &self.keyring)?)),
+            // Who brings headers of his own knows how to ask.
+            _ if self.config.credentials.is_none() || !request.headers.is_empty() => Store::Plain,
+            _ => match Bearer::azure(url, &self.keyring) {
+                Some(blob) => Store::Bearer(Box::new(blob)),
+                None => Store::Plain,
+            },
+        })
+    }
+
+    fn network(&self, direct: bool) -> Result<&Network, Cause> {
+        let (place, proxy) = if direct {
+            (&self.direct, &Proxy::default())
+        } else {
+            (&self.network, &self.config.proxy)
+        };
+        if let Some(network) = place.get() {
             return Ok(network);
         }
-        let network = Network::new(&self.config)?;
-        Ok(self.network.get_or_init(|| network))
+        let network = Network::new(&self.config, proxy)?;
+        Ok(place.get_or_init(|| network))
     }
 }
 
+fn reply(answered: Option<(u16, HeaderMap)>) -> Reply {
+    let (status, headers) = answered.unwrap_or((200, HeaderMap::new()));
+    let headers = headers.iter().filter_map(|(name, value)| {
+        let value = value.to_str().ok()?;
+        Some((name.to_string(), value.to_owned()))
+    });
+    Reply {
+        status,
+        headers: headers.collect(),
+        body: Vec::new(),
+    }
+}
+
+fn endpoint(text: &str) -> Result<Url, Cause> {
+    let url = Url::parse(text).ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
+        .ok_or_else(|| {
+            let why = "the endpoint of the S3 server is no http or https URL";
+            Cause::InvalidSetting(why.to_owned())
+        })
+}
+
 impl Network {
-    fn new(config: &ClientConfig) -> Result<Self, Cause> {
-        let rules = Rules::new(&config.proxy)?;
+    fn new(config: &ClientConfig, proxy: &Proxy) -> Result<Self, Cause> {
+        let rules = Rules::new(proxy)?;
         let chosen = rules.clone();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::client_config(&config.extra_ca_pem)?)

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, USER_AGENT,
 };
 use reqwest::{Response, StatusCode, Url};
 
 use crate::error::Cause;
 use crate::proxy::Rules;
 use crate::redact::redact_url;
-use crate::request::Request;
+use crate::request::{Method, Request};
+use crate::store::Dressed;
 
 /// The headers of a request, read once.
 pub(crate) struct Headers {
@@ -32,6 +33,10 @@ impl Headers {
         default.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(accept) = &request.accept {
             default.insert(ACCEPT, value(&ACCEPT, accept)?);
+        }
+        if request.method != Method::Get && request.body.is_empty() {
+            // Nobody else says so, and some servers answer 411 to silence about it.
+            default.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let mut user = HeaderMap::new();
         for (name, text) in &request.headers {
@@ -63,6 +68,7 @@ pub(crate) struct Answer {
 /// Asks for URLs; one per client and request.
 pub(crate) struct Asker<'a> {
     pub(crate) http: &'a reqwest::Client,
+    pub(crate) request: &'a Request,
     pub(crate) rules: &'a Rules,
     pub(crate) headers: &'a Headers,
     pub(crate) header_timeout: Duration,
@@ -70,19 +76,24 @@ pub(crate) struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// Follows redirects from `first` to an answer that is none. `extra` goes to every hop; `shown` is kept
-    /// to what an error should name.
+    /// Follows redirects from the first URL to an answer that is none. `extra` goes to every hop; `shown` is
+    /// kept to what an error should name.
     pub(crate) async fn ask(
         &self,
-        first: &Url,
+        dressed: &Dressed,
         extra: &HeaderMap,
         shown: &mut String,
     ) -> Result<Answer, Cause> {
+        let first = &dressed.url;
         let mut url = first.clone();
         let mut visited = vec![first.clone()];
         *shown = redact_url(first);
         loop {
-            let answer = self.hop(&url, first, visited.len() > 1, extra).await?;
+            let answer = self.hop(&url, dressed, visited.len() > 1, extra).await?;
+            // What was sent may not be for another place.
+            if self.request.method != Method::Get || !dressed.follows {
+                return Ok(answer);
+            }
             let Some(next) = redirect_target(&url, &answer.response)? else {
                 return Ok(answer);
             };
@@ -108,21 +119,28 @@ impl Asker<'_> {
     async fn hop(
         &self,
         url: &Url,
-        first: &Url,
+        dressed: &Dressed,
         redirected: bool,
         extra: &HeaderMap,
     ) -> Result<Answer, Cause> {
-        let mut headers = if url.origin() == first.origin() {
+        let mut headers = if url.origin() == dressed.url.origin() {
             self.headers.user.clone()
         } else {
             self.headers.default.clone()
         };
         if redirected {
             headers.remove(AUTHORIZATION);
+        } else {
+            headers.extend(dressed.headers.clone());
         }
         headers.extend(extra.clone());
         let proxy = self.rules.proxy_for(url).map(host_and_port);
-        let sent = self.http.get(url.clone()).headers(headers).send();
+        let sent = match self.request.method {
+            Method::Get => self.http.get(url.clone()),
+            Method::Put => self.http.put(url.clone()).body(self.request.body.clone()),
+            Method::Post => self.http.post(url.clone()).body(self.request.body.clone()),
+        };
+        let sent = sent.headers(headers).send();
         match tokio::time::timeout(self.header_timeout, sent).await {
             Ok(Ok(response)) => Ok(Answer { response, proxy }),
             Ok(Err(error)) if error.is_builder() => {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// One resource to fetch.
 ///
@@ -10,6 +11,10 @@ use std::str::FromStr;
 pub struct Request {
     /// The URL; an empty one stands for empty contents, as in the config specification.
     pub url: String,
+    /// Method.
+    pub method: Method,
+    /// Body, sent again with each attempt; empty is none.
+    pub body: Vec<u8>,
     /// The user's headers: they replace default ones, and do not leave the first URL's origin.
     pub headers: Vec<(String, String)>,
     /// Value of the `Accept` header; [`ACCEPT_CONFIG`](crate::ACCEPT_CONFIG) for configs.
@@ -20,8 +25,25 @@ pub struct Request {
     pub verify: Option<Digest>,
     /// Most bytes that may be written, after inflating; `None` leaves the bound to the sink.
     pub max_bytes: Option<u64>,
-    /// Statuses to retry besides 429 and 5xx, for servers that answer early (say 404 while starting).
-    pub retry_statuses: Vec<u16>,
+    /// Statuses to retry besides 429 and 5xx, for servers that answer early (say 404 while starting), each
+    /// for so long since it was first seen; [`Duration::MAX`] is for as long as the client waits.
+    pub retry_statuses: Vec<(u16, Duration)>,
+    /// Longest time of this fetch with all its attempts, where that is less than the client's.
+    pub total_timeout: Option<Duration>,
+    /// Never through a proxy: an address of the machine's own link.
+    pub direct: bool,
+}
+
+/// Method of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// GET: redirects are followed, and a body that breaks off is resumed.
+    #[default]
+    Get,
+    /// PUT
+    Put,
+    /// POST
+    Post,
 }
 
 impl Request {
@@ -119,6 +141,17 @@ pub struct Fetched {
     pub sha256: [u8; 32],
     /// Status of the answer; `None` when no server was asked.
     pub status: Option<u16>,
+}
+
+/// A server's answer to [`Client::ask`](crate::Client::ask). It has no `Debug`: it may hold secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Status.
+    pub status: u16,
+    /// Headers, names in lower case; one whose value is not text is left out.
+    pub headers: Vec<(String, String)>,
+    /// Body; empty unless the status is 2xx.
+    pub body: Vec<u8>,
 }
 
 #[cfg(test)]

@@ -1,28 +1,31 @@
 //! One resource over HTTP: attempts, pauses, and how an interrupted body goes on.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::header::{
     CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE,
-    LAST_MODIFIED, RANGE, RETRY_AFTER,
+    LAST_MODIFIED, RANGE,
 };
 use reqwest::{Response, Url};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, random};
 use crate::body::Body;
 use crate::client::ClientConfig;
-use crate::error::{Cause, describe};
+use crate::error::{Cause, describe, of_total};
 use crate::hop::{Answer, Asker};
+use crate::patience::Patience;
 use crate::progress::Progress;
-use crate::request::{Fetched, Request};
+use crate::request::{Fetched, Method, Request};
+use crate::retry_after::retry_after;
+use crate::store::Store;
 
 /// How often something that is waited for is told again.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Longest `Retry-After` that is obeyed: the boot waits for nothing else.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
 
 /// Bodies that may break off without coming further than one before; a server that announces more than it
 /// sends does so each time.
@@ -32,8 +35,12 @@ pub(crate) struct Transfer<'a> {
     config: &'a ClientConfig,
     request: &'a Request,
     asker: Asker<'a>,
+    store: Store<'a>,
     body: Body<'a>,
     progress: &'a dyn Progress,
+    /// Status and headers of the last answer.
+    answered: &'a mut Option<(u16, HeaderMap)>,
+    patience: Patience<'a>,
     started: Instant,
     attempt: u32,
     /// Why the last attempt failed.
@@ -73,27 +80,33 @@ impl<'a> Transfer<'a> {
         config: &'a ClientConfig,
         request: &'a Request,
         asker: Asker<'a>,
+        store: Store<'a>,
         body: Body<'a>,
         progress: &'a dyn Progress,
+        answered: &'a mut Option<(u16, HeaderMap)>,
     ) -> Self {
         Self {
             config,
             request,
             asker,
+            store,
             body,
             progress,
+            answered,
+            patience: Patience::new(&request.retry_statuses),
             started: Instant::now(),
             attempt: 0,
             last: None,
             version: Version::default(),
-            may_resume: true,
+            may_resume: request.method == Method::Get,
             resumed: false,
         }
     }
 
-    /// Fetches `url` within the client's total time; keeps `shown` to what an error should name.
+    /// Fetches `url` within the total time; keeps `shown` to what an error should name.
     pub(crate) async fn run(mut self, url: &Url, shown: &mut String) -> Result<Fetched, Cause> {
-        let Some(after) = self.config.total_timeout else {
+        let bounds = [self.config.total_timeout, self.request.total_timeout];
+        let Some(after) = bounds.into_iter().flatten().min() else {
             return self.attempts(url, shown).await;
         };
         match timeout(after, self.attempts(url, shown)).await {
@@ -129,19 +142,24 @@ impl<'a> Transfer<'a> {
             }
             let what = format!("{shown}: {}", failure.cause);
             self.last = Some(failure.cause);
-            self.pause(&what, backoff.pause().max(failure.retry_after))
-                .await;
+            let pause = backoff.pause(random(), failure.retry_after);
+            self.pause(&what, pause).await;
         }
     }
 
     async fn attempt(&mut self, url: &Url, shown: &mut String) -> Result<Fetched, Failure> {
         let extra = self.range_headers();
         let waiting = format!("{shown}: waiting for the server's answer");
-        let asked = self.asker.ask(url, &extra, shown);
-        let Answer { response, proxy } = self.telling(&waiting, asked).await?;
+        let Answer { response, proxy } = self.ask(url, &extra, &waiting, shown).await?;
         let status = response.status().as_u16();
+        *self.answered = Some((status, response.headers().clone()));
+        let whole = match self.request.method {
+            Method::Get => matches!(status, 200 | 204),
+            // What was made or taken on is as good.
+            Method::Put | Method::Post => (200..=204).contains(&status),
+        };
         match status {
-            200 | 204 => {
+            _ if whole => {
                 self.body.restart()?;
                 self.resumed = false;
                 self.version = Version::of(response.headers());
@@ -152,9 +170,6 @@ impl<'a> Transfer<'a> {
                 return Err(self
                     .truncated("the server does not go on where it broke off")
                     .into());
-            }
-            404 if !self.request.retry_statuses.contains(&404) => {
-                return Err(Cause::NotFound.into());
             }
             code => return Err(self.refused(code, response.headers())),
         }
@@ -177,6 +192,34 @@ impl<'a> Transfer<'a> {
         }
     }
 
+    /// Asks until the store has nothing more to say about how it wants to be asked.
+    async fn ask(
+        &mut self,
+        url: &Url,
+        extra: &HeaderMap,
+        waiting: &str,
+        shown: &mut String,
+    ) -> Result<Answer, Cause> {
+        // A store's object is known by its own URL, not by those of the servers that have it.
+        let mut elsewhere = String::new();
+        loop {
+            let dressed = self.store.dress(url).await?;
+            let shown = match self.store.is_named() {
+                true => &mut elsewhere,
+                false => &mut *shown,
+            };
+            let asked = self.asker.ask(&dressed, extra, shown);
+            let asked = self.telling(waiting, asked).await;
+            if matches!(asked, Err(Cause::Network(_) | Cause::NoAnswer(_))) {
+                self.store.unreachable();
+            }
+            let mut answer = asked?;
+            if !self.store.refused(&mut answer.response).await? {
+                return Ok(answer);
+            }
+        }
+    }
+
     /// Passes the response's bytes on until the resource is complete.
     async fn read(
         &mut self,
@@ -186,7 +229,19 @@ impl<'a> Transfer<'a> {
     ) -> Result<(), Cause> {
         let waiting = format!("{shown}: waiting for the rest of the contents");
         let idle = self.config.body_idle_timeout;
+        let mut told = Instant::now();
         loop {
+            // Chunks may come often and yet so slowly that it takes hours.
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let what = format!(
+                    "{shown}: {}{} bytes have come",
+                    self.body.received(),
+                    of_total(self.version.total)
+                );
+                let since = self.started.elapsed();
+                self.progress.waiting(&what, since, self.attempt, None);
+            }
             self.progress
                 .bytes(self.body.received(), self.version.total);
             let next = timeout(idle, self.telling(&waiting, response.chunk())).await;
@@ -253,17 +308,15 @@ impl<'a> Transfer<'a> {
         first == self.body.received() && same_total
     }
 
-    fn refused(&self, code: u16, headers: &HeaderMap) -> Failure {
+    fn refused(&mut self, code: u16, headers: &HeaderMap) -> Failure {
         let mut failure = Failure::from(if code == 404 {
             Cause::NotFound
         } else {
             Cause::Status { code }
         });
-        failure.again |= self.request.retry_statuses.contains(&code);
-        // Its other form is a date, which means nothing before the clock is set.
-        let seconds = text(headers, &RETRY_AFTER).and_then(|text| text.trim().parse().ok());
-        if let Some(seconds) = seconds {
-            failure.retry_after = Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER);
+        failure.again |= self.patience.allows(code, self.started.elapsed());
+        if let Some(pause) = retry_after(headers) {
+            failure.retry_after = pause.min(LONGEST_RETRY_AFTER);
         }
         failure
     }

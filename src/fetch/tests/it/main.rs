@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod answers;
+mod ask;
 mod proxy;
 mod redirect;
 mod resume;
 mod secrets;
 mod server;
+mod stores;
+mod tftp;
 mod tls;
 
 use std::cell::RefCell;

@@ -49,6 +49,8 @@ pub struct Seen {
     /// The request line.
     pub line: String,
     headers: Vec<(String, String)>,
+    /// The body, as long as `Content-Length` says.
+    pub body: Vec<u8>,
 }
 
 impl Seen {
@@ -154,11 +156,17 @@ fn read_request(stream: &mut impl Read) -> std::io::Result<Seen> {
     }
     let head = String::from_utf8(head).unwrap();
     let mut lines = head.lines();
-    Ok(Seen {
+    let mut seen = Seen {
         line: lines.next().unwrap().to_owned(),
         headers: lines
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect(),
-    })
+        body: Vec::new(),
+    };
+    if let Some(length) = seen.header("content-length") {
+        seen.body = vec![0; length.parse().unwrap()];
+        stream.read_exact(&mut seen.body)?;
+    }
+    Ok(seen)
 }
