@@ -222,7 +222,6 @@ fn networkd_makes_the_network_of_the_units() {
         a_single_port_has_the_addresses();
         one_version_of_ip_is_enough();
         layer_2_is_online_without_addresses();
-        elastic_addresses_are_alone_in_their_networks();
         hostile_metadata_are_a_network_all_the_same();
     });
 }
@@ -366,25 +365,6 @@ fn layer_2_is_online_without_addresses() {
     );
     assert!(addresses("bond0").is_empty());
     assert_eq!(tool("ip route"), "");
-    network.end();
-}
-
-fn elastic_addresses_are_alone_in_their_networks() {
-    let network = Network::start("elastic", 2, &["bond0"]);
-    network.online();
-    assert_eq!(
-        addresses("bond0"),
-        [
-            "10.70.1.3/31",
-            "198.51.100.3/31",
-            "198.51.100.9/31",
-            "2001:db8:7::7/128",
-            "203.0.113.7/32"
-        ]
-    );
-    let routes = tool("ip route");
-    assert_eq!(routes.matches("default").count(), 1, "{routes}");
-    assert!(!routes.contains("203.0.113"), "{routes}");
     network.end();
 }
 

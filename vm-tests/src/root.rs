@@ -16,13 +16,15 @@ const PACKAGES: &str = "systemd,systemd-sysv,udev,dbus,passwd,iproute2,kmod,\
 /// In the image for configs to remove; systemd-sysusers brings Debian's own users back.
 const LEFTOVER_USER: &str = "useradd --create-home leftover";
 const KERNEL_PACKAGE: &str = "linux-image-cloud-amd64";
-/// File systems, disks in layers, and their code pages, ciphers and checksums: all that the running
-/// node may have to load.
-const MODULES: [&str; 4] = [
+/// File systems, disks in layers, and their code pages, ciphers and checksums, bonds and what those build on: all
+/// that the running node may have to load.
+const MODULES: [&str; 6] = [
     "kernel/fs",
     "kernel/crypto",
     "kernel/lib",
     "kernel/drivers/md",
+    "kernel/drivers/net/bonding",
+    "kernel/net/tls",
 ];
 
 const MIB: u64 = 1024 * 1024;
