@@ -33,7 +33,13 @@ pub fn isolated<T: Send>(addresses: &[&str], body: impl FnOnce() -> T + Send) ->
             run(&["mount", "--make-rprivate", "/"]);
             run(&["ip", "link", "set", "lo", "up"]);
             for address in addresses {
-                run(&["ip", "address", "add", address, "dev", "lo"]);
+                // No address may be tentative, not even for a moment: servers bind to it next.
+                let checked = if address.contains(':') {
+                    &["nodad"][..]
+                } else {
+                    &[]
+                };
+                run(&[&["ip", "address", "add", address, "dev", "lo"], checked].concat());
             }
             body()
         };
