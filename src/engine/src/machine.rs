@@ -171,7 +171,8 @@ fn read_item(item: &str) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Says every few seconds, in the log and on the consoles, what a fetch waits for.
+/// Says every few seconds, in the log and on the consoles, what a fetch waits for; fetches that run side by
+/// side share one.
 #[derive(Default)]
 pub struct Spoken {
     last: RefCell<Option<Instant>>,
@@ -189,7 +190,7 @@ impl Progress for Spoken {
         *last = Some(Instant::now());
         let next = match next {
             Some(next) => format!("next attempt in {:.1} s", next.as_secs_f32()),
-            None => "still waiting for the answer".into(),
+            None => "still waiting".into(),
         };
         let line = format!(
             "waiting for {what} since {} s (attempt {attempt}, {next})",

@@ -1,20 +1,26 @@
 //! The client: settings, one pool of connections, and the choice by scheme.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 
+use crate::bearer::Bearer;
 use crate::body::Body;
+use crate::credentials::{Credentials, Keyring};
 use crate::error::{Cause, FetchError};
 use crate::hop::{Asker, Headers};
 use crate::progress::Progress;
 use crate::proxy::{Proxy, Rules};
 use crate::redact::redact;
 use crate::request::{Fetched, Reply, Request};
+use crate::s3::Object;
 use crate::sink::Sink;
+use crate::store::Store;
+use crate::tftp::Tftp;
 use crate::transfer::Transfer;
 use pilotlight_core::dataurl;
 
@@ -41,6 +47,10 @@ pub struct ClientConfig {
     pub user_agent: String,
     /// Redirects that one attempt follows.
     pub max_redirects: u8,
+    /// What stores are shown; without it, everything is asked for as anybody would.
+    pub credentials: Option<Rc<dyn Credentials>>,
+    /// URL of a server that speaks S3 and is not AWS's; buckets are the first part of its paths.
+    pub s3_endpoint: Option<String>,
 }
 
 impl Default for ClientConfig {
@@ -55,12 +65,15 @@ impl Default for ClientConfig {
             extra_ca_pem: Vec::new(),
             user_agent: USER_AGENT.to_owned(),
             max_redirects: 10,
+            credentials: None,
+            s3_endpoint: None,
         }
     }
 }
 
 /// Fetches URLs with one set of settings; connections are kept and used again.
 pub struct Client {
+    keyring: Keyring,
     config: ClientConfig,
     network: OnceLock<Network>,
     /// The same without proxies.
@@ -77,6 +90,7 @@ impl Client {
     /// A client with these settings, which are first looked at when a network is needed.
     pub fn new(config: ClientConfig) -> Self {
         Self {
+            keyring: Keyring::new(config.credentials.clone()),
             config,
             network: OnceLock::new(),
             direct: OnceLock::new(),
@@ -174,10 +188,15 @@ impl Client {
             });
         }
         let url = Url::parse(&request.url).map_err(|error| Cause::InvalidUrl(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
+        if url.scheme() == "tftp" {
+            let file = Tftp::new(&url, &self.config, request, body, progress, shown)?;
+            return file.run().await;
+        }
+        if !matches!(url.scheme(), "http" | "https" | "s3" | "arn" | "gs") {
             return Err(Cause::UnsupportedScheme(url.scheme().to_owned()));
         }
         let network = self.network(request.direct)?;
+        let store = self.store(&url, request, network)?;
         let headers = Headers::new(request, &self.config.user_agent)?;
         let asker = Asker {
             http: &network.http,
@@ -187,9 +206,39 @@ impl Client {
             header_timeout: self.config.response_header_timeout,
             max_redirects: self.config.max_redirects,
         };
-        Transfer::new(&self.config, request, asker, body, progress, answered)
-            .run(&url, shown)
-            .await
+        Transfer::new(
+            &self.config,
+            request,
+            asker,
+            store,
+            body,
+            progress,
+            answered,
+        )
+        .run(&url, shown)
+        .await
+    }
+
+    /// How a URL's server is asked.
+    fn store(&self, url: &Url, request: &Request, network: &Network) -> Result<Store<'_>, Cause> {
+        Ok(match url.scheme() {
+            "s3" | "arn" => {
+                let endpoint = match &self.config.s3_endpoint {
+                    Some(text) => Some(endpoint(text)?),
+                    None => None,
+                };
+                let http = network.http.clone();
+                let object = Object::new(&request.url, &self.keyring, http, endpoint)?;
+                Store::S3(Box::new(object))
+            }
+            "gs" => Store::Bearer(Box::new(Bearer::google(&request.url, &self.keyring)?)),
+            // Who brings headers of his own knows how to ask.
+            _ if self.config.credentials.is_none() || !request.headers.is_empty() => Store::Plain,
+            _ => match Bearer::azure(url, &self.keyring) {
+                Some(blob) => Store::Bearer(Box::new(blob)),
+                None => Store::Plain,
+            },
+        })
     }
 
     fn network(&self, direct: bool) -> Result<&Network, Cause> {
@@ -217,6 +266,15 @@ fn reply(answered: Option<(u16, HeaderMap)>) -> Reply {
         headers: headers.collect(),
         body: Vec::new(),
     }
+}
+
+fn endpoint(text: &str) -> Result<Url, Cause> {
+    let url = Url::parse(text).ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
+        .ok_or_else(|| {
+            let why = "the endpoint of the S3 server is no http or https URL";
+            Cause::InvalidSetting(why.to_owned())
+        })
 }
 
 impl Network {

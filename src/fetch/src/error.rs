@@ -31,7 +31,9 @@ pub enum Cause {
     #[error("the URL is not valid: {0}")]
     InvalidUrl(String),
     /// No way to fetch this scheme.
-    #[error("URLs of scheme \"{0}\" are not supported; supported are http, https and data")]
+    #[error(
+        "URLs of scheme \"{0}\" are not supported; supported are http, https, tftp, s3, arn, gs and data"
+    )]
     UnsupportedScheme(String),
     /// A header of the request is malformed; only its name is told.
     #[error("the request header \"{0}\" has a malformed name or value")]
@@ -42,6 +44,15 @@ pub enum Cause {
     /// Status 404.
     #[error("the server answered 404 Not Found")]
     NotFound,
+    /// The same of another server than one of HTTP, in its words.
+    #[error("{0}")]
+    Absent(String),
+    /// A server knows what is asked for, but does not give it: why, and what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// What the machine has to show to a store could not be had.
+    #[error("{0}")]
+    Credentials(String),
     /// A status that is neither success nor redirect.
     #[error("the server answered {}", status_text(*.code))]
     Status {
@@ -107,6 +118,11 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether the server says that what is asked for does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound | Self::Absent(_))
+    }
+
     /// Whether the same request may succeed later, though nobody changes it.
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -128,13 +144,18 @@ impl Cause {
         });
         if let Some(refused) = refused {
             use rustls::CertificateError as E;
-            let text = refused.to_string();
             return match refused {
                 E::Expired
                 | E::ExpiredContext { .. }
                 | E::NotValidYet
-                | E::NotValidYetContext { .. } => Self::TlsClock(text),
-                _ => Self::Tls(text),
+                | E::NotValidYetContext { .. } => Self::TlsClock(refused.to_string()),
+                // Said in one word by rustls. A wrong signature is that of another authority of that name.
+                E::UnknownIssuer | E::BadSignature => Self::Tls(
+                    "no authority that this machine trusts has signed it \
+                     (\"ignition.security.tls.certificateAuthorities\" in a config adds one)"
+                        .to_owned(),
+                ),
+                _ => Self::Tls(refused.to_string()),
             };
         }
         let text = describe(error);
@@ -173,7 +194,7 @@ fn status_text(code: u16) -> String {
     }
 }
 
-fn of_total(total: Option<u64>) -> String {
+pub(crate) fn of_total(total: Option<u64>) -> String {
     total.map_or(String::new(), |total| format!(" of {total}"))
 }
 

@@ -12,6 +12,7 @@ use crate::error::Cause;
 use crate::proxy::Rules;
 use crate::redact::redact_url;
 use crate::request::{Method, Request};
+use crate::store::Dressed;
 
 /// The headers of a request, read once.
 pub(crate) struct Headers {
@@ -75,21 +76,22 @@ pub(crate) struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// Follows redirects from `first` to an answer that is none. `extra` goes to every hop; `shown` is kept
-    /// to what an error should name.
+    /// Follows redirects from the first URL to an answer that is none. `extra` goes to every hop; `shown` is
+    /// kept to what an error should name.
     pub(crate) async fn ask(
         &self,
-        first: &Url,
+        dressed: &Dressed,
         extra: &HeaderMap,
         shown: &mut String,
     ) -> Result<Answer, Cause> {
+        let first = &dressed.url;
         let mut url = first.clone();
         let mut visited = vec![first.clone()];
         *shown = redact_url(first);
         loop {
-            let answer = self.hop(&url, first, visited.len() > 1, extra).await?;
+            let answer = self.hop(&url, dressed, visited.len() > 1, extra).await?;
             // What was sent may not be for another place.
-            if self.request.method != Method::Get {
+            if self.request.method != Method::Get || !dressed.follows {
                 return Ok(answer);
             }
             let Some(next) = redirect_target(&url, &answer.response)? else {
@@ -117,17 +119,19 @@ impl Asker<'_> {
     async fn hop(
         &self,
         url: &Url,
-        first: &Url,
+        dressed: &Dressed,
         redirected: bool,
         extra: &HeaderMap,
     ) -> Result<Answer, Cause> {
-        let mut headers = if url.origin() == first.origin() {
+        let mut headers = if url.origin() == dressed.url.origin() {
             self.headers.user.clone()
         } else {
             self.headers.default.clone()
         };
         if redirected {
             headers.remove(AUTHORIZATION);
+        } else {
+            headers.extend(dressed.headers.clone());
         }
         headers.extend(extra.clone());
         let proxy = self.rules.proxy_for(url).map(host_and_port);

@@ -1,8 +1,8 @@
 //! URLs to verified byte streams.
 //!
-//! A [`Client`] fetches `http`, `https` and `data` URLs into a [`Sink`] in constant memory: bytes are
-//! inflated, bounded, hashed and written as they arrive, and an interrupted transfer is resumed or begun
-//! again. It retries what may heal for as long as its caller allows, and tells a [`Progress`] what it
+//! A [`Client`] fetches `http`, `https`, `tftp`, `s3`, `arn`, `gs` and `data` URLs into a [`Sink`] in
+//! constant memory: bytes are inflated, bounded, hashed and written as they arrive, and an interrupted
+//! transfer is resumed or begun again. It retries what may heal for as long as its caller allows, and tells a [`Progress`] what it
 //! waits for, so that a boot that cannot go on says why.
 //!
 //! Errors and progress never show a secret: no password and no query value of a URL, no header's value.
@@ -10,22 +10,33 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod backoff;
+mod bearer;
 mod body;
 mod client;
+mod clock;
+mod credentials;
 mod error;
 mod hop;
 mod patience;
 mod progress;
 mod proxy;
 mod redact;
+mod refusal;
 mod request;
 mod retry_after;
+mod s3;
+mod s3_place;
+mod sigv4;
 mod sink;
+mod store;
+mod tftp;
+mod tftp_packet;
 mod tls;
 mod transfer;
 
 pub use backoff::Backoff;
 pub use client::{Client, ClientConfig, blocking};
+pub use credentials::{Asked, AwsKeys, Credentials, Token};
 pub use error::{Cause, FetchError};
 pub use progress::{Progress, Silent};
 pub use proxy::Proxy;

@@ -13,12 +13,13 @@ use tokio::time::{Instant, timeout};
 use crate::backoff::{Backoff, random};
 use crate::body::Body;
 use crate::client::ClientConfig;
-use crate::error::{Cause, describe};
+use crate::error::{Cause, describe, of_total};
 use crate::hop::{Answer, Asker};
 use crate::patience::Patience;
 use crate::progress::Progress;
 use crate::request::{Fetched, Method, Request};
 use crate::retry_after::retry_after;
+use crate::store::Store;
 
 /// How often something that is waited for is told again.
 const TELL_EVERY: Duration = Duration::from_secs(5);
@@ -34,6 +35,7 @@ pub(crate) struct Transfer<'a> {
     config: &'a ClientConfig,
     request: &'a Request,
     asker: Asker<'a>,
+    store: Store<'a>,
     body: Body<'a>,
     progress: &'a dyn Progress,
     /// Status and headers of the last answer.
@@ -78,6 +80,7 @@ impl<'a> Transfer<'a> {
         config: &'a ClientConfig,
         request: &'a Request,
         asker: Asker<'a>,
+        store: Store<'a>,
         body: Body<'a>,
         progress: &'a dyn Progress,
         answered: &'a mut Option<(u16, HeaderMap)>,
@@ -86,6 +89,7 @@ impl<'a> Transfer<'a> {
             config,
             request,
             asker,
+            store,
             body,
             progress,
             answered,
@@ -146,8 +150,7 @@ impl<'a> Transfer<'a> {
     async fn attempt(&mut self, url: &Url, shown: &mut String) -> Result<Fetched, Failure> {
         let extra = self.range_headers();
         let waiting = format!("{shown}: waiting for the server's answer");
-        let asked = self.asker.ask(url, &extra, shown);
-        let Answer { response, proxy } = self.telling(&waiting, asked).await?;
+        let Answer { response, proxy } = self.ask(url, &extra, &waiting, shown).await?;
         let status = response.status().as_u16();
         *self.answered = Some((status, response.headers().clone()));
         let whole = match self.request.method {
@@ -189,6 +192,34 @@ impl<'a> Transfer<'a> {
         }
     }
 
+    /// Asks until the store has nothing more to say about how it wants to be asked.
+    async fn ask(
+        &mut self,
+        url: &Url,
+        extra: &HeaderMap,
+        waiting: &str,
+        shown: &mut String,
+    ) -> Result<Answer, Cause> {
+        // A store's object is known by its own URL, not by those of the servers that have it.
+        let mut elsewhere = String::new();
+        loop {
+            let dressed = self.store.dress(url).await?;
+            let shown = match self.store.is_named() {
+                true => &mut elsewhere,
+                false => &mut *shown,
+            };
+            let asked = self.asker.ask(&dressed, extra, shown);
+            let asked = self.telling(waiting, asked).await;
+            if matches!(asked, Err(Cause::Network(_) | Cause::NoAnswer(_))) {
+                self.store.unreachable();
+            }
+            let mut answer = asked?;
+            if !self.store.refused(&mut answer.response).await? {
+                return Ok(answer);
+            }
+        }
+    }
+
     /// Passes the response's bytes on until the resource is complete.
     async fn read(
         &mut self,
@@ -198,7 +229,19 @@ impl<'a> Transfer<'a> {
     ) -> Result<(), Cause> {
         let waiting = format!("{shown}: waiting for the rest of the contents");
         let idle = self.config.body_idle_timeout;
+        let mut told = Instant::now();
         loop {
+            // Chunks may come often and yet so slowly that it takes hours.
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let what = format!(
+                    "{shown}: {}{} bytes have come",
+                    self.body.received(),
+                    of_total(self.version.total)
+                );
+                let since = self.started.elapsed();
+                self.progress.waiting(&what, since, self.attempt, None);
+            }
             self.progress
                 .bytes(self.body.received(), self.version.total);
             let next = timeout(idle, self.telling(&waiting, response.chunk())).await;

@@ -319,14 +319,7 @@ fn the_users_headers_replace_the_defaults() {
 
 #[test]
 fn other_schemes_are_named() {
-    for (url, scheme) in [
-        ("s3://bucket/key", "s3"),
-        ("gs://bucket/key", "gs"),
-        ("tftp://192.0.2.1/x", "tftp"),
-        ("arn:aws:s3:::bucket/key", "arn"),
-        ("file:///etc/shadow", "file"),
-        ("FTP://a/", "ftp"),
-    ] {
+    for (url, scheme) in [("file:///etc/shadow", "file"), ("FTP://a/", "ftp")] {
         let outcome = get(url);
         let Cause::UnsupportedScheme(named) = &outcome.error().cause else {
             panic!("{}", outcome.error());

@@ -9,6 +9,8 @@ mod redirect;
 mod resume;
 mod secrets;
 mod server;
+mod stores;
+mod tftp;
 mod tls;
 
 use std::cell::RefCell;

@@ -1,0 +1,157 @@
+//! What a store says when it refuses: codes in headers and in small XML documents.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::{DATE, HeaderMap};
+
+use crate::clock;
+
+/// Most bytes that are read of a refusal; S3's are below two thousand.
+const LIMIT: usize = 16 << 10;
+
+/// Longest time that a refusal's text is waited for; without it the status has to do.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A store's refusal.
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Refusal {
+    /// Takes an answer for one; its body is used up.
+    pub(crate) async fn read(response: &mut Response) -> Self {
+        let mut body = Vec::new();
+        let reading = async {
+            while body.len() < LIMIT
+                && let Ok(Some(chunk)) = response.chunk().await
+            {
+                body.extend_from_slice(&chunk);
+            }
+        };
+        // What came until then is looked at all the same.
+        let _ = tokio::time::timeout(PATIENCE, reading).await;
+        body.truncate(LIMIT);
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+
+    /// The store's name for what is wrong: a word, or nothing.
+    pub(crate) fn code(&self) -> &str {
+        let told = self.header("x-ms-error-code");
+        let code = told.or_else(|| element(&self.body, "Code"));
+        code.filter(|code| is_word(code)).unwrap_or_default()
+    }
+
+    /// Status and code, `403 AccessDenied`.
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.status, self.code()).trim_end().into()
+    }
+
+    /// The region where S3 says that the bucket is.
+    pub(crate) fn region(&self) -> Option<&str> {
+        let told = self.header("x-amz-bucket-region");
+        told.or_else(|| element(&self.body, "Region"))
+            .or_else(|| element(&self.body, "Endpoint").and_then(region_of))
+    }
+
+    /// The server's time, in seconds since 1970.
+    pub(crate) fn time(&self) -> Option<u64> {
+        clock::http_date(self.headers.get(DATE)?.to_str().ok()?)
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// The text of the first element of a name in a document whose elements have no attributes.
+pub(crate) fn element<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
+    let mut rest = xml;
+    loop {
+        let (_, after) = rest.split_once('<')?;
+        rest = after;
+        let text = after
+            .strip_prefix(name)
+            .and_then(|after| after.strip_prefix('>'));
+        if let Some(text) = text {
+            return text.split_once('<').map(|(text, _)| text.trim());
+        }
+    }
+}
+
+/// The region in the name of one of S3's servers: `bucket.s3-eu-west-1.amazonaws.com`.
+fn region_of(host: &str) -> Option<&str> {
+    let (host, _) = host.split_once(".amazonaws.com")?;
+    let (_, part) = host.rsplit_once('.')?;
+    Some(part.strip_prefix("s3-").unwrap_or(part)).filter(|part| *part != "s3")
+}
+
+/// Whether a text is one that stores use for a code: it is shown to people.
+fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_found_in_what_stores_say() {
+        let denied = "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>No <b>\n</Message>\
+             <Region> eu-west-1 </Region></Error>";
+        assert_eq!(element(denied, "Code"), Some("AccessDenied"));
+        assert_eq!(element(denied, "Region"), Some("eu-west-1"));
+        assert_eq!(element(denied, "Endpoint"), None);
+        for broken in [
+            "",
+            "<",
+            "<Code",
+            "<Code>",
+            "<Code>x",
+            "<<Code",
+            "<Codes>x</Codes>",
+        ] {
+            assert_eq!(element(broken, "Code"), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn servers_names_tell_regions() {
+        for (host, region) in [
+            ("bucket.s3-eu-west-1.amazonaws.com", Some("eu-west-1")),
+            ("bucket.s3.eu-west-1.amazonaws.com", Some("eu-west-1")),
+            (
+                "b.s3.dualstack.cn-north-1.amazonaws.com.cn",
+                Some("cn-north-1"),
+            ),
+            ("bucket.s3.amazonaws.com", None),
+            ("bucket.example", None),
+        ] {
+            assert_eq!(region_of(host), region, "{host}");
+        }
+    }
+
+    #[test]
+    fn only_words_are_shown() {
+        for (code, shown) in [
+            ("NoSuchKey", "404 NoSuchKey"),
+            ("", "404"),
+            ("two words", "404"),
+            ("\u{1b}[2J", "404"),
+            (&"a".repeat(65), "404"),
+        ] {
+            let refusal = Refusal {
+                status: 404,
+                headers: HeaderMap::new(),
+                body: format!("<Error><Code>{code}</Code></Error>"),
+            };
+            assert_eq!(refusal.name(), shown);
+        }
+    }
+}
