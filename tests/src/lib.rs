@@ -92,12 +92,6 @@ impl FirstBoot {
         self
     }
 
-    /// Boots on another platform than `file`.
-    pub fn on(mut self, platform: &str) -> Self {
-        self.platform = platform.into();
-        self
-    }
-
     /// Sets the kernel command line for the stages that follow.
     pub fn started_with(self, line: &str) -> Self {
         std::fs::write(self.directory.join("cmdline"), line).unwrap();
