@@ -58,7 +58,7 @@ pub fn pilotlight<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Answer {
         .into()
 }
 
-/// The stages of one first boot: `ignition -platform file`, or another one, with all its places in one directory.
+/// The stages of one first boot: `ignition -platform file` with all its places in one directory.
 #[derive(Debug)]
 pub struct FirstBoot {
     directory: PathBuf,
@@ -84,12 +84,6 @@ impl FirstBoot {
             platform: "file".into(),
             variables: Vec::new(),
         }
-    }
-
-    /// Lets the stages that follow be of another platform than `file`.
-    pub fn on(mut self, platform: &str) -> Self {
-        self.platform = platform.into();
-        self
     }
 
     /// Sets a variable of the environment for the stages that follow.
