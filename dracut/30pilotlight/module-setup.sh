@@ -46,7 +46,7 @@ install() {
     ln_r /usr/bin/pilotlight /usr/bin/ignition
 
     inst_multiple cat grep mkdir mount mv readlink rm rmdir sed sync umount \
-        blkid udevadm journalctl systemctl systemd-detect-virt
+        blkid udevadm journalctl systemctl
     # A feature whose program is missing fails by name when a config asks for it.
     inst_multiple -o \
         mkfs.ext4 mkfs.ext3 mkfs.ext2 mkfs.xfs mkfs.btrfs mkfs.vfat mkfs.fat mkswap wipefs /etc/mke2fs.conf \
@@ -55,7 +55,7 @@ install() {
         clevis clevis-encrypt-sss clevis-encrypt-tang clevis-encrypt-tpm2 \
         clevis-decrypt clevis-decrypt-sss clevis-decrypt-tang clevis-decrypt-tpm2 \
         clevis-luks-bind clevis-luks-common-functions clevis-luks-list clevis-luks-pass clevis-luks-unlock \
-        ip
+        ip vmware-rpctool
 
     # What clevis's scripts run; they name it nowhere that dracut looks.
     if command -v clevis > /dev/null; then

@@ -64,13 +64,27 @@ pub async fn user_config(line: &str, host: &impl Host) -> Result<Option<UserConf
     let reply = host.http(&Ask::get(&url)).await?;
     match reply.status {
         200..=299 => Ok(Some(UserConfig {
-            name: url,
+            name: without_secrets(&url),
             bytes: reply.body,
         })),
         status => Err(HostError::Broken(format!(
-            "the kernel command line names the config {url}, but the server answers {status}"
+            "the kernel command line names the config {}, but the server answers {status}",
+            without_secrets(&url)
         ))),
     }
+}
+
+/// A URL as logs may show it: without user and password, and without its query, where tokens stand.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // Most likely a data URL, which is the config itself.
+        let scheme = url.split(':').next().unwrap_or_default();
+        return format!("{scheme}:… ({} bytes)", url.len());
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit('@').next().unwrap_or(host);
+    format!("{scheme}://{host}{path}")
 }
 
 /// The config on the device that the line names by label or path (`ignition.config.device`), at the path that it
@@ -127,6 +141,19 @@ async fn device_config(line: &str, host: &impl Host) -> Result<Option<UserConfig
 mod tests {
     use super::*;
     use crate::transcript::{Transcript, now};
+
+    #[test]
+    fn secrets_of_urls_are_not_shown() {
+        for (url, shown) in [
+            ("http://a/b/c.ign", "http://a/b/c.ign"),
+            ("http://u:p@a:8080/b@c?t=x#y", "http://a:8080/b@c"),
+            ("http://u:p@a", "http://a"),
+            ("data:,{}", "data:… (8 bytes)"),
+            ("", ":… (0 bytes)"),
+        ] {
+            assert_eq!(without_secrets(url), shown, "{url}");
+        }
+    }
 
     #[test]
     fn the_last_of_all_spellings_counts() {

@@ -46,10 +46,23 @@ pub async fn access_token(host: &impl Host) -> Result<Option<String>, HostError>
 }
 
 pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {
-    let Some(found) = ask(host, "?recursive=true&alt=json").await? else {
-        return Ok(None);
-    };
-    let all = json("Google's metadata", &found.bytes)?;
+    let mut all = serde_json::Map::new();
+    // Of the project only what machines of it share: the rest is of no use here.
+    for (name, place) in [("instance", "instance"), ("project", "project/attributes")] {
+        if let Some(found) = ask(host, &format!("{place}/?recursive=true&alt=json")).await? {
+            let found = json("Google's metadata", &found.bytes)?;
+            let attributes = || serde_json::json!({ "attributes": found });
+            all.insert(
+                name.into(),
+                if name == "project" {
+                    attributes()
+                } else {
+                    found.clone()
+                },
+            );
+        }
+    }
+    let all = Value::Object(all);
     let mut said = Metadata {
         instance_id: at(&all, "/instance/id"),
         instance_type: at(&all, "/instance/machineType").map(|path| last_part(&path).into()),

@@ -58,7 +58,7 @@ pub fn pilotlight<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Answer {
         .into()
 }
 
-/// The stages of one first boot: `ignition -platform file` with all its places in one directory.
+/// The stages of one first boot: `ignition -platform file`, or another one, with all its places in one directory.
 #[derive(Debug)]
 pub struct FirstBoot {
     directory: PathBuf,
@@ -86,15 +86,15 @@ impl FirstBoot {
         }
     }
 
-    /// Sets a variable of the environment for the stages that follow.
-    pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.variables.push((name.into(), value.into()));
+    /// Lets the stages that follow be of another platform than `file`.
+    pub fn on(mut self, platform: &str) -> Self {
+        self.platform = platform.into();
         self
     }
 
-    /// Boots on another platform than `file`.
-    pub fn on(mut self, platform: &str) -> Self {
-        self.platform = platform.into();
+    /// Sets a variable of the environment for the stages that follow.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
         self
     }
 

@@ -149,6 +149,8 @@ impl BlobStore {
                 }
             })
             .await;
+        // In the order of the config, whoever was first to fail.
+        report.items.sort_by_key(|item| item.span);
         (index, report)
     }
 }

@@ -1,6 +1,6 @@
 //! The real machine as providers see it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -25,6 +25,8 @@ pub struct Machine {
     /// Keeps its connections from one request to the next. It has no proxy: those are named by the config,
     /// which is what is looked for here.
     client: Client,
+    /// What is said about all requests.
+    spoken: Spoken,
 }
 
 impl Machine {
@@ -38,6 +40,7 @@ impl Machine {
             online,
             fetch_timeout,
             client,
+            spoken: Spoken::default(),
         }
     }
 }
@@ -112,15 +115,18 @@ impl Host for Machine {
         if !self.online {
             return Err(HostError::NeedsNetwork(redact(&ask.url)));
         }
-        let spoken = Spoken::default();
+        self.spoken.begin();
         let request = request(ask);
-        let asked = self.client.ask(&request, CONFIG_LIMIT, &spoken);
+        let asked = self.client.ask(&request, CONFIG_LIMIT, &self.spoken);
         match asked.await {
-            Ok(reply) => Ok(Reply {
-                status: reply.status,
-                headers: reply.headers,
-                body: reply.body,
-            }),
+            Ok(reply) => {
+                self.spoken.begun.set(None);
+                Ok(Reply {
+                    status: reply.status,
+                    headers: reply.headers,
+                    body: reply.body,
+                })
+            }
             Err(error) => Err(HostError::Broken(error.to_string())),
         }
     }
@@ -176,6 +182,15 @@ fn read_item(item: &str) -> std::io::Result<Vec<u8>> {
 #[derive(Default)]
 pub struct Spoken {
     last: RefCell<Option<Instant>>,
+    /// When the waiting began, where that is not when the fetch did: a provider asks at several addresses in
+    /// turn until one answers.
+    begun: Cell<Option<Instant>>,
+}
+
+impl Spoken {
+    fn begin(&self) {
+        self.begun.set(self.begun.get().or(Some(Instant::now())));
+    }
 }
 
 /// Shortest time between two such lines.
@@ -188,6 +203,7 @@ impl Progress for Spoken {
             return;
         }
         *last = Some(Instant::now());
+        let since = self.begun.get().map_or(since, |begun| begun.elapsed());
         let next = match next {
             Some(next) => format!("next attempt in {:.1} s", next.as_secs_f32()),
             None => "still waiting".into(),

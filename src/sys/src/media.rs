@@ -102,6 +102,10 @@ fn devices(wanted: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
 /// Whether format and label are as wanted. Without waiting for a drive, and without closing its tray.
 fn is_right(path: &Path, wanted: &Wanted<'_>) -> io::Result<bool> {
     let mut device = open(path)?;
+    if let Which::Path(_) = wanted.which {
+        // It was named: what is wrong with it is said when it is mounted.
+        return Ok(true);
+    }
     if matches!(wanted.which, Which::Optical) && !has_disc(&device)? {
         return Ok(false);
     }
@@ -117,9 +121,7 @@ fn is_right(path: &Path, wanted: &Wanted<'_>) -> io::Result<bool> {
     let known = wanted.formats.contains(&found.kind.as_str());
     Ok(match wanted.which {
         Which::Label(labels) => known && labels.contains(&found.label.as_str()),
-        Which::Optical => known,
-        // It was named: what is wrong with it is said when it is mounted.
-        Which::Path(_) => true,
+        Which::Optical | Which::Path(_) => known,
     })
 }
 

@@ -6,6 +6,7 @@
 mod http;
 mod names;
 mod prefetch;
+mod secrets;
 mod tls;
 
 use std::path::PathBuf;
