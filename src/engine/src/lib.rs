@@ -8,6 +8,7 @@ pub mod acquire;
 mod apply;
 mod blobs;
 mod cache;
+mod credentials;
 mod dry_run;
 mod failure;
 pub mod log;

@@ -9,7 +9,7 @@ use reqwest::Url;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, random};
 use crate::body::Body;
 use crate::client::ClientConfig;
 use crate::error::Cause;
@@ -110,7 +110,8 @@ impl<'a> Tftp<'a> {
             }
             let what = format!("{}: {cause}", self.shown);
             self.last = Some(cause);
-            self.pause(&what, backoff.pause()).await;
+            let pause = backoff.pause(random(), Duration::ZERO);
+            self.pause(&what, pause).await;
         }
     }
 
