@@ -20,6 +20,8 @@ installkernel() {
         qemu_fw_cfg virtio_pci virtio_mmio virtio_blk virtio_scsi virtio_net virtio_console virtio_rng \
         ext4 xfs btrfs vfat isofs udf nls_ascii nls_cp437 nls_iso8859-1 nls_utf8 \
         loop sr_mod
+    # vlan=, bond= and bridge= of the kernel command line.
+    hostonly='' instmods -s 8021q bonding bridge
     # Arrays and encrypted volumes, and the ciphers and checksums that LUKS asks the kernel for.
     hostonly='' instmods -s \
         linear raid0 raid1 raid10 raid456 dm-crypt dm-integrity \
@@ -37,14 +39,14 @@ install_units() {
 }
 
 install() {
-    local program=/usr/bin/pilotlight target account
+    local program=/usr/bin/pilotlight target account file
 
     [[ -x "$moddir/pilotlight" ]] && program="$moddir/pilotlight"
     inst_binary "$program" /usr/bin/pilotlight
     ln_r /usr/bin/pilotlight /usr/bin/ignition
 
-    inst_multiple cat mkdir mount readlink rm rmdir sed sync umount \
-        blkid udevadm journalctl systemctl systemd-detect-virt
+    inst_multiple cat grep mkdir mount mv readlink rm rmdir sed sync umount \
+        blkid udevadm journalctl systemctl
     # A feature whose program is missing fails by name when a config asks for it.
     inst_multiple -o \
         mkfs.ext4 mkfs.ext3 mkfs.ext2 mkfs.xfs mkfs.btrfs mkfs.vfat mkfs.fat mkswap wipefs /etc/mke2fs.conf \
@@ -53,7 +55,7 @@ install() {
         clevis clevis-encrypt-sss clevis-encrypt-tang clevis-encrypt-tpm2 \
         clevis-decrypt clevis-decrypt-sss clevis-decrypt-tang clevis-decrypt-tpm2 \
         clevis-luks-bind clevis-luks-common-functions clevis-luks-list clevis-luks-pass clevis-luks-unlock \
-        ip
+        ip vmware-rpctool
 
     # What clevis's scripts run; they name it nowhere that dracut looks.
     if command -v clevis > /dev/null; then
@@ -81,7 +83,13 @@ install() {
         grep "^$account:" "${dracutsysrootdir-}/etc/passwd" >> "$initdir/etc/passwd" || :
         grep "^$account:" "${dracutsysrootdir-}/etc/group" >> "$initdir/etc/group" || :
     done
-    inst_simple "$moddir/zz-pilotlight.network" "$systemdnetwork/zz-pilotlight.network"
+    for file in zz-pilotlight.network zz-pilotlight-stacked.network; do
+        inst_simple "$moddir/$file" "$systemdnetwork/$file"
+    done
+    # Started where there is no resolved.
+    for file in pilotlight-resolver.path pilotlight-resolver.service; do
+        inst_simple "$moddir/$file" "$systemdsystemunitdir/$file"
+    done
     # net_id, the drivers' aliases and CD-ROM labels (config drives) come from these.
     inst_rules 60-cdrom_id.rules 75-net-description.rules 80-drivers.rules 80-net-setup-link.rules
 

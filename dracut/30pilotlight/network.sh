@@ -2,31 +2,144 @@
 # Brings the initramfs network up for the fetch stage, and takes it down before the real root starts.
 set -eu
 
+# Tests have their own.
+networks=${PILOTLIGHT_NETWORKS:-/run/systemd/network}
+cmdline=$(cat "${PILOTLIGHT_CMDLINE:-/proc/cmdline}")
+
 up() {
     if ! systemctl cat systemd-networkd.service > /dev/null 2>&1; then
         echo "no systemd-networkd here: the distribution brings the network up itself"
         return
     fi
-    # ip=, nameserver=, vlan= of the kernel command line become networkd's files; they sort before ours.
-    systemctl start systemd-network-generator.service || :
+    arguments
     systemctl start systemd-networkd.service
-    # Not fatal: the fetch stage retries, and says on the console what it waits for.
-    /lib/systemd/systemd-networkd-wait-online --any --timeout=60 ||
+    # Not fatal: the fetch stage retries, and says on the console what it waits for. An address that leads
+    # out is waited for, of either version of IP: link-local ones, such as those below a VLAN, lead nowhere.
+    /lib/systemd/systemd-networkd-wait-online --any --operational-state=routable --timeout=60 || {
         echo "no network interface is configured yet, going on"
-    resolver
+        missing
+    }
+    if ! systemctl start systemd-resolved.service 2> /dev/null; then
+        resolver
+        # The servers of a second interface, or of a slower version of IP, come later.
+        systemctl start pilotlight-resolver.path || :
+    else
+        ln -sf /run/systemd/resolve/resolv.conf /etc/resolv.conf
+    fi
+}
+
+# What the kernel command line says of the network becomes networkd's files, which sort before ours.
+arguments() {
+    systemctl start systemd-network-generator.service || {
+        reason=$(journalctl --boot --unit=systemd-network-generator.service --priority=err --output=cat --lines=1)
+        refuse "${reason:-systemd-network-generator failed}"
+    }
+    complete
+    for link in "$networks"/*.link; do
+        if [ -e "$link" ]; then
+            # ifname=: udev has named the interfaces already.
+            udevadm control --reload
+            udevadm trigger --settle --action=add --subsystem-match=net
+            break
+        fi
+    done
+}
+
+# Interfaces that the kernel command line names and the machine has not.
+missing() {
+    for file in "$networks"/*.network; do
+        interface=$(sed -n 's/^Name=//p' "$file" 2> /dev/null || :)
+        if [ -n "$interface" ] && ! [ -e "/sys/class/net/$interface" ]; then
+            echo "<3>pilotlight: the kernel command line names the network interface $interface, but there are $(echo /sys/class/net/* | sed 's,/sys/class/net/,,g')" > /dev/kmsg
+        fi
+    done
+}
+
+# The machine would ask another network than it was told to.
+refuse() {
+    echo "the kernel command line sets up a network that cannot be had: $1" >&2
+    echo "correct ip=, nameserver=, rd.route=, vlan=, bond=, bridge= or ifname= in the boot loader, see man systemd-network-generator" >&2
+    exit 1
+}
+
+# What systemd-network-generator leaves out in silence.
+complete() {
+    for word in $cmdline; do
+        case $word in
+            bond=*:*:*) bond_options "${word#bond=}" ;;
+            ip=ibft | ip=*:ibft | ip=*:ibft:*) refuse "$word: there is no support for iBFT, name the address itself" ;;
+            team=*) refuse "$word: there is no support for teams, use bond=" ;;
+        esac
+    done
+    # As with dracut, only what it names is configured where it names anything.
+    for file in "$networks"/*.network; do
+        if [ -e "$file" ]; then
+            ln -sf /dev/null "$networks/zz-pilotlight.network"
+            break
+        fi
+    done
+    # A file that came of nameserver= or rd.route= alone would switch DHCP off; what carries a VLAN or is
+    # part of a bond has no address of its own.
+    for file in "$networks"/*.network; do
+        if [ -s "$file" ] && ! grep -qE '^(DHCP|VLAN|Bond|Bridge)=' "$file"; then
+            extend "$file" '[Network]
+DHCP=yes'
+        fi
+    done
+}
+
+# A drop-in of a file of the generator's.
+extend() {
+    mkdir -p "$1.d"
+    printf '%s\n' "$2" > "$1.d/pilotlight.conf"
+}
+
+# NAME:MEMBERS:OPTIONS[:MTU], see dracut.cmdline(7) and the kernel's Documentation/networking/bonding.rst.
+bond_options() {
+    name=${1%%:*}
+    rest=${1#*:*:}
+    lines='[Bond]'
+    for option in $(echo "${rest%%:*}" | sed 's/,/ /g'); do
+        value=${option#*=}
+        case $option in
+            mode=[0-6]) key=Mode value=$(bond_mode "$value") ;;
+            mode=*) key=Mode ;;
+            miimon=*) key=MIIMonitorSec value=${value}ms ;;
+            updelay=*) key=UpDelaySec value=${value}ms ;;
+            downdelay=*) key=DownDelaySec value=${value}ms ;;
+            lacp_rate=0) key=LACPTransmitRate value=slow ;;
+            lacp_rate=1) key=LACPTransmitRate value=fast ;;
+            lacp_rate=*) key=LACPTransmitRate ;;
+            xmit_hash_policy=*) key=TransmitHashPolicy ;;
+            fail_over_mac=*) key=FailOverMACPolicy ;;
+            min_links=*) key=MinLinks ;;
+            *) refuse "bond=$1: the option $option is not known" ;;
+        esac
+        lines="$lines
+$key=$value"
+    done
+    for file in "$networks"/*-"$name".netdev; do
+        extend "$file" "$lines"
+    done
+    case $rest in
+        *:?*) echo "bond=$1: set the MTU ${rest#*:} by ip=$name:dhcp:MTU" ;;
+    esac
+}
+
+bond_mode() {
+    set -- "$1" balance-rr active-backup balance-xor broadcast 802.3ad balance-tlb balance-alb
+    shift "$(($1 + 1))"
+    echo "$1"
 }
 
 resolver() {
-    if systemctl start systemd-resolved.service 2> /dev/null; then
-        ln -sf /run/systemd/resolve/resolv.conf /etc/resolv.conf
-    else
-        sed -n '/^DNS=./{ s/^DNS=//; s/  */\nnameserver /g; s/^/nameserver /; p; }' /run/systemd/netif/state > /etc/resolv.conf
-    fi
+    sed -n '/^DNS=./{ s/^DNS=//; s/  */\nnameserver /g; s/^/nameserver /; p; }' /run/systemd/netif/state > /etc/resolv.conf.new
+    mv /etc/resolv.conf.new /etc/resolv.conf
 }
 
 # True when the root file system itself came over the network and must keep it.
 root_needs_network() {
-    case " $(cat /proc/cmdline) " in
+    case " $cmdline " in
         *' rd.neednet=1 '* | *' root=/dev/nfs '* | *' root=nfs'* | *' root=iscsi:'* | *' netroot='*) return 0 ;;
     esac
     return 1
@@ -36,15 +149,21 @@ down() {
     if root_needs_network; then
         return
     fi
-    systemctl stop systemd-networkd.socket systemd-networkd.service systemd-resolved.service 2> /dev/null || :
+    systemctl stop pilotlight-resolver.path systemd-networkd.socket systemd-networkd.service systemd-resolved.service 2> /dev/null || :
     # The real root's network configuration starts from links without a trace of ours.
     for link in /sys/class/net/*; do
         link=${link##*/}
-        if [ "$link" != lo ]; then
-            ip address flush dev "$link" || :
-            ip link set dev "$link" down || :
+        if [ "$link" = lo ]; then
+            continue
+        fi
+        ip address flush dev "$link" || :
+        ip link set dev "$link" down || :
+        # VLANs, bonds and bridges have no device.
+        if [ -e "/sys/class/net/$link" ] && ! [ -e "/sys/class/net/$link/device" ]; then
+            ip link delete dev "$link" || :
         fi
     done
+    rm -rf /run/systemd/netif "$networks/zz-pilotlight.network"
 }
 
 "$1"

@@ -3,7 +3,9 @@
 //! The line is split at white space; double quotes join words, as in the kernel's own parser
 //! (lib/cmdline.c, `next_arg`).
 
-use crate::{Ask, Host, HostError, UserConfig};
+use std::time::Duration;
+
+use crate::{Ask, DeviceFiles, Host, HostError, UserConfig, Which};
 
 /// Arguments that name a config by URL. The last one on the line counts.
 const URL_KEYS: &[&str] = &[
@@ -11,6 +13,9 @@ const URL_KEYS: &[&str] = &[
     "flatcar.config.url",
     "coreos.config.url",
 ];
+
+/// How long the device of a config may take to appear: what systemd gives a device.
+const DEVICE_WAIT: Duration = Duration::from_secs(90);
 
 /// The arguments of a kernel command line, quotes removed.
 pub fn arguments(line: &str) -> Vec<String> {
@@ -54,24 +59,101 @@ pub fn config_url(line: &str) -> Option<String> {
 /// Fetches the config that the kernel command line names, if it names one.
 pub async fn user_config(line: &str, host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     let Some(url) = config_url(line) else {
-        return Ok(None);
+        return device_config(line, host).await;
     };
     let reply = host.http(&Ask::get(&url)).await?;
     match reply.status {
         200..=299 => Ok(Some(UserConfig {
-            name: url,
+            name: without_secrets(&url),
             bytes: reply.body,
         })),
         status => Err(HostError::Broken(format!(
-            "the kernel command line names the config {url}, but the server answers {status}"
+            "the kernel command line names the config {}, but the server answers {status}",
+            without_secrets(&url)
         ))),
+    }
+}
+
+/// A URL as logs may show it: without user and password, and without its query, where tokens stand.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // Most likely a data URL, which is the config itself.
+        let scheme = url.split(':').next().unwrap_or_default();
+        return format!("{scheme}:… ({} bytes)", url.len());
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit('@').next().unwrap_or(host);
+    format!("{scheme}://{host}{path}")
+}
+
+/// The config on the device that the line names by label or path (`ignition.config.device`), at the path that it
+/// names (`ignition.config.path`).
+async fn device_config(line: &str, host: &impl Host) -> Result<Option<UserConfig>, HostError> {
+    let device = last_value(line, &["ignition.config.device"]);
+    let path = last_value(line, &["ignition.config.path"]);
+    let (Some(device), Some(path)) = (&device, &path) else {
+        let (there, missing) = match (&device, &path) {
+            (None, None) => return Ok(None),
+            (Some(_), _) => ("device", "path"),
+            _ => ("path", "device"),
+        };
+        return Err(HostError::Broken(format!(
+            "the kernel command line has ignition.config.{there}=, but no ignition.config.{missing}=; give both"
+        )));
+    };
+    let label = [device.as_str()];
+    let which = match device.starts_with("/dev/") {
+        true => Which::Path(device),
+        false => Which::Label(&label),
+    };
+    let wanted = DeviceFiles {
+        which,
+        formats: &[
+            "vfat", "iso9660", "udf", "ext4", "ext3", "ext2", "xfs", "btrfs",
+        ],
+        mark: None,
+        files: &[path],
+        wait: DEVICE_WAIT,
+        what: device,
+    };
+    let broken = |why: String| Err(HostError::Broken(why));
+    let Some(mut found) = host.device_files(&wanted).await? else {
+        return broken(format!(
+            "the kernel command line says that the config is on the device {device}, which did not appear \
+             within {} s",
+            DEVICE_WAIT.as_secs()
+        ));
+    };
+    match found.files.pop().flatten() {
+        Some(bytes) => Ok(Some(UserConfig {
+            name: format!("{}:{path}", found.device),
+            bytes,
+        })),
+        None => broken(format!(
+            "the kernel command line says that the config is {path} on the device {device}, but {} has no such file",
+            found.device
+        )),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Transcript;
+    use crate::transcript::{Transcript, now};
+
+    #[test]
+    fn secrets_of_urls_are_not_shown() {
+        for (url, shown) in [
+            ("http://a/b/c.ign", "http://a/b/c.ign"),
+            ("http://u:p@a:8080/b@c?t=x#y", "http://a:8080/b@c"),
+            ("http://u:p@a", "http://a"),
+            ("data:,{}", "data:… (8 bytes)"),
+            ("", ":… (0 bytes)"),
+        ] {
+            assert_eq!(without_secrets(url), shown, "{url}");
+        }
+    }
 
     #[test]
     fn the_last_of_all_spellings_counts() {
@@ -96,30 +178,57 @@ mod tests {
 
     #[test]
     fn a_named_config_that_is_not_there_is_an_error() {
-        let run = |host: Transcript| {
-            let future = user_config("ignition.config.url=http://a/c", &host);
-            pollster(future)
+        let run = |answer: &str| {
+            let host = Transcript::of(&format!("> GET http://a/c\n{answer}\n"));
+            now(user_config("ignition.config.url=http://a/c", &host))
         };
-        let host = Transcript {
-            http: vec![("http://a/c", "{}")],
-            ..Transcript::default()
-        };
-        assert_eq!(run(host).unwrap().unwrap().bytes, b"{}");
-        assert!(
-            run(Transcript::default())
-                .unwrap_err()
-                .to_string()
-                .contains("404")
-        );
+        assert_eq!(run("< 200\n{}").unwrap().unwrap().bytes, b"{}");
+        assert!(run("< 404").unwrap_err().to_string().contains("404"));
     }
 
-    /// Transcripts never wait, so one poll is enough.
-    fn pollster<T>(future: impl Future<Output = T>) -> T {
-        let mut future = std::pin::pin!(future);
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        match future.as_mut().poll(&mut cx) {
-            std::task::Poll::Ready(value) => value,
-            std::task::Poll::Pending => panic!("a transcript waited"),
+    #[test]
+    fn a_named_device_has_the_config() {
+        let run = |line: &str, device| {
+            let host = Transcript {
+                device,
+                ..Transcript::default()
+            };
+            now(user_config(line, &host))
+        };
+        let stick = || Some(("STICK", vec![("a/c.ign", "{}")]));
+        let line = "ignition.config.device=STICK ignition.config.path=a/c.ign";
+        let found = run(line, stick()).unwrap().unwrap();
+        assert_eq!(
+            (found.name.as_str(), found.bytes.as_slice()),
+            ("/dev/STICK:a/c.ign", &b"{}"[..])
+        );
+        let line = "ignition.config.device=/dev/sdb1 ignition.config.path=/a/c.ign";
+        let found = run(line, Some(("/dev/sdb1", vec![("/a/c.ign", "x")])));
+        assert_eq!(found.unwrap().unwrap().bytes, b"x");
+        for (line, device, expected) in [
+            (
+                "ignition.config.device=STICK ignition.config.path=b",
+                stick(),
+                "has no such file",
+            ),
+            (
+                "ignition.config.device=OTHER ignition.config.path=b",
+                stick(),
+                "did not appear within 90 s",
+            ),
+            (
+                "ignition.config.device=STICK",
+                stick(),
+                "no ignition.config.path=; give both",
+            ),
+            (
+                "ignition.config.path=b",
+                stick(),
+                "no ignition.config.device=; give both",
+            ),
+        ] {
+            let why = run(line, device).unwrap_err().to_string();
+            assert!(why.contains(expected), "{line}: {why}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `file`: the config that `IGNITION_CONFIG_FILE` names, else `config.ign` in the working directory.
 
-use crate::{Host, HostError, UserConfig};
+use crate::{Host, HostError, Metadata, UserConfig};
 
-pub(crate) fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
+pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     let name = host
         .variable("IGNITION_CONFIG_FILE")
         .unwrap_or_else(|| "config.ign".into());
@@ -15,10 +15,14 @@ pub(crate) fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostEr
     }
 }
 
+pub(crate) async fn metadata(_: &impl Host) -> Result<Option<Metadata>, HostError> {
+    Ok(None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Transcript;
+    use crate::transcript::{Transcript, now};
 
     #[test]
     fn the_environment_names_the_file() {
@@ -27,7 +31,7 @@ mod tests {
             files: vec![("/x/my.ign", "{}"), ("config.ign", "[]")],
             ..Transcript::default()
         };
-        let found = user_config(&host).unwrap().unwrap();
+        let found = now(user_config(&host)).unwrap().unwrap();
         assert_eq!(
             (found.name.as_str(), found.bytes.as_slice()),
             ("/x/my.ign", &b"{}"[..])
@@ -36,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_an_error() {
-        let error = user_config(&Transcript::default()).unwrap_err();
+        let error = now(user_config(&Transcript::default())).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the config file config.ign does not exist"

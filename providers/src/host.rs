@@ -18,13 +18,81 @@ pub enum HostError {
 pub trait Host {
     /// A variable of the agent's environment.
     fn variable(&self, name: &str) -> Option<String>;
+    /// Seconds since 1970 by the machine's clock.
+    fn seconds(&self) -> u64;
     /// A file of the initramfs; missing is `None`. Reading is bounded.
     fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>, HostError>;
+    /// Whether there is QEMU's firmware configuration.
+    fn has_fw_cfg(&self) -> FwCfg;
     /// An item of QEMU's firmware configuration (docs/specs/fw_cfg of QEMU).
     fn fw_cfg(&self, name: &str) -> Result<Option<Vec<u8>>, HostError>;
+    /// Files of the first device that is the right one, once it appears; `None` if it has not within the bound.
+    /// An `Err` is a device that was found and could not be read.
+    fn device_files(
+        &self,
+        wanted: &DeviceFiles<'_>,
+    ) -> impl Future<Output = Result<Option<Found>, HostError>>;
+    /// The bytes of a device that holds no file system, without the NULs at its end; `None` if there is no such
+    /// device within the bound.
+    fn raw_device(
+        &self,
+        path: &str,
+        wait: Duration,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, HostError>>;
+    /// A variable that the hypervisor has for this VMware guest, without `guestinfo.`.
+    fn guestinfo(&self, key: &str) -> Result<Option<Vec<u8>>, HostError>;
     /// Asks a server and gives its answer, whatever its status, once asking again is of no use
     /// (see [`Ask::patience`]); 5xx, 429 and a broken connection never come back as an answer.
     fn http(&self, ask: &Ask) -> impl Future<Output = Result<Reply, HostError>>;
+}
+
+/// Whether a machine has QEMU's firmware configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FwCfg {
+    /// It has.
+    #[default]
+    Present,
+    /// It could have, but has not.
+    Absent,
+    /// No machine of this architecture has.
+    Never,
+}
+
+/// Which device is the right one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which<'a> {
+    /// One whose file system has one of these labels.
+    Label(&'a [&'a str]),
+    /// A CD-ROM.
+    Optical,
+    /// The one at this path.
+    Path(&'a str),
+}
+
+/// Files wanted of a device, which is mounted for reading, for this process alone.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceFiles<'a> {
+    /// The device.
+    pub which: Which<'a>,
+    /// Formats that are mounted; whatever parses a foreign device can err.
+    pub formats: &'a [&'a str],
+    /// A file without which it is not the right device.
+    pub mark: Option<&'a str>,
+    /// Files, paths from the device's top.
+    pub files: &'a [&'a str],
+    /// How long the device may take to appear.
+    pub wait: Duration,
+    /// What it is called while it is waited for.
+    pub what: &'a str,
+}
+
+/// A device, and the files that were wanted of it, in the order in which they were.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The device.
+    pub device: String,
+    /// The files; absent ones are `None`.
+    pub files: Vec<Option<Vec<u8>>>,
 }
 
 /// Method of a request.
@@ -65,6 +133,21 @@ impl Ask {
         }
     }
 
+    /// A GET of an address on the machine's own link, without headers.
+    pub fn link(url: impl Into<String>) -> Self {
+        Self {
+            direct: true,
+            ..Self::get(url)
+        }
+    }
+
+    /// The same with other patience.
+    #[must_use]
+    pub fn patient(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// The same with one more header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -101,45 +184,5 @@ impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name)?;
         Some(&found.1)
-    }
-}
-
-/// A machine made of what a test wrote down.
-#[cfg(test)]
-#[derive(Default)]
-pub(crate) struct Transcript {
-    pub(crate) variables: Vec<(&'static str, &'static str)>,
-    pub(crate) files: Vec<(&'static str, &'static str)>,
-    pub(crate) fw_cfg: Vec<(&'static str, &'static str)>,
-    pub(crate) http: Vec<(&'static str, &'static str)>,
-}
-
-#[cfg(test)]
-impl Transcript {
-    fn find(list: &[(&'static str, &'static str)], name: &str) -> Option<Vec<u8>> {
-        let found = list.iter().find(|(known, _)| *known == name)?;
-        Some(found.1.as_bytes().to_vec())
-    }
-}
-
-#[cfg(test)]
-impl Host for Transcript {
-    fn variable(&self, name: &str) -> Option<String> {
-        let found = self.variables.iter().find(|(known, _)| *known == name)?;
-        Some(found.1.to_string())
-    }
-    fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>, HostError> {
-        Ok(Self::find(&self.files, path))
-    }
-    fn fw_cfg(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
-        Ok(Self::find(&self.fw_cfg, name))
-    }
-    async fn http(&self, ask: &Ask) -> Result<Reply, HostError> {
-        let body = Self::find(&self.http, &ask.url);
-        Ok(Reply {
-            status: if body.is_some() { 200 } else { 404 },
-            body: body.unwrap_or_default(),
-            ..Reply::default()
-        })
     }
 }

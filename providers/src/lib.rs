@@ -1,19 +1,40 @@
-//! Where a platform keeps the user config: one file per platform.
+//! Where a platform keeps the user config, and what it says of the machine: one file per platform.
 //!
 //! A provider does no I/O of its own. It asks a [`Host`] and answers bytes; `Ok(None)` means that the
 //! platform has no user config, `Err` means that it could not be asked. The two are never confused: a
 //! machine whose user data could not be read must not boot as if there were none.
 //!
-//! A new platform is one file with a `user_config` function, one line in [`Platform`] and one test.
+//! A new platform is one file with the functions `user_config` and `metadata`, one line in the table of
+//! [`Platform`], and one transcript in `testdata` with the test that replays it.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod answer;
+mod aws;
+mod azure;
+mod azure_media;
 pub mod cmdline;
+pub mod detect;
+mod digitalocean;
 mod file;
+mod gcp;
+mod hetzner;
 mod host;
+mod metadata;
 pub mod metal;
+mod openstack;
+mod packet;
 mod qemu;
+pub mod status;
+#[cfg(test)]
+mod transcript;
+mod vmware;
+mod wireserver;
 
-pub use host::{Ask, Host, HostError, Method, Patience, Reply};
+pub use aws::{Credentials, region as aws_region, role_credentials as aws_role_credentials};
+pub use azure::access_token as azure_access_token;
+pub use gcp::access_token as gcp_access_token;
+pub use host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Method, Patience, Reply, Which};
+pub use metadata::{Address, Interface, Metadata, SshKey};
 
 /// A user config as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,50 +45,133 @@ pub struct UserConfig {
     pub bytes: Vec<u8>,
 }
 
-/// A platform that pilotlight knows.
+/// How a machine comes to its host name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Platform {
+pub enum Naming {
+    /// The network gives it, or nobody does.
+    Network,
+    /// The platform's metadata is the only place that has it.
+    Metadata,
+}
+
+macro_rules! platforms {
+    ($($(#[$doc:meta])* $variant:ident $module:ident [$name:literal $(, $alias:literal)*] $naming:ident;)*) => {
+        /// A platform that pilotlight knows.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Platform {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Platform {
+            /// All platforms with the names by which kernel arguments and today's tools call them.
+            pub const NAMES: &[(&str, Platform)] = &[
+                $(($name, Platform::$variant), $(($alias, Platform::$variant),)*)*
+            ];
+
+            /// All platforms.
+            pub const ALL: &[Platform] = &[$(Platform::$variant),*];
+
+            /// The platform's own name, which is also that of its directory in `base.platform.d`.
+            pub fn name(self) -> &'static str {
+                match self { $(Platform::$variant => $name,)* }
+            }
+
+            /// Where the machine's host name comes from.
+            pub fn naming(self) -> Naming {
+                match self { $(Platform::$variant => Naming::$naming,)* }
+            }
+
+            /// Asks the platform for the user config.
+            pub async fn user_config(self, host: &impl Host) -> Result<Option<UserConfig>, HostError> {
+                match self { $(Platform::$variant => $module::user_config(host).await,)* }
+            }
+
+            /// Asks the platform what it knows of the machine; `None` where it has no such service.
+            pub async fn metadata(self, host: &impl Host) -> Result<Option<Metadata>, HostError> {
+                match self { $(Platform::$variant => $module::metadata(host).await,)* }
+            }
+        }
+    };
+}
+
+platforms! {
+    /// Amazon EC2.
+    Aws aws ["aws", "ec2"] Network;
+    /// Microsoft Azure.
+    Azure azure ["azure"] Metadata;
+    /// DigitalOcean.
+    DigitalOcean digitalocean ["digitalocean"] Metadata;
     /// A config named by the environment; for tests and image builds.
-    File,
-    /// Bare metal: the OEM partition.
-    Metal,
+    File file ["file"] Network;
+    /// Google Compute Engine.
+    Gcp gcp ["gcp", "gce"] Network;
+    /// Hetzner Cloud.
+    Hetzner hetzner ["hetzner"] Metadata;
+    /// Bare metal: the OEM partition, or a medium labelled `ignition`.
+    Metal metal ["metal", "pxe", "baremetal", "rpi4", "raspberrypi"] Network;
+    /// OpenStack: config drive, else metadata service.
+    OpenStack openstack ["openstack"] Metadata;
+    /// Equinix Metal, once Packet.
+    Packet packet ["packet", "equinixmetal", "equinix", "metal.packet"] Metadata;
     /// QEMU and KVM: firmware configuration items.
-    Qemu,
+    Qemu qemu ["qemu"] Network;
+    /// VMware: guestinfo.
+    VmWare vmware ["vmware"] Metadata;
 }
 
 impl Platform {
-    /// All platforms with the names by which kernel arguments and today's tools call them.
-    pub const NAMES: &[(&str, Platform)] = &[
-        ("file", Platform::File),
-        ("metal", Platform::Metal),
-        ("pxe", Platform::Metal),
-        ("baremetal", Platform::Metal),
-        ("qemu", Platform::Qemu),
-    ];
-
-    /// Finds a platform by name or alias.
-    pub fn parse(name: &str) -> Option<Platform> {
-        Self::NAMES
-            .iter()
-            .find(|(known, _)| *known == name)
+    /// Finds a platform by name or alias. The error names the known ones.
+    pub fn parse(name: &str) -> Result<Platform, String> {
+        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
+        found
             .map(|(_, platform)| *platform)
+            .ok_or_else(|| format!("unknown platform {name:?}; known are {}", Self::known()))
     }
 
-    /// The platform's own name, which is also that of its directory in `base.platform.d`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Platform::File => "file",
-            Platform::Metal => "metal",
-            Platform::Qemu => "qemu",
-        }
+    /// All names, aliases in parentheses behind the name that they stand for.
+    pub fn known() -> String {
+        let shown = Self::ALL.iter().map(|platform| {
+            let names = Self::NAMES.iter();
+            let aliases: Vec<&str> = names
+                .filter(|(name, other)| other == platform && *name != platform.name())
+                .map(|(name, _)| *name)
+                .collect();
+            match aliases.as_slice() {
+                [] => platform.name().to_string(),
+                list => format!("{} ({})", platform.name(), list.join(", ")),
+            }
+        });
+        shown.collect::<Vec<String>>().join(", ")
     }
+}
 
-    /// Asks the platform for the user config.
-    pub async fn user_config(self, host: &impl Host) -> Result<Option<UserConfig>, HostError> {
-        match self {
-            Platform::File => file::user_config(host),
-            Platform::Metal => metal::user_config(host),
-            Platform::Qemu => qemu::user_config(host),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alias_leads_to_its_platform() {
+        for (name, expected) in [
+            ("ec2", "aws"),
+            ("gce", "gcp"),
+            ("equinixmetal", "packet"),
+            ("equinix", "packet"),
+            ("metal.packet", "packet"),
+            ("pxe", "metal"),
+            ("baremetal", "metal"),
+            ("rpi4", "metal"),
+            ("raspberrypi", "metal"),
+        ] {
+            assert_eq!(Platform::parse(name).map(Platform::name), Ok(expected));
         }
+        for platform in Platform::ALL {
+            assert_eq!(Platform::parse(platform.name()), Ok(*platform));
+        }
+        assert_eq!(
+            Platform::parse("vax").unwrap_err(),
+            "unknown platform \"vax\"; known are aws (ec2), azure, digitalocean, file, gcp (gce), hetzner, \
+             metal (pxe, baremetal, rpi4, raspberrypi), openstack, packet (equinixmetal, equinix, metal.packet), \
+             qemu, vmware"
+        );
     }
 }

@@ -1,26 +1,58 @@
-//! `metal`: `config.ign` on the OEM partition, where an installer or a person has put it.
+//! `metal`: `config.ign` on the OEM partition, where an installer or a person has put it; else
+//! `ignition/config.ign` on a medium labelled `ignition`, such as a USB stick or an SD card's partition.
 //!
 //! The initramfs mounts the partition labelled OEM at /oem; older images and PXE carry /usr/share/oem.
 
-use crate::{Host, HostError, UserConfig};
+use std::time::Duration;
+
+use crate::{DeviceFiles, Host, HostError, Metadata, UserConfig, Which};
 
 /// Where the OEM partition's files are, in the order in which they count.
 pub const OEM_DIRECTORIES: &[&str] = &["/oem", "/usr/share/oem"];
 
-pub(crate) fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
+/// The label in the spellings that file systems keep.
+const LABELS: &[&str] = &["ignition", "IGNITION"];
+const FILE: &str = "ignition/config.ign";
+
+pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     for directory in OEM_DIRECTORIES {
         let name = format!("{directory}/config.ign");
         if let Some(bytes) = host.read_file(&name)? {
             return Ok(Some(UserConfig { name, bytes }));
         }
     }
+    // Looked for once: the OEM partition has been waited for before, and most machines have neither.
+    let wanted = DeviceFiles {
+        which: Which::Label(LABELS),
+        formats: &["vfat", "iso9660", "udf", "ext4", "ext3", "ext2"],
+        mark: None,
+        files: &[FILE],
+        wait: Duration::ZERO,
+        what: "a medium labelled ignition",
+    };
+    let Some(mut found) = host.device_files(&wanted).await? else {
+        return Ok(None);
+    };
+    let Some(bytes) = found.files.pop().flatten() else {
+        return Err(HostError::Broken(format!(
+            "{} is labelled \"ignition\", but has no file {FILE}; put the config there, or change the label",
+            found.device
+        )));
+    };
+    Ok(Some(UserConfig {
+        name: format!("{}:{FILE}", found.device),
+        bytes,
+    }))
+}
+
+pub(crate) async fn metadata(_: &impl Host) -> Result<Option<Metadata>, HostError> {
     Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Transcript;
+    use crate::transcript::{Transcript, now};
 
     #[test]
     fn the_newer_place_counts_before_the_older() {
@@ -31,7 +63,24 @@ mod tests {
             ],
             ..Transcript::default()
         };
-        assert_eq!(user_config(&host).unwrap().unwrap().name, "/oem/config.ign");
-        assert_eq!(user_config(&Transcript::default()), Ok(None));
+        assert_eq!(
+            now(user_config(&host)).unwrap().unwrap().name,
+            "/oem/config.ign"
+        );
+        assert_eq!(now(user_config(&Transcript::default())), Ok(None));
+    }
+
+    #[test]
+    fn a_medium_has_the_config_or_the_wrong_label() {
+        let host = |files| Transcript {
+            device: Some(("IGNITION", files)),
+            ..Transcript::default()
+        };
+        let found = now(user_config(&host(vec![(FILE, "{}")])))
+            .unwrap()
+            .unwrap();
+        assert_eq!(found.name, "/dev/IGNITION:ignition/config.ign");
+        let why = now(user_config(&host(vec![]))).unwrap_err().to_string();
+        assert!(why.contains("no file ignition/config.ign"), "{why}");
     }
 }

@@ -1,12 +1,40 @@
-//! `qemu`: firmware configuration items, as given by `-fw_cfg name=…,file=…`.
+//! `qemu`: firmware configuration items, as given by `-fw_cfg name=…,file=…`; where the machine has none, a
+//! device whose bytes are the config (`-device virtio-blk,serial=ignition,…`).
 
-use crate::{Host, HostError, UserConfig};
+use std::time::Duration;
+
+use crate::UserConfig;
+use crate::host::{FwCfg, Host, HostError};
+use crate::metadata::Metadata;
 
 /// Items in the order in which they count. The distribution's own name comes first: who sets both has
 /// a generic config and one for this image.
 const ITEMS: &[&str] = &["opt/org.flatcar-linux/config", "opt/com.coreos/config"];
+const DEVICE: &str = "/dev/disk/by-id/virtio-ignition";
 
-pub(crate) fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
+pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
+    // Where no machine has firmware items, the device is the only way to give a config and is waited for.
+    // Elsewhere a guest without them is of another hypervisor, and most often without a config.
+    let (wait, vital) = match host.has_fw_cfg() {
+        FwCfg::Present => return item(host),
+        FwCfg::Absent => (Duration::from_secs(5), false),
+        FwCfg::Never => (Duration::from_secs(300), true),
+    };
+    match host.raw_device(DEVICE, wait).await? {
+        Some(bytes) => Ok(Some(UserConfig {
+            name: DEVICE.into(),
+            bytes,
+        })),
+        None if vital => Err(HostError::Broken(format!(
+            "the device {DEVICE} with the config did not appear within {} s; give the guest a virtio disk \
+             with the serial number \"ignition\", or name the platform \"metal\" if there is no config",
+            wait.as_secs()
+        ))),
+        None => Ok(None),
+    }
+}
+
+fn item(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     for item in ITEMS {
         if let Some(bytes) = host.fw_cfg(item)? {
             return Ok(Some(UserConfig {
@@ -18,10 +46,14 @@ pub(crate) fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostEr
     Ok(None)
 }
 
+pub(crate) async fn metadata(_: &impl Host) -> Result<Option<Metadata>, HostError> {
+    Ok(None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Transcript;
+    use crate::transcript::{Transcript, now};
 
     #[test]
     fn the_distributions_item_counts_first_and_none_is_no_config() {
@@ -32,15 +64,30 @@ mod tests {
             ],
             ..Transcript::default()
         };
-        assert_eq!(user_config(&both).unwrap().unwrap().bytes, b"a");
+        assert_eq!(now(user_config(&both)).unwrap().unwrap().bytes, b"a");
         let one = Transcript {
             fw_cfg: vec![("opt/com.coreos/config", "b")],
+            raw: Some("not looked at"),
             ..Transcript::default()
         };
         assert_eq!(
-            user_config(&one).unwrap().unwrap().name,
+            now(user_config(&one)).unwrap().unwrap().name,
             "fw_cfg:opt/com.coreos/config"
         );
-        assert_eq!(user_config(&Transcript::default()), Ok(None));
+        assert_eq!(now(user_config(&Transcript::default())), Ok(None));
+    }
+
+    #[test]
+    fn without_firmware_items_the_config_is_a_device() {
+        let device = |has_fw_cfg, raw| Transcript {
+            has_fw_cfg,
+            raw,
+            ..Transcript::default()
+        };
+        let found = now(user_config(&device(FwCfg::Never, Some("{}")))).unwrap();
+        assert_eq!(found.unwrap().name, DEVICE);
+        assert_eq!(now(user_config(&device(FwCfg::Absent, None))), Ok(None));
+        let why = now(user_config(&device(FwCfg::Never, None))).unwrap_err();
+        assert!(why.to_string().contains("did not appear within 300 s"));
     }
 }

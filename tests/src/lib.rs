@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+pub mod faults;
 pub mod uml;
 
 /// The program that `cargo build` made in the same profile as the calling test.
@@ -57,12 +58,13 @@ pub fn pilotlight<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Answer {
         .into()
 }
 
-/// The stages of one first boot: `ignition -platform file` with all its places in one directory.
+/// The stages of one first boot: `ignition -platform file`, or another one, with all its places in one directory.
 #[derive(Debug)]
 pub struct FirstBoot {
     directory: PathBuf,
     /// The new root.
     pub root: PathBuf,
+    platform: String,
     variables: Vec<(String, String)>,
 }
 
@@ -79,8 +81,15 @@ impl FirstBoot {
         Self {
             directory: directory.into(),
             root: root.into(),
+            platform: "file".into(),
             variables: Vec::new(),
         }
+    }
+
+    /// Lets the stages that follow be of another platform than `file`.
+    pub fn on(mut self, platform: &str) -> Self {
+        self.platform = platform.into();
+        self
     }
 
     /// Sets a variable of the environment for the stages that follow.
@@ -89,12 +98,25 @@ impl FirstBoot {
         self
     }
 
+    /// Sets the kernel command line for the stages that follow.
+    pub fn started_with(self, line: &str) -> Self {
+        std::fs::write(self.directory.join("cmdline"), line).unwrap();
+        self
+    }
+
     /// Runs one stage.
     pub fn stage(&self, stage: &str) -> Answer {
+        self.command(stage).output().unwrap().into()
+    }
+
+    /// One stage, not yet run; its log goes to standard output.
+    pub fn command(&self, stage: &str) -> Command {
         let at = |name: &str| self.directory.join(name);
         let empty = at("empty");
-        Command::new(at("ignition"))
-            .args(["-platform", "file", "-log-to-stdout", "-stage", stage])
+        let mut command = Command::new(at("ignition"));
+        command
+            .args(["-platform", &self.platform])
+            .args(["-log-to-stdout", "-stage", stage])
             .arg("-root")
             .arg(&self.root)
             .arg("-config-cache")
@@ -108,10 +130,8 @@ impl FirstBoot {
             .env("IGNITION_SYSTEM_LOCAL_CONFIG_DIR", &empty)
             .env("IGNITION_SYSTEM_CONFIG_DIR", &empty)
             .env("IGNITION_KERNEL_CMDLINE_PATH", at("cmdline"))
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .output()
-            .unwrap()
-            .into()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// Runs stages in order until one fails; answers the last one's answer.

@@ -21,6 +21,7 @@ mod smbios;
 mod table;
 mod tang;
 mod tpm;
+mod vlan;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

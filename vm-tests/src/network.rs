@@ -4,6 +4,7 @@
 //! A namespace belongs to a thread and to all threads and processes that it starts: so each scenario has
 //! a thread, and enters its namespace before it starts anything.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use serde::Deserialize;
 
 use crate::command::output;
+use crate::vlan;
 
 /// The guest's card.
 pub const MAC: &str = "52:54:00:00:00:01";
@@ -37,6 +39,11 @@ pub struct Spec {
     pub addresses: Addresses,
     /// Told to the guest by DHCP (option 12).
     pub host_name: Option<String>,
+    /// The switch port of the guest carries this VLAN alone, tagged.
+    pub vlan: Option<u16>,
+    /// Names that resolve to an address, beside those of the platform's servers.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
     /// More of dnsmasq's options, such as dhcp-option-force=245,….
     #[serde(default)]
     pub dnsmasq: Vec<String>,
@@ -67,6 +74,7 @@ pub enum Addresses {
 /// A running network, in the namespace of the thread that made it.
 pub struct Network {
     dnsmasq: Child,
+    vlan: Option<Child>,
     leases: PathBuf,
 }
 
@@ -98,9 +106,14 @@ impl Network {
                 ip(&format!("address add {address}/32 dev lo"))?;
             }
         }
+        let vlan = spec.vlan.map(vlan::start).transpose()?;
         let leases = work.join("leases");
         let dnsmasq = dnsmasq(spec, names, &leases, &work.join("dnsmasq.log"))?;
-        Ok(Self { dnsmasq, leases })
+        Ok(Self {
+            dnsmasq,
+            vlan,
+            leases,
+        })
     }
 
     /// What each lease was given for: `ADDRESS HOSTNAME CLIENT-ID`, one line each.
@@ -114,21 +127,25 @@ impl Network {
     }
 
     /// How QEMU connects the guest.
-    pub fn arguments() -> [String; 4] {
-        [
+    pub fn arguments(&self) -> Vec<String> {
+        let tap = format!("tap,id=net,ifname={TAP},script=no,downscript=no");
+        vec![
             "-device".to_owned(),
-            format!("virtio-net-pci,netdev=net,mac={MAC}"),
+            // Of this place, so that it is enp0s16 whatever else the machine has.
+            format!("virtio-net-pci,netdev=net,mac={MAC},addr=0x10"),
             "-netdev".to_owned(),
-            format!("tap,id=net,ifname={TAP},script=no,downscript=no"),
+            self.vlan.as_ref().map_or(tap, |_| vlan::GUEST.to_owned()),
         ]
     }
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
-        // One that has ended already is what is wanted.
-        let _ = self.dnsmasq.kill();
-        let _ = self.dnsmasq.wait();
+        for child in std::iter::once(&mut self.dnsmasq).chain(&mut self.vlan) {
+            // One that has ended already is what is wanted.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -188,13 +205,18 @@ fn dnsmasq(spec: &Spec, names: &[(String, String)], leases: &Path, log: &Path) -
             command.args(["--enable-ra", "--dhcp-range=fd00:2::50,fd00:2::90,64,1h"]);
         }
         (Family::Ipv6, Addresses::Static) => {
+            // Name servers come by the advertisement (RFC 8106).
             command.args(["--enable-ra", "--dhcp-range=fd00:2::,ra-only,64,1h"]);
         }
     }
     if let Some(name) = &spec.host_name {
         command.arg(format!("--dhcp-host={MAC},{name}"));
     }
-    for (name, address) in names {
+    for (name, address) in names
+        .iter()
+        .map(|(name, address)| (name, address))
+        .chain(&spec.names)
+    {
         command.arg(format!("--address=/{name}/{address}"));
     }
     for option in &spec.dnsmasq {

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::network::Network;
 use crate::resets::Ending;
 use crate::tpm::Tpm;
 
@@ -57,8 +56,8 @@ pub struct Machine<'a> {
     pub smbios: Vec<String>,
     /// The processor tells that it is a virtual one.
     pub hypervisor: bool,
-    /// The machine has a card on this thread's network.
-    pub network: bool,
+    /// Arguments for its network card.
+    pub network: Vec<String>,
     /// The file that receives what the guest answers, in addition to what it holds.
     pub answers: PathBuf,
 }
@@ -191,9 +190,7 @@ impl Machine<'_> {
             ));
         }
         qemu.args(&self.smbios);
-        if self.network {
-            qemu.args(Network::arguments());
-        }
+        qemu.args(&self.network);
         Ok(qemu)
     }
 

@@ -143,6 +143,9 @@ impl<'a> Rig<'a> {
             command_line.push_str(argument);
         }
         let spec = &self.scenario.spec;
+        if !spec.hypervisor {
+            command_line.push_str(" modprobe.blacklist=qemu_fw_cfg");
+        }
         let start = match spec.firmware {
             Firmware::None => {
                 let root = match spec.image {
@@ -179,7 +182,10 @@ impl<'a> Rig<'a> {
             fw_cfg,
             smbios: spec.smbios.arguments(),
             hypervisor: spec.hypervisor,
-            network: self.network.is_some(),
+            network: self
+                .network
+                .as_ref()
+                .map_or_else(Vec::new, Network::arguments),
             answers: self.answers_file(),
         })
     }

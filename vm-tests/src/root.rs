@@ -128,6 +128,8 @@ pub fn tree(parts: &Parts<'_>, tree: &Path) -> Result<()> {
     )?;
     // Unless systemd finds this word it applies no presets, and a config's units stay disabled.
     fs::write(tree.join("etc/machine-id"), "uninitialized\n")?;
+    // mmdebstrap's, from the machine that builds: a fresh image has no name.
+    fs::remove_file(tree.join("etc/hostname")).context("while removing the builder's name")?;
     let modules = Path::new("lib/modules").join(parts.version);
     for part in MODULES {
         let into = tree.join(&modules).join(part);

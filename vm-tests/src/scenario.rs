@@ -63,7 +63,8 @@ pub struct Spec {
     /// The firmware's strings.
     #[serde(default)]
     pub smbios: Smbios,
-    /// The processor tells that it is a virtual one.
+    /// The processor tells that it is a virtual one, and drivers of QEMU's own devices are loaded by themselves;
+    /// a boot without ends in the initramfs.
     #[serde(default = "yes")]
     pub hypervisor: bool,
     /// Boots of the same machine, one after the other.

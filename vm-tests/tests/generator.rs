@@ -3,11 +3,24 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The program that `cargo build` made.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let directory = test.parent().and_then(Path::parent).unwrap();
+    let path = directory.join("pilotlight");
+    assert!(path.exists(), "run \"cargo build -p pilotlight\" first");
+    path
+}
 
 /// Runs the generator; returns what it wants as `target → unit`, and the environment file.
 fn generate(command_line: &str) -> (BTreeSet<String>, String) {
+    generate_by(&program(), command_line)
+}
+
+fn generate_by(program: &Path, command_line: &str) -> (BTreeSet<String>, String) {
     let work = tempfile::tempdir().unwrap();
     let units = work.path().join("units");
     let line = work.path().join("cmdline");
@@ -20,6 +33,7 @@ fn generate(command_line: &str) -> (BTreeSet<String>, String) {
         .arg(&units)
         .env("PILOTLIGHT_CMDLINE", &line)
         .env("PILOTLIGHT_ENV_FILE", &environment)
+        .env("PILOTLIGHT_BIN", program)
         .status()
         .unwrap();
     assert!(status.success(), "{command_line}");
@@ -105,6 +119,26 @@ fn the_platform_and_its_aliases() {
         ("flatcar.oem.id=ec2", "ec2", "aws"),
         ("coreos.oem.id=gce", "gce", "gcp"),
         ("flatcar.oem.id=pxe", "pxe", "metal"),
+        ("flatcar.oem.id=packet", "packet", "packet"),
+        ("flatcar.oem.id=vmware", "vmware", "vmware"),
+        (
+            "ignition.platform.id=equinixmetal",
+            "equinixmetal",
+            "packet",
+        ),
+        (
+            "ignition.platform.id=metal.packet",
+            "metal.packet",
+            "packet",
+        ),
+        ("ignition.platform.id=rpi4", "rpi4", "metal"),
+        (
+            "ignition.platform.id=aws ignition.platform.id=gcp",
+            "gcp",
+            "gcp",
+        ),
+        // The stage that is started with it says that it is unknown, and which are not.
+        ("ignition.platform.id=vax", "vax", "vax"),
         (
             "flatcar.oem.id=azure ignition.platform.id=metal",
             "metal",
@@ -124,13 +158,19 @@ fn the_platform_and_its_aliases() {
 
 #[test]
 fn without_a_name_the_platform_is_what_the_machine_is() {
-    let (_, environment) = generate("quiet");
-    assert!(
-        [
-            "OEM_ID=qemu\nPLATFORM_ID=qemu\n",
-            "OEM_ID=metal\nPLATFORM_ID=metal\n"
-        ]
-        .contains(&environment.as_str()),
-        "{environment}"
-    );
+    let detected = Command::new(program())
+        .args(["detect", "--json", "--cmdline", "/dev/null"])
+        .output()
+        .unwrap();
+    let detected: serde_json::Value = serde_json::from_slice(&detected.stdout).unwrap();
+    let name = detected["platform"].as_str().unwrap();
+    let expected = format!("OEM_ID={name}\nPLATFORM_ID={name}\n");
+    assert_eq!(generate("quiet").1, expected);
+}
+
+#[test]
+fn a_program_that_fails_does_not_stop_the_boot() {
+    let (wanted, environment) = generate_by(Path::new("/bin/false"), "flatcar.first_boot=1");
+    assert_eq!(environment, "OEM_ID=metal\nPLATFORM_ID=metal\n");
+    assert!(wanted.contains("initrd.target → ignition-complete.target"));
 }

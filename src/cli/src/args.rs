@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use pilotlight_core::config::Language;
+use pilotlight_providers::Platform;
 
 /// First-boot provisioning agent for image-based Linux.
 ///
@@ -27,6 +28,8 @@ Examples:
   pilotlight convert node.bu --to 3.4 --pretty          any config language as Ignition JSON
   pilotlight schema 3.4                                 the JSON schema of a version, for editors
   pilotlight report                                     what the stages of this boot did
+  pilotlight detect                                     which platform this machine is of, and why
+  pilotlight metadata                                   what the platform says of this machine
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
 
@@ -44,6 +47,10 @@ pub enum Command {
     Schema(Schema),
     /// Show what the stages of this boot did
     Report(Report),
+    /// Say which platform this machine is of, and from which evidence
+    Detect(Detect),
+    /// Show what the platform says of this machine: names, addresses, SSH keys
+    Metadata(Metadata),
     /// Finish the encrypted volumes of a first boot that was cut short at its very end
     #[command(hide = true)]
     Finish {
@@ -215,6 +222,50 @@ pub struct Report {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The kernel arguments ignition.platform.id=, flatcar.oem.id= and coreos.oem.id= count before what the machine
+shows; of each the last on the line counts. A machine that nothing is known of is metal.
+
+Examples:
+  pilotlight detect
+  pilotlight detect --json
+  pilotlight detect --root ./copied        another machine's /sys and /proc, copied to this directory")]
+pub struct Detect {
+    /// Print JSON, with all evidence
+    #[arg(long)]
+    pub json: bool,
+    /// Print OEM_ID and PLATFORM_ID for the units of the initramfs
+    #[arg(long, conflicts_with = "json")]
+    pub env: bool,
+    /// Look at sys and proc below this directory
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// Read the kernel command line from this file instead of proc/cmdline
+    #[arg(long, value_name = "FILE")]
+    pub cmdline: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Tokens and credentials are never printed; user data are not metadata.
+
+Examples:
+  pilotlight metadata
+  pilotlight metadata --platform aws --json
+  pilotlight metadata --attributes /run/metadata/afterburn     AFTERBURN_... lines, for EnvironmentFile=")]
+pub struct Metadata {
+    /// The platform; without it, the one that \"pilotlight detect\" says
+    #[arg(long, value_name = "PLATFORM", value_parser = Platform::parse)]
+    pub platform: Option<Platform>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write the attributes to this file instead of printing what the platform says
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub attributes: Option<PathBuf>,
 }
 
 /// `IMAGE=DEVICE`: a file and the device of the config that it stands for.

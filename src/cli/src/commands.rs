@@ -11,6 +11,7 @@ use pilotlight_core::translate::LocalFiles;
 use pilotlight_engine::{DryRun, Given, LocalDirectory, State};
 
 use crate::args::{Apply, Command, Convert, Input, Plan, ReadingArgs, Report, Schema, Validate};
+use crate::platform;
 
 /// Runs a subcommand. Exit codes: 0 done, 1 failed; clap answers 2 for wrong arguments.
 pub fn run(command: Command) -> ExitCode {
@@ -21,6 +22,8 @@ pub fn run(command: Command) -> ExitCode {
         Command::Convert(given) => convert(&given),
         Command::Schema(given) => schema(&given),
         Command::Report(given) => report(&given),
+        Command::Detect(given) => platform::detect(&given),
+        Command::Metadata(given) => platform::metadata(&given),
         Command::Finish { root } => finish(&root),
         #[cfg(feature = "docs")]
         Command::Docs { directory } => docs(&directory),
@@ -43,7 +46,7 @@ fn finish(root: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes to standard output. Whoever reads may stop early, as `head` does: that is no error.
-fn out(text: &str) -> anyhow::Result<()> {
+pub(crate) fn out(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout();
     match stdout
         .write_all(text.as_bytes())

@@ -14,10 +14,13 @@ Usage: ignition -platform NAME -stage STAGE [-root DIR] [-log-to-stdout]
                 [-config-cache FILE] [-neednet FILE] [-state-file FILE]
                 [-fetch-timeout DURATION] [-clear-cache] [-version]
   STAGE is one of fetch-offline, fetch, kargs, disks, mount, files, umount
-  NAME is one of file, metal, qemu
   DURATION, such as 5m or 90s, bounds each request for a config; without it, they are repeated until
   they succeed. The kernel argument pilotlight.fetch_timeout=DURATION counts more.
 ";
+
+fn usage() -> String {
+    format!("{USAGE}  NAME is one of {}\n", Platform::known())
+}
 
 /// Runs a stage. Exit codes: 0 done, 1 failed, 2 wrong flags, 3 platform or state could not be loaded.
 pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -30,7 +33,7 @@ pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Call::Help) => {
-            print!("{USAGE}");
+            print!("{}", usage());
             ExitCode::SUCCESS
         }
         Ok(Call::Stage {
@@ -44,7 +47,7 @@ pub fn ignition(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(pilotlight_engine::run(&options))
         }
         Err(error) => {
-            eprint!("ignition: {error}\n{USAGE}");
+            eprint!("ignition: {error}\n{}", usage());
             ExitCode::from(2)
         }
     }
@@ -175,8 +178,7 @@ impl Given {
 
     fn call(self, variable: impl Fn(&str) -> Option<String>) -> Result<Call, String> {
         let platform = self.platform.ok_or("flag -platform is missing")?;
-        let platform =
-            Platform::parse(&platform).ok_or_else(|| format!("unknown platform {platform:?}"))?;
+        let platform = Platform::parse(&platform)?;
         let stage = self.stage.ok_or("flag -stage is missing")?;
         let stage = Stage::parse(&stage).ok_or_else(|| format!("unknown stage {stage:?}"))?;
         let mut options = Options::new(platform, stage, variable);
@@ -257,7 +259,6 @@ mod tests {
         for (line, expected) in [
             ("-platform qemu", "flag -stage is missing"),
             ("-stage disks", "flag -platform is missing"),
-            ("-platform vax -stage disks", "unknown platform \"vax\""),
             ("-platform qemu -stage boot", "unknown stage \"boot\""),
             ("-platform qemu -stage", "flag -stage needs a value"),
             ("-frobnicate", "unknown flag -frobnicate"),
@@ -270,5 +271,14 @@ mod tests {
             assert_eq!(call(line).unwrap_err(), expected, "{line}");
         }
         assert!(matches!(call("-version"), Ok(Call::Version)));
+        let unknown = call("-platform vax -stage disks").unwrap_err();
+        assert!(
+            unknown.starts_with("unknown platform \"vax\"; known are aws (ec2), "),
+            "{unknown}"
+        );
+        assert_eq!(
+            options("-platform equinixmetal -stage disks").platform,
+            Platform::Packet
+        );
     }
 }

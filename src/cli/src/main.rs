@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod drop_in;
+mod platform;
 
 use std::ffi::OsStr;
 use std::path::Path;

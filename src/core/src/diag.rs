@@ -339,14 +339,15 @@ const SECRET_BEHIND: &[&str] = &[
 ];
 
 /// Keys whose value is private where it stands on the same line: `passwd:` also heads a section.
-const SECRET_KEYS: &[&str] = &["passwd", "content", "inline", "list"];
+const SECRET_KEYS: &[&str] = &["passwd", "content", "config", "inline", "list"];
 
 /// With these words on a line it is unknown where on it the secret stands.
 const SECRET_AROUND: &[&str] = &["authorization", "token", "secret"];
 
 /// The line as far as it holds no secret; empty where that is less than what is meant.
 fn without_secrets(place: &Place) -> String {
-    let line = place.text.to_ascii_lowercase();
+    let text = &place.text;
+    let line = text.to_ascii_lowercase();
     if SECRET_AROUND.iter().any(|word| line.contains(word)) {
         return String::new();
     }
@@ -354,17 +355,31 @@ fn without_secrets(place: &Place) -> String {
     let keys = SECRET_KEYS
         .iter()
         .filter_map(|key| private_value(&line, key));
-    let Some(before) = words
-        .chain(keys)
-        .chain(user_of_url(&line))
-        .min()
-        .and_then(|at| place.text.get(..at))
-    else {
-        return place.text.clone();
+    let secret = words.chain(keys).chain(secret_of_url(&line)).min();
+    let contents = private_value(&line, "contents");
+    let Some(hidden) = secret.into_iter().chain(contents).min() else {
+        return text.clone();
     };
-    let meant = place.column.saturating_sub(1).saturating_add(place.width) as usize;
-    match before.chars().count() >= meant {
-        true => format!("{before}…"),
+    // A character is at a byte, and the end of the line behind the last one.
+    let byte = |column: usize| text.char_indices().nth(column).map_or(text.len(), |c| c.0);
+    let first = place.column.saturating_sub(1) as usize;
+    let (start, end) = (
+        byte(first),
+        byte(first.saturating_add(place.width as usize)),
+    );
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+    if end <= hidden {
+        return format!("{}…", part(0..hidden));
+    }
+    // A directive of a unit is shown by itself: its neighbours may set passwords.
+    let meant = part(start..end);
+    let is_alone = secret.is_none_or(|at| end <= at) && hidden <= start;
+    match is_alone && !meant.starts_with('"') {
+        true => {
+            let key = hidden + "contents".len();
+            let left_out = " ".repeat(part(key..start).chars().count());
+            format!("{}{left_out}{meant}…", part(0..key))
+        }
         false => String::new(),
     }
 }
@@ -379,19 +394,26 @@ fn private_value(line: &str, key: &str) -> Option<usize> {
             .trim_start()
             .strip_prefix(':')
             .map(str::trim_start);
-        value.is_some_and(|value| !value.is_empty() && !value.starts_with(['{', '|', '>', '#']))
+        value.is_some_and(|value| {
+            let none = value.is_empty() || value.starts_with("null");
+            !none && !value.starts_with(['{', '|', '>', '#'])
+        })
     })
 }
 
-/// Where a user and a password stand in a URL on the line.
-fn user_of_url(line: &str) -> Option<usize> {
+/// Where a user and a password, or a query with its tokens and signatures, stand in a URL on the line.
+fn secret_of_url(line: &str) -> Option<usize> {
     let mut starts = line
         .match_indices("://")
         .map(|(at, found)| at + found.len());
-    starts.find(|start| {
-        let rest = line.get(*start..).unwrap_or_default();
-        let authority = rest.split(['/', '?', '#', '"', ' ']).next();
-        authority.is_some_and(|authority| authority.contains('@'))
+    starts.find_map(|start| {
+        let rest = line.get(start..)?;
+        let url = rest.split(['"', '\'', ' ']).next()?;
+        let authority = url.split(['/', '?', '#']).next()?;
+        match authority.contains('@') {
+            true => Some(start),
+            false => url.find('?').map(|query| start + query),
+        }
     })
 }
 
@@ -544,6 +566,14 @@ mod tests {
         assert_eq!(shown("a: http://u:p@b/", "a"), "a: http://…");
         assert_eq!(shown("a: http://u:p@b/", "http://u:p@b/"), "");
         assert_eq!(shown("a: http://b/@c", "b"), "a: http://b/@c");
+        assert_eq!(shown("a: http://b/?sig=x", "b"), "a: http://b/…");
+        let unit = r#""é", "contents": "[A]\nPASS=x\nB=c\n""#;
+        assert_eq!(shown(unit, "é"), "\"é\", \"…");
+        let gap = " ".repeat(17);
+        assert_eq!(shown(unit, "B=c"), format!("\"é\", \"contents{gap}B=c…"));
+        assert_eq!(shown(unit, &unit[unit.find("\"[A]").unwrap()..]), "");
+        assert_eq!(shown("a: http://b/?sig=x, c: d", "d"), "");
+        assert_eq!(shown("a: 'http://b/', c: d?", "d"), "a: 'http://b/', c: d?");
     }
 
     #[test]
@@ -569,6 +599,8 @@ mod tests {
             ("password_hash: x", true),
             ("content: secret", true),
             ("content: |", false),
+            ("contents: |", false),
+            ("\"contents\": \"[Service]\"", true),
             ("inline: >-", false),
             ("inline: words", true),
             ("\"contents\": {\"source\": \"http://a\"}", false),

@@ -225,6 +225,8 @@ struct Acquire {
     sources: Sources,
     report: Report,
     names: Vec<String>,
+    /// What was fetched from the network: a config to which several others refer is asked for once.
+    fetched: BTreeMap<String, Vec<u8>>,
 }
 
 impl Acquire {
@@ -237,6 +239,7 @@ impl Acquire {
             sources: Sources::default(),
             report: Report::default(),
             names: Vec::new(),
+            fetched: BTreeMap::new(),
         }
     }
 
@@ -383,6 +386,10 @@ impl Acquire {
         if resource.scheme.needs_network() && !self.online {
             return Err(Stop::NeedsNetwork(resource.shown()));
         }
+        let key = resource.blob_key();
+        if let Some(bytes) = self.fetched.get(&key) {
+            return Ok(bytes.clone());
+        }
         let client = Client::new(transfer::client_config(
             &links.fetch,
             links.authorities.clone(),
@@ -400,7 +407,12 @@ impl Acquire {
             Err(why) => Err(why),
         };
         match fetched {
-            Ok((bytes, _)) => Ok(bytes),
+            Ok((bytes, _)) => {
+                if resource.scheme.needs_network() {
+                    self.fetched.insert(key, bytes.clone());
+                }
+                Ok(bytes)
+            }
             Err(why) => Err(self.fail(Diagnostic::error(
                 resource.at,
                 format!("while fetching {what} {}: {why}", resource.shown()),

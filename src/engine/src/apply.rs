@@ -92,6 +92,17 @@ impl Hands {
         self.run_noting(parts, around).map(|(done, _)| done)
     }
 
+    fn observer<'a>(&'a self, images: &'a DeviceMap) -> Observer<'a> {
+        Observer {
+            config: &self.config,
+            images,
+            root: Some(&self.root),
+            cmdline: self.cmdline.as_deref(),
+            wait: device_wait(),
+            keys: Some(&self.keys),
+        }
+    }
+
     /// The same, with what a person should know besides.
     pub fn run_noting(
         &self,
@@ -99,14 +110,7 @@ impl Hands {
         around: &Surroundings,
     ) -> Result<(Done, Report), Failure> {
         let images = DeviceMap::new();
-        let observer = Observer {
-            config: &self.config,
-            images: &images,
-            root: Some(&self.root),
-            cmdline: self.cmdline.as_deref(),
-            wait: device_wait(),
-            keys: Some(&self.keys),
-        };
+        let observer = self.observer(&images);
         let mut done = Done::default();
         let mut notes = Report::default();
         let mut facts = pilotlight_core::facts::Facts::default();
@@ -258,6 +262,17 @@ impl Hands {
         let only_extra = Config::default();
         let hands = Hands::new(&self.root, only_extra, Sources::default());
         hands.run(&[Part::Accounts, Part::Tree], around).map(|_| ())
+    }
+
+    /// The accounts of the root as they are now.
+    pub fn accounts(&self) -> Result<Accounts, Failure> {
+        let images = DeviceMap::new();
+        let observer = self.observer(&images);
+        let mut facts = pilotlight_core::facts::Facts::default();
+        observer
+            .observe(Part::Accounts, &Surroundings::default(), &mut facts)
+            .map_err(|report| self.failure(report))?;
+        Ok(facts.accounts)
     }
 
     /// Contents of a file below the root, for the result file.
@@ -448,7 +463,7 @@ pub fn apply_to_directory(
             })?,
             ssh_key_fragment: std::env::var("IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT")
                 .is_ok_and(|value| crate::options::truth(&value)),
-            extra: Vec::new(),
+            ..Surroundings::default()
         };
         let hands = Hands::new(root, config, sources).with_blobs(store.clone());
         hands.run(&[Part::Accounts, Part::Tree], &around)

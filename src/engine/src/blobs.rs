@@ -108,7 +108,8 @@ impl BlobStore {
         client: Client,
         budget: u64,
     ) -> (Index, Report) {
-        let client = Rc::new(client);
+        // One voice for all: those that wait for the same server need not say so four times.
+        let tools = Rc::new((client, Spoken::default()));
         let mut index = Index::default();
         let mut report = Report::default();
         let mut left = budget;
@@ -126,7 +127,7 @@ impl BlobStore {
                         // by the number of transfers that run at once.
                         let bound = left / PARALLEL as u64;
                         running.spawn_local(fetch_one(
-                            client.clone(),
+                            tools.clone(),
                             self.path(&key),
                             key,
                             resource,
@@ -148,13 +149,15 @@ impl BlobStore {
                 }
             })
             .await;
+        // In the order of the config, whoever was first to fail.
+        report.items.sort_by_key(|item| item.span);
         (index, report)
     }
 }
 
 /// Fetches one resource; `None` when it is larger than the bound and is left to the files stage.
 async fn fetch_one(
-    client: Rc<Client>,
+    tools: Rc<(Client, Spoken)>,
     path: PathBuf,
     key: String,
     resource: Resource,
@@ -170,7 +173,8 @@ async fn fetch_one(
     let mut file = File::create(&path).map_err(|error| failed(error.to_string()))?;
     let mut request = transfer::request(&resource).map_err(failed)?;
     request.max_bytes = Some(bound);
-    match client.fetch(&request, &mut file, &Spoken::default()).await {
+    let (client, spoken) = &*tools;
+    match client.fetch(&request, &mut file, spoken).await {
         Ok(fetched) => Ok(Some((key, hex(&fetched.sha256), fetched.bytes))),
         Err(error) => match error.cause {
             Cause::TooLarge { .. } => {

@@ -9,13 +9,17 @@ mod apply;
 mod blobs;
 mod cache;
 mod credentials;
+mod devices;
 mod dry_run;
+pub mod evidence;
 mod failure;
 pub mod log;
 mod machine;
 mod observe;
 mod oem;
 mod options;
+mod platform;
+mod report_back;
 mod result_file;
 mod stages;
 mod state;
@@ -23,6 +27,8 @@ mod transfer;
 mod volumes;
 
 use std::time::Instant;
+
+use pilotlight_providers::{HostError, Metadata, Platform};
 
 pub use acquire::Given;
 pub use apply::apply_to_directory;
@@ -32,6 +38,17 @@ pub use options::{Options, Stage, duration};
 pub use pilotlight_sys::{LocalDirectory, replace_file};
 pub use state::{Entry, State, line};
 pub use volumes::finish as finish_volumes;
+
+/// Asks the platform what it knows of this machine, on a running system. The error is for a person.
+pub fn metadata(platform: Platform) -> Result<Option<Metadata>, String> {
+    let machine = machine::Machine::new(true, None);
+    match pilotlight_fetch::blocking(platform::ask(platform, &machine)) {
+        Ok(Ok(said)) => Ok(said),
+        Ok(Err(HostError::Broken(why))) => Err(why),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(format!("while starting the I/O runtime: {error}")),
+    }
+}
 
 /// Runs one stage and answers the exit code of the drop-in command line.
 ///
@@ -61,9 +78,11 @@ pub fn run(options: &Options) -> u8 {
     log::console(&line);
     if entry.error.is_some() {
         state::report_failure(options, &entry);
+        report_back::stage_ended(options, &outcome);
         return 1;
     }
     state.stages.push(entry);
+    report_back::stage_ended(options, &outcome);
     match state.save(&options.state_file) {
         Ok(()) => 0,
         Err(error) => {

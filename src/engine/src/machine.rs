@@ -1,6 +1,6 @@
 //! The real machine as providers see it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use pilotlight_fetch::{
     ACCEPT_CONFIG, CONFIG_LIMIT, Client, ClientConfig, Progress, Request, redact,
 };
-use pilotlight_providers::{Ask, Host, HostError, Method, Reply};
+use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Method, Reply};
 
-use crate::log;
+use crate::{devices, log};
 
 /// Where the kernel shows QEMU's firmware configuration (Documentation/ABI/testing/sysfs-firmware-qemu_fw_cfg).
 const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg";
@@ -25,6 +25,8 @@ pub struct Machine {
     /// Keeps its connections from one request to the next. It has no proxy: those are named by the config,
     /// which is what is looked for here.
     client: Client,
+    /// What is said about all requests.
+    spoken: Spoken,
 }
 
 impl Machine {
@@ -38,6 +40,7 @@ impl Machine {
             online,
             fetch_timeout,
             client,
+            spoken: Spoken::default(),
         }
     }
 }
@@ -64,13 +67,41 @@ impl Host for Machine {
             .map_err(|error| HostError::Broken(format!("while reading {path}: {error}")))
     }
 
-    fn fw_cfg(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+    fn seconds(&self) -> u64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs())
+    }
+
+    fn has_fw_cfg(&self) -> FwCfg {
+        // QEMU has it in its machines of all other architectures that images are made for.
+        if cfg!(any(target_arch = "s390x", target_arch = "powerpc64")) {
+            return FwCfg::Never;
+        }
         if !Path::new(FW_CFG).exists() {
             // No module and no such hardware look the same here; a machine without the interface has no items.
             if let Err(error) = pilotlight_sys::tool::run("modprobe", &["qemu_fw_cfg"], None) {
                 tracing::warn!("while loading the module qemu_fw_cfg: {error}");
             }
         }
+        match Path::new(FW_CFG).exists() {
+            true => FwCfg::Present,
+            false => FwCfg::Absent,
+        }
+    }
+
+    async fn device_files(&self, wanted: &DeviceFiles<'_>) -> Result<Option<Found>, HostError> {
+        devices::files(wanted).await
+    }
+
+    async fn raw_device(&self, path: &str, wait: Duration) -> Result<Option<Vec<u8>>, HostError> {
+        devices::raw(path, wait).await
+    }
+
+    fn guestinfo(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
+        devices::vmware(key)
+    }
+
+    fn fw_cfg(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
         let item = format!("{FW_CFG}/by_name/{name}");
         if !Path::new(&item).exists() {
             return Ok(None);
@@ -84,15 +115,18 @@ impl Host for Machine {
         if !self.online {
             return Err(HostError::NeedsNetwork(redact(&ask.url)));
         }
-        let spoken = Spoken::default();
+        self.spoken.begin();
         let request = request(ask);
-        let asked = self.client.ask(&request, CONFIG_LIMIT, &spoken);
+        let asked = self.client.ask(&request, CONFIG_LIMIT, &self.spoken);
         match asked.await {
-            Ok(reply) => Ok(Reply {
-                status: reply.status,
-                headers: reply.headers,
-                body: reply.body,
-            }),
+            Ok(reply) => {
+                self.spoken.begun.set(None);
+                Ok(Reply {
+                    status: reply.status,
+                    headers: reply.headers,
+                    body: reply.body,
+                })
+            }
             Err(error) => Err(HostError::Broken(error.to_string())),
         }
     }
@@ -143,10 +177,20 @@ fn read_item(item: &str) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Says every few seconds, in the log and on the consoles, what a fetch waits for.
+/// Says every few seconds, in the log and on the consoles, what a fetch waits for; fetches that run side by
+/// side share one.
 #[derive(Default)]
 pub struct Spoken {
     last: RefCell<Option<Instant>>,
+    /// When the waiting began, where that is not when the fetch did: a provider asks at several addresses in
+    /// turn until one answers.
+    begun: Cell<Option<Instant>>,
+}
+
+impl Spoken {
+    fn begin(&self) {
+        self.begun.set(self.begun.get().or(Some(Instant::now())));
+    }
 }
 
 /// Shortest time between two such lines.
@@ -159,9 +203,10 @@ impl Progress for Spoken {
             return;
         }
         *last = Some(Instant::now());
+        let since = self.begun.get().map_or(since, |begun| begun.elapsed());
         let next = match next {
             Some(next) => format!("next attempt in {:.1} s", next.as_secs_f32()),
-            None => "still waiting for the answer".into(),
+            None => "still waiting".into(),
         };
         let line = format!(
             "waiting for {what} since {} s (attempt {attempt}, {next})",

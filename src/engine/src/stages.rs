@@ -12,7 +12,7 @@ use pilotlight_core::needs_network;
 use pilotlight_core::op::{Content, OwnerRef};
 use pilotlight_core::plan::{self, Blobs, Planned, Want};
 use pilotlight_fetch::Client;
-use pilotlight_providers::Platform;
+use pilotlight_providers::{HostError, Platform};
 
 use crate::acquire::{self, Acquired, Places, Stop};
 use crate::apply::Hands;
@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::options::{Options, Stage};
 use crate::state::{Done, State};
-use crate::{cache, log, result_file, transfer, volumes};
+use crate::{cache, log, platform, result_file, transfer, volumes};
 
 /// A part of a stage: planned and applied as one, on facts observed right before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct Surroundings {
     pub ssh_key_fragment: bool,
     /// Files that the agent itself adds.
     pub extra: Vec<Want>,
+    /// What the platform adds.
+    pub platform: Option<platform::Said>,
 }
 
 impl Part {
@@ -103,6 +105,10 @@ pub fn extra_wants(
     wants.extend(keys.iter().flat_map(plan::want::of_key_file));
     wants.extend(plan::crypttab::wants(config, facts, &around.blobs));
     wants.extend(around.extra.iter().cloned());
+    if let Some(said) = &around.platform {
+        let accounts = &facts.accounts;
+        said.add_to(&mut wants, &keys, config, accounts, around.ssh_key_fragment);
+    }
     Ok(wants)
 }
 
@@ -142,11 +148,34 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
         warn(&acquired.report, &acquired.sources, state);
         announce(&acquired);
         prefetch(options, &acquired).await?;
+        if let Some(what) = ask_platform(options, &machine, state).await {
+            return ask_for_network(&options.neednet, &what);
+        }
         cache::write(&options.config_cache, &acquired)?;
         Ok(Done::default())
     };
     pilotlight_fetch::blocking(work)
         .map_err(|error| Failure::new(format!("while starting the I/O runtime: {error}")))?
+}
+
+/// Asks the platform about the machine and keeps the answer. What lies behind the network is returned; what is
+/// broken is a warning, for the config is there.
+async fn ask_platform(options: &Options, machine: &Machine, state: &mut State) -> Option<String> {
+    let kept = match platform::ask(options.platform, machine).await {
+        Ok(None) => return None,
+        Ok(Some(said)) => {
+            platform::keep(&options.config_cache, &said).map_err(|error| error.to_string())
+        }
+        Err(HostError::NeedsNetwork(what)) => return Some(what),
+        Err(HostError::Broken(why)) => Err(why),
+    };
+    if let Err(why) = kept {
+        let line = format!("warning: host name and SSH keys of the platform are missing: {why}");
+        tracing::warn!("{line}");
+        log::console(&format!("pilotlight: {line}"));
+        state.warnings.push(line);
+    }
+    None
 }
 
 /// How long one request for a config may take. A mistake in the kernel argument is no reason not to boot.
@@ -292,14 +321,41 @@ fn files(options: &Options, state: &State) -> Result<Done, Failure> {
     let mut around = Surroundings {
         blobs,
         ssh_key_fragment: options.ssh_key_fragment,
-        extra: Vec::new(),
+        ..Surroundings::default()
     };
-    let mut done = hands.run(&[Part::Policy, Part::Accounts, Part::Tree], &around)?;
+    let mut done = hands.run(&[Part::Policy, Part::Accounts], &around)?;
+    around.platform = said(options, &hands);
+    done.operations += hands.run(&[Part::Tree], &around)?.operations;
     hands.announce_keys();
-    around.extra = vec![result_want(&hands, state)?];
-    hands.write_result(&around)?;
+    let result = Surroundings {
+        extra: vec![result_want(&hands, state)?],
+        ..Surroundings::default()
+    };
+    hands.write_result(&result)?;
+    around.extra = result.extra;
     done.operations += hands.run(&[Part::Relabel], &around)?.operations;
     Ok(done)
+}
+
+/// What the platform has said, for users that exist by now.
+fn said(options: &Options, hands: &Hands) -> Option<platform::Said> {
+    let read = || -> std::io::Result<Option<platform::Said>> {
+        let Some(kept) = platform::kept(&options.config_cache)? else {
+            return Ok(None);
+        };
+        let accounts = hands
+            .accounts()
+            .map_err(|failure| std::io::Error::other(failure.render()))?;
+        let fragment = options.ssh_key_fragment;
+        platform::Said::new(options.platform, &kept, &accounts, fragment, |path| {
+            hands.read(path)
+        })
+        .map(Some)
+    };
+    read().unwrap_or_else(|error| {
+        tracing::warn!("host name and SSH keys of the platform are left out: {error}");
+        None
+    })
 }
 
 /// The file that says what provisioned the root.

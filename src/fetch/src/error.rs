@@ -144,13 +144,18 @@ impl Cause {
         });
         if let Some(refused) = refused {
             use rustls::CertificateError as E;
-            let text = refused.to_string();
             return match refused {
                 E::Expired
                 | E::ExpiredContext { .. }
                 | E::NotValidYet
-                | E::NotValidYetContext { .. } => Self::TlsClock(text),
-                _ => Self::Tls(text),
+                | E::NotValidYetContext { .. } => Self::TlsClock(refused.to_string()),
+                // Said in one word by rustls. A wrong signature is that of another authority of that name.
+                E::UnknownIssuer | E::BadSignature => Self::Tls(
+                    "no authority that this machine trusts has signed it \
+                     (\"ignition.security.tls.certificateAuthorities\" in a config adds one)"
+                        .to_owned(),
+                ),
+                _ => Self::Tls(refused.to_string()),
             };
         }
         let text = describe(error);
@@ -189,7 +194,7 @@ fn status_text(code: u16) -> String {
     }
 }
 
-fn of_total(total: Option<u64>) -> String {
+pub(crate) fn of_total(total: Option<u64>) -> String {
     total.map_or(String::new(), |total| format!(" of {total}"))
 }
 

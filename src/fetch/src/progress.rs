@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Told about a fetch as it goes on; both calls come often, so the caller decides which to show.
 pub trait Progress {
-    /// The fetch cannot go on: `what` names the URL and what is wrong or awaited (no secrets).
+    /// The fetch cannot go on, or not fast: `what` names the URL and what is wrong or awaited (no secrets).
     ///
     /// `since` is the time since the fetch began. `attempt` counts from 1. `next` is the time until the
     /// next attempt, or `None` while this one still waits for the server. Called at once when an attempt

@@ -110,8 +110,8 @@ impl<'a> Tftp<'a> {
             }
             let what = format!("{}: {cause}", self.shown);
             self.last = Some(cause);
-            let pause = backoff.pause(random(), Duration::ZERO);
-            self.pause(&what, pause).await;
+            self.pause(&what, backoff.pause(random(), Duration::ZERO))
+                .await;
         }
     }
 

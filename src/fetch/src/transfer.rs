@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use crate::backoff::{Backoff, random};
 use crate::body::Body;
 use crate::client::ClientConfig;
-use crate::error::{Cause, describe};
+use crate::error::{Cause, describe, of_total};
 use crate::hop::{Answer, Asker};
 use crate::patience::Patience;
 use crate::progress::Progress;
@@ -229,7 +229,19 @@ impl<'a> Transfer<'a> {
     ) -> Result<(), Cause> {
         let waiting = format!("{shown}: waiting for the rest of the contents");
         let idle = self.config.body_idle_timeout;
+        let mut told = Instant::now();
         loop {
+            // Chunks may come often and yet so slowly that it takes hours.
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let what = format!(
+                    "{shown}: {}{} bytes have come",
+                    self.body.received(),
+                    of_total(self.version.total)
+                );
+                let since = self.started.elapsed();
+                self.progress.waiting(&what, since, self.attempt, None);
+            }
             self.progress
                 .bytes(self.body.received(), self.version.total);
             let next = timeout(idle, self.telling(&waiting, response.chunk())).await;

@@ -7,11 +7,13 @@
 pub mod accounts;
 pub mod blockdev;
 pub mod boot;
+pub mod cpu;
 pub mod disks;
 pub mod fresh;
 pub mod gpt;
 pub mod journal;
 mod local_files;
+pub mod media;
 pub mod mounts;
 pub mod private_mount;
 pub mod probe;

@@ -36,17 +36,22 @@ pub struct PrivateMount {
 impl PrivateMount {
     /// Mounts a device for reading.
     pub fn read_only(device: &str) -> io::Result<Self> {
-        match Self::mount(device, true) {
+        Self::read_only_of(device, FORMATS)
+    }
+
+    /// Mounts a device that has one of these formats for reading.
+    pub fn read_only_of(device: &str, formats: &[&str]) -> io::Result<Self> {
+        match Self::mount(device, formats, true) {
             // The superblock is in use and writable; this mount of it is not.
-            Err(error) if is_busy(&error) => Self::mount(device, false),
+            Err(error) if is_busy(&error) => Self::mount(device, formats, false),
             other => other,
         }
     }
 
     /// Mounts a device for writing.
     pub fn writable(device: &str) -> io::Result<Self> {
-        let mut mounted = match Self::mount(device, false) {
-            Err(error) if is_busy(&error) => Self::mount(device, true)?,
+        let mut mounted = match Self::mount(device, FORMATS, false) {
+            Err(error) if is_busy(&error) => Self::mount(device, FORMATS, true)?,
             other => return other,
         };
         mounted.reconfigure("rw")?;
@@ -54,8 +59,8 @@ impl PrivateMount {
         Ok(mounted)
     }
 
-    fn mount(device: &str, read_only: bool) -> io::Result<Self> {
-        let format = format(device)?;
+    fn mount(device: &str, formats: &[&str], read_only: bool) -> io::Result<Self> {
+        let format = format(device, formats)?;
         let context = fsopen(format.as_str(), FsOpenFlags::FSOPEN_CLOEXEC)?;
         let mount = (|| {
             fsconfig_set_string(&context, "source", device)?;
@@ -188,7 +193,7 @@ fn is_busy(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::BUSY.raw_os_error())
 }
 
-fn format(device: &str) -> io::Result<String> {
+fn format(device: &str, formats: &[&str]) -> io::Result<String> {
     let path = std::path::Path::new(device);
     let size = blockdev::geometry(path)?.size;
     let signature = probe::probe(&mut Area {
@@ -197,10 +202,11 @@ fn format(device: &str) -> io::Result<String> {
         size,
     })?;
     match signature {
-        Signature::Found(found) if FORMATS.contains(&found.kind.as_str()) => Ok(found.kind),
+        Signature::Found(found) if formats.contains(&found.kind.as_str()) => Ok(found.kind),
         Signature::Found(found) => Err(io::Error::other(format!(
-            "it holds {}, which is no file system of a boot partition",
-            found.kind
+            "it holds {}, and only {} is looked at there",
+            found.kind,
+            formats.join(", ")
         ))),
         _ => Err(io::Error::other("it holds no file system")),
     }

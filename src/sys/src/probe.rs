@@ -317,9 +317,13 @@ fn erofs(head: &[u8]) -> Option<Known> {
 fn iso9660(head: &[u8]) -> Option<Known> {
     (&head[32769..32774] == b"CD001").then(|| {
         let label = text(&head[32808..32840]).trim_end().to_string();
+        // A disc with both is meant to be read as UDF, whose descriptors follow in the same sequence of sectors
+        // (ECMA-167, 2/9.1); its other half may have shortened names.
+        let mut sectors = head[32769..].chunks(2048);
+        let udf = sectors.any(|sector| sector.starts_with(b"NSR0"));
         Known::Whole(Superblock {
             label,
-            ..plain("iso9660")
+            ..plain(if udf { "udf" } else { "iso9660" })
         })
     })
 }

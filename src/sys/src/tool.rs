@@ -67,6 +67,16 @@ pub fn run<S: AsRef<str>>(
     arguments: &[S],
     input: Option<&[u8]>,
 ) -> Result<Vec<u8>, ToolError> {
+    run_bounded(program, arguments, input, u64::MAX - 1)
+}
+
+/// The same for a program whose output another machine decides: more than `limit` bytes are an error.
+pub fn run_bounded<S: AsRef<str>>(
+    program: &str,
+    arguments: &[S],
+    input: Option<&[u8]>,
+    limit: u64,
+) -> Result<Vec<u8>, ToolError> {
     let io = |cause| ToolError::Io {
         program: program.into(),
         cause,
@@ -98,19 +108,35 @@ pub fn run<S: AsRef<str>>(
             // A program that does not read its input shows that by its exit status.
             std::thread::spawn(move || stdin.write_all(&input).is_ok())
         });
-    let output = child.wait_with_output().map_err(io)?;
+    let mut output = Vec::new();
+    let read = match child.stdout.take() {
+        Some(stdout) => stdout.take(limit + 1).read_to_end(&mut output),
+        None => Ok(0),
+    };
+    let excess = output.len() as u64 > limit;
+    if excess {
+        // It may have ended by itself.
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(io)?;
+    read.map_err(io)?;
+    if excess {
+        return Err(io(io::Error::other(format!(
+            "it says more than {limit} bytes"
+        ))));
+    }
     let tail = tail.join().unwrap_or_default();
     // The program has ended, so nothing reads any more and the thread ends as well.
     let _ = feed.map(std::thread::JoinHandle::join);
-    if output.status.success() {
-        return Ok(output.stdout);
+    if status.success() {
+        return Ok(output);
     }
     let words: Vec<&str> = std::iter::once(program)
         .chain(arguments.iter().map(AsRef::as_ref))
         .collect();
     Err(ToolError::Failed {
         line: words.join(" "),
-        status: output.status,
+        status,
         tail: String::from_utf8_lossy(&tail).into_owned(),
     })
 }
@@ -178,5 +204,24 @@ mod tests {
         .unwrap();
         assert_eq!(out.len(), 1_000_000);
         assert_eq!(run("cat", &[] as &[&str], Some(b"abc")).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn output_can_be_bounded() {
+        let say = |limit| {
+            run_bounded(
+                "sh",
+                &["-c", "printf 12345; exec cat /dev/null"],
+                None,
+                limit,
+            )
+        };
+        assert_eq!(say(5).unwrap(), b"12345");
+        let endless = run_bounded("cat", &["/dev/zero"], None, 1000).unwrap_err();
+        assert!(
+            endless.to_string().contains("more than 1000 bytes"),
+            "{endless}"
+        );
+        assert!(say(4).is_err());
     }
 }

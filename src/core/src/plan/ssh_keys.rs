@@ -97,13 +97,37 @@ fn key_file(
     accounts: &Accounts,
     fragment: bool,
 ) -> Result<KeyFile, ScalarError> {
+    let keys = &user.ssh_authorized_keys;
+    let file = file_of(
+        &user.name,
+        keys,
+        facts,
+        accounts,
+        fragment.then_some("ignition"),
+    )?;
+    Ok(KeyFile {
+        at: user.at,
+        ..file
+    })
+}
+
+/// The file of a user's keys: the fragment of this name, else `~/.ssh/authorized_keys`.
+///
+/// Errors: the user's home directory is no place.
+pub fn file_of(
+    user: &str,
+    keys: &[String],
+    facts: &UserFacts,
+    accounts: &Accounts,
+    fragment: Option<&str>,
+) -> Result<KeyFile, ScalarError> {
     let home = home(&facts.home)?;
     let ssh = home.join(".ssh")?;
     let mut directories = vec![ssh.clone()];
-    let path = if fragment {
+    let path = if let Some(name) = fragment {
         let fragments = ssh.join("authorized_keys.d")?;
         directories.push(fragments.clone());
-        fragments.join("ignition")?
+        fragments.join(name)?
     } else {
         ssh.join("authorized_keys")?
     };
@@ -112,19 +136,19 @@ fn key_file(
         .into_iter()
         .map(|path| Ok((path, mode(DIRECTORY_MODE)?)))
         .collect::<Result<_, ScalarError>>()?;
-    let mut text = user.ssh_authorized_keys.join("\n");
+    let mut text = keys.join("\n");
     if !text.ends_with('\n') {
         text.push('\n');
     }
     Ok(KeyFile {
-        user: user.name.clone(),
+        user: user.into(),
         path,
         text,
         mode: mode(FILE_MODE)?,
         directories,
-        owner: OwnerRef::Name(user.name.clone()),
+        owner: OwnerRef::Name(user.into()),
         group: main_group(facts, accounts),
-        at: user.at,
+        at: None,
     })
 }
 

@@ -1,0 +1,120 @@
+//! Reading answers: which status is absence, and which fields a JSON text has.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::UserConfig;
+use crate::host::{Ask, Host, HostError, Patience, Reply};
+
+/// How long metadata is asked for, each part of it: nothing of it is worth a boot.
+const NOT_VITAL: Duration = Duration::from_secs(30);
+/// Rounds through a platform's addresses before it counts as silent: more than an hour.
+const ROUNDS: u32 = 240;
+
+/// An ask of which the boot does not depend.
+pub(crate) fn bounded(mut ask: Ask) -> Ask {
+    ask.patience.bound = ask.patience.bound.or(Some(NOT_VITAL));
+    ask
+}
+
+/// An answer with a body, or that there is none: 404. Everything else is broken.
+pub(crate) fn present(ask: &Ask, reply: Reply) -> Result<Option<Vec<u8>>, HostError> {
+    match reply.status {
+        200..=299 => Ok(Some(reply.body)),
+        404 => Ok(None),
+        status => Err(refused(ask, status)),
+    }
+}
+
+/// What an answer is that has no meaning.
+pub(crate) fn refused(ask: &Ask, status: u16) -> HostError {
+    HostError::Broken(format!("{} answers {status}", ask.url))
+}
+
+/// Asks for something that may be absent.
+pub(crate) async fn fetch(host: &impl Host, ask: &Ask) -> Result<Option<Vec<u8>>, HostError> {
+    present(ask, host.http(ask).await?)
+}
+
+/// The same as a user config, named by its URL.
+pub(crate) async fn config(host: &impl Host, ask: &Ask) -> Result<Option<UserConfig>, HostError> {
+    let found = fetch(host, ask).await?;
+    Ok(found.map(|bytes| UserConfig {
+        name: ask.url.clone(),
+        bytes,
+    }))
+}
+
+/// Asks a platform at each of its addresses in turn until one answers, each time for longer, and says at which.
+///
+/// A machine may have only one of the two protocols, and neither knows that before its network is complete: so
+/// no address is waited for alone. The first one is the one that more machines have.
+pub(crate) async fn first_of<'a>(
+    host: &impl Host,
+    bases: &[&'a str],
+    ask: impl Fn(&str) -> Ask,
+) -> Result<(&'a str, Ask, Reply), HostError> {
+    let mut last = HostError::Broken("the platform has no address".into());
+    for round in 0..ROUNDS {
+        for base in bases {
+            let bound = Duration::from_secs(if round == 0 { 3 } else { 10 });
+            let ask = Ask {
+                direct: true,
+                ..ask(base)
+            };
+            let ask = ask.patient(Patience {
+                bound: Some(bound),
+                ..Patience::default()
+            });
+            match host.http(&ask).await {
+                Ok(reply) => return Ok((base, ask, reply)),
+                Err(HostError::Broken(why)) => last = HostError::Broken(why),
+                Err(offline) => return Err(offline),
+            }
+        }
+    }
+    Err(last)
+}
+
+/// Text of an answer that should be text.
+pub(crate) fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).trim().to_string()
+}
+
+/// JSON of bounded depth (serde_json stops at 128 levels).
+pub(crate) fn json(what: &str, bytes: &[u8]) -> Result<Value, HostError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // The error of the parser quotes nothing of the text.
+        HostError::Broken(format!("{what} is not the JSON that it should be: {error}"))
+    })
+}
+
+/// A text or number at a JSON pointer (RFC 6901), if it is there and not empty.
+pub(crate) fn at(value: &Value, pointer: &str) -> Option<String> {
+    let text = match value.pointer(pointer)? {
+        Value::String(text) => text.trim().to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+/// The elements of an array at a JSON pointer; none if it is no array.
+pub(crate) fn each<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value> {
+    let list = value.pointer(pointer).and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .take(crate::metadata::MAX_INTERFACES * 16)
+}
+
+/// The texts of an array at a JSON pointer.
+pub(crate) fn texts<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v str> {
+    each(value, pointer).filter_map(Value::as_str)
+}
+
+/// The last part of a path such as `projects/1/zones/z`.
+pub(crate) fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

@@ -1,0 +1,82 @@
+//! `digitalocean`: the droplet metadata service (DigitalOcean docs, "Metadata API").
+
+use crate::UserConfig;
+use crate::answer::{at, bounded, config, each, fetch, json, texts};
+use crate::host::{Ask, Host, HostError};
+use crate::metadata::{Interface, Metadata, prefix_of};
+
+const BASE: &str = "http://169.254.169.254/metadata";
+
+pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
+    config(host, &Ask::link(format!("{BASE}/v1/user-data"))).await
+}
+
+pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {
+    let ask = bounded(Ask::link(format!("{BASE}/v1.json")));
+    let Some(found) = fetch(host, &ask).await? else {
+        return Ok(None);
+    };
+    let all = json("the droplet's metadata", &found)?;
+    let mut said = Metadata {
+        instance_id: at(&all, "/droplet_id"),
+        region: at(&all, "/region"),
+        ..Metadata::default()
+    };
+    let hostname = at(&all, "/hostname");
+    said.set_hostname(hostname.as_deref());
+    texts(&all, "/tags").for_each(|tag| said.add_tag(tag, ""));
+    texts(&all, "/public_keys").for_each(|key| said.add_keys(None, key));
+    for (kind, public, upper) in [("public", true, "PUBLIC"), ("private", false, "PRIVATE")] {
+        for (count, nic) in each(&all, &format!("/interfaces/{kind}")).enumerate() {
+            let mut interface = at(nic, "/mac")
+                .as_deref()
+                .and_then(Interface::of_mac)
+                .unwrap_or_default();
+            for (family, name) in [
+                ("ipv4", "IPV4"),
+                ("ipv6", "IPV6"),
+                ("anchor_ipv4", "IPV4_ANCHOR"),
+            ] {
+                let field = |key: &str| at(nic, &format!("/{family}/{key}"));
+                let Some(address) = field("ip_address") else {
+                    continue;
+                };
+                let mask = field("netmask").as_deref().and_then(prefix_of);
+                let prefix = field("cidr").and_then(|bits| bits.parse().ok());
+                let anchor = family == "anchor_ipv4";
+                interface.add(&address, mask.or(prefix), public && !anchor);
+                let attribute = match anchor {
+                    true => format!("DIGITALOCEAN_{name}_{count}"),
+                    false => format!("DIGITALOCEAN_{name}_{upper}_{count}"),
+                };
+                said.attribute(attribute, Some(&address));
+                if !anchor {
+                    interface.add_gateway(field("gateway").as_deref());
+                }
+            }
+            texts(&all, "/dns/nameservers").for_each(|ip| interface.add_dns(Some(ip)));
+            if !interface.mac.is_empty() {
+                said.interfaces.push(interface);
+            }
+        }
+    }
+    said.attribute("DIGITALOCEAN_HOSTNAME", hostname.as_deref());
+    let region = said.region.clone();
+    said.attribute("DIGITALOCEAN_REGION", region.as_deref());
+    Ok(Some(said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::{Transcript, golden, now};
+
+    #[test]
+    fn a_transcript_is_the_platform() {
+        let host = Transcript::of(include_str!("../testdata/digitalocean.txt"));
+        assert_eq!(now(user_config(&host)).unwrap().unwrap().bytes, b"{}");
+        let said = now(metadata(&host)).unwrap().unwrap();
+        host.is_used_up();
+        golden("digitalocean", &said);
+    }
+}

@@ -1,0 +1,314 @@
+//! `gcp`: Google Compute Engine's metadata server (Compute Engine docs, "About VM metadata").
+
+use serde_json::Value;
+
+use crate::UserConfig;
+use crate::answer::{at, each, first_of, json, last_part, present, texts};
+use crate::host::{Ask, Host, HostError};
+use crate::metadata::{Interface, Metadata, prefix_of};
+
+/// By number: the name would need a name server, which is the same machine. Both kinds of network have IPv4
+/// unless the machine was made without.
+const BASES: &[&str] = &["http://169.254.169.254", "http://[fd20:ce::254]"];
+
+/// Asks the server, and answers only what Google's server says: another one has not this header.
+async fn ask(host: &impl Host, path: &str) -> Result<Option<UserConfig>, HostError> {
+    let request = |base: &str| {
+        Ask::link(format!("{base}/computeMetadata/v1/{path}")).header("Metadata-Flavor", "Google")
+    };
+    let (_, ask, reply) = first_of(host, BASES, request).await?;
+    if reply.header("metadata-flavor") != Some("Google") {
+        return Err(HostError::Broken(format!(
+            "{} answers {} without \"Metadata-Flavor: Google\": it is not Google's metadata server",
+            ask.url, reply.status
+        )));
+    }
+    let found = present(&ask, reply)?;
+    Ok(found.map(|bytes| UserConfig {
+        name: ask.url,
+        bytes,
+    }))
+}
+
+pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
+    ask(host, "instance/attributes/user-data").await
+}
+
+/// A token of the machine's own service account, for `gs` URLs; `None` where it has none.
+pub async fn access_token(host: &impl Host) -> Result<Option<String>, HostError> {
+    let Some(found) = ask(host, "instance/service-accounts/default/token").await? else {
+        return Ok(None);
+    };
+    Ok(at(
+        &json("the access token", &found.bytes)?,
+        "/access_token",
+    ))
+}
+
+pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {
+    let mut all = serde_json::Map::new();
+    // Of the project only what machines of it share: the rest is of no use here.
+    for (name, place) in [("instance", "instance"), ("project", "project/attributes")] {
+        if let Some(found) = ask(host, &format!("{place}/?recursive=true&alt=json")).await? {
+            let found = json("Google's metadata", &found.bytes)?;
+            let attributes = || serde_json::json!({ "attributes": found });
+            all.insert(
+                name.into(),
+                if name == "project" {
+                    attributes()
+                } else {
+                    found.clone()
+                },
+            );
+        }
+    }
+    let all = Value::Object(all);
+    let mut said = Metadata {
+        instance_id: at(&all, "/instance/id"),
+        instance_type: at(&all, "/instance/machineType").map(|path| last_part(&path).into()),
+        zone: at(&all, "/instance/zone").map(|path| last_part(&path).into()),
+        ..Metadata::default()
+    };
+    // A zone is its region with a letter behind it.
+    let region = said.zone.as_deref().and_then(|zone| zone.rsplit_once('-'));
+    said.region = region.map(|(region, _)| region.to_string());
+    let hostname = at(&all, "/instance/hostname");
+    said.set_hostname(hostname.as_deref());
+    texts(&all, "/instance/tags").for_each(|tag| said.add_tag(tag, ""));
+    for nic in each(&all, "/instance/networkInterfaces") {
+        let Some(mut interface) = at(nic, "/mac").as_deref().and_then(Interface::of_mac) else {
+            continue;
+        };
+        let prefix = at(nic, "/subnetmask").as_deref().and_then(prefix_of);
+        if let Some(ip) = at(nic, "/ip") {
+            interface.add(&ip, prefix, false);
+        }
+        texts(nic, "/ipv6s").for_each(|ip| interface.add(ip, None, true));
+        for config in each(nic, "/accessConfigs") {
+            if let Some(ip) = at(config, "/externalIp") {
+                interface.add(&ip, None, true);
+            }
+        }
+        interface.add_gateway(at(nic, "/gateway").as_deref());
+        interface.add_gateway(at(nic, "/gatewayIpv6").as_deref());
+        texts(nic, "/dnsServers").for_each(|ip| interface.add_dns(Some(ip)));
+        interface.mtu = at(nic, "/mtu").and_then(|mtu| mtu.parse().ok());
+        said.interfaces.push(interface);
+    }
+    keys(&all, host.seconds(), &mut said);
+    for (name, text) in [
+        ("HOSTNAME", hostname),
+        ("MACHINE_TYPE", said.instance_type.clone()),
+        ("IP_LOCAL_0", said.address(true, false)),
+        ("IP_EXTERNAL_0", said.address(true, true)),
+    ] {
+        said.attribute(format!("GCP_{name}"), text.as_deref());
+    }
+    Ok(Some(said))
+}
+
+/// Go's strconv.ParseBool, as the platform's own agent reads switches, and its habit to allow any case.
+fn truth(text: Option<String>) -> bool {
+    let text = text.unwrap_or_default().to_ascii_lowercase();
+    matches!(text.as_str(), "1" | "t" | "true")
+}
+
+/// The keys that count, by the rules of the platform's guest agent.
+fn keys(all: &Value, now: u64, said: &mut Metadata) {
+    let attribute = |of: &str, name: &str| at(all, &format!("/{of}/attributes/{name}"));
+    let own = attribute("instance", "enable-oslogin");
+    if truth(own.or_else(|| attribute("project", "enable-oslogin"))) {
+        // Accounts and keys come from the directory then, at each login.
+        return;
+    }
+    let old = attribute("instance", "sshKeys");
+    let alone = old.is_some() || truth(attribute("instance", "block-project-ssh-keys"));
+    let mut lists = vec![attribute("instance", "ssh-keys"), old];
+    if !alone {
+        lists.extend(["ssh-keys", "sshKeys"].map(|name| attribute("project", name)));
+    }
+    for line in lists.iter().flatten().flat_map(|list| list.lines()) {
+        let Some((user, key)) = line.trim().split_once(':') else {
+            continue;
+        };
+        if let Some(key) = current(key.trim(), now) {
+            said.add_keys(Some(user), key);
+        }
+    }
+}
+
+/// A key without the note of its expiry, unless it has expired or the note cannot be read.
+fn current(key: &str, now: u64) -> Option<&str> {
+    let Some((bare, note)) = key.split_once(" google-ssh") else {
+        return Some(key);
+    };
+    let note = serde_json::from_str::<Value>(note.trim()).ok()?;
+    let end = expiry(&at(&note, "/expireOn")?)?;
+    (now < end).then_some(bare)
+}
+
+/// Seconds since 1970 of an RFC 3339 time, whose offset may be written without its colon.
+fn expiry(text: &str) -> Option<u64> {
+    let number = |part: Option<&str>| part?.parse::<i64>().ok();
+    let (date, rest) = text.split_once(['T', 't', ' '])?;
+    let mut date = date.splitn(3, '-');
+    let (year, month, day) = (
+        number(date.next())?,
+        number(date.next())?,
+        number(date.next())?,
+    );
+    let zone = rest.find(['Z', 'z', '+', '-'])?;
+    let (time, zone) = rest.split_at_checked(zone)?;
+    let mut time = time.split('.').next()?.splitn(3, ':');
+    let (hour, minute, second) = (
+        number(time.next())?,
+        number(time.next())?,
+        number(time.next())?,
+    );
+    let known =
+        (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !known
+        || !(0..24).contains(&hour)
+        || !(0..60).contains(&minute)
+        || !(0..=60).contains(&second)
+    {
+        return None;
+    }
+    let digits: String = zone.chars().filter(char::is_ascii_digit).collect();
+    let offset = match (zone.as_bytes().first()?, digits.len()) {
+        (b'Z' | b'z', 0) => 0,
+        (sign @ (b'+' | b'-'), 4) => {
+            let (hours, minutes) = (number(digits.get(..2))?, number(digits.get(2..))?);
+            (hours * 3600 + minutes * 60) * if *sign == b'+' { 1 } else { -1 }
+        }
+        _ => return None,
+    };
+    // Days since 1970 in the Gregorian calendar, years beginning in March so that leap days come last.
+    let (y, m) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    u64::try_from(days * 86_400 + hour * 3600 + minute * 60 + second - offset).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::{Transcript, golden, now};
+
+    #[test]
+    fn the_user_data_is_an_attribute() {
+        let host = Transcript::of(
+            "> GET http://169.254.169.254/computeMetadata/v1/instance/attributes/user-data\n\
+             > Metadata-Flavor: Google\n< 200\n< metadata-flavor: Google\n{}\n",
+        );
+        assert_eq!(now(user_config(&host)).unwrap().unwrap().bytes, b"{}");
+        let host = Transcript::of(
+            "> GET http://169.254.169.254/computeMetadata/v1/instance/attributes/user-data\n< silence\n\
+             > GET http://[fd20:ce::254]/computeMetadata/v1/instance/attributes/user-data\n\
+             < 404\n< metadata-flavor: Google\n",
+        );
+        assert_eq!(now(user_config(&host)), Ok(None));
+        host.is_used_up();
+    }
+
+    #[test]
+    fn another_server_is_not_believed() {
+        for answer in [
+            "< 404\n",
+            "< 200\nuser-data",
+            "< 200\n< metadata-flavor: other\n{}",
+        ] {
+            let host = Transcript::of(&format!(
+                "> GET http://169.254.169.254/computeMetadata/v1/instance/attributes/user-data\n{answer}"
+            ));
+            let why = now(user_config(&host)).unwrap_err().to_string();
+            assert!(why.contains("not Google's metadata server"), "{why}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_typed() {
+        let host = Transcript::of(include_str!("../testdata/gcp-metadata.txt"));
+        let said = now(metadata(&host)).unwrap().unwrap();
+        golden("gcp-metadata", &said);
+    }
+
+    #[test]
+    fn keys_follow_the_rules_of_the_agent() {
+        let one =
+            |key: &str| serde_json::json!({ "instance": { "attributes": { "ssh-keys": key } } });
+        let of = |all: Value| {
+            let mut said = Metadata::default();
+            keys(&all, 1_900_000_000, &mut said);
+            let list = said.ssh_keys.into_iter();
+            list.map(|key| format!("{}={}", key.user.unwrap_or_default(), key.key))
+                .collect::<Vec<String>>()
+        };
+        for (line, expected) in [
+            ("a:ssh-rsa K c", Some("a=ssh-rsa K c")),
+            ("a:no-pty ssh-rsa K", Some("a=no-pty ssh-rsa K")),
+            ("ssh-rsa K c", None),
+            (
+                r#"a:ssh-rsa K google-ssh {"userName":"a","expireOn":"2031-01-02T03:04:05+0000"}"#,
+                Some("a=ssh-rsa K"),
+            ),
+            (
+                r#"a:ssh-rsa K google-ssh {"expireOn":"2021-01-02T03:04:05Z"}"#,
+                None,
+            ),
+            (r#"a:ssh-rsa K google-ssh {"expireOn":"soon"}"#, None),
+            ("a:ssh-rsa K google-ssh", None),
+            ("../a:ssh-rsa K", None),
+        ] {
+            assert_eq!(
+                of(one(line)).first().map(String::as_str),
+                expected,
+                "{line}"
+            );
+        }
+        let project = serde_json::json!({ "attributes": { "ssh-keys": "p:ssh-rsa P" } });
+        for (instance, expected) in [
+            (
+                serde_json::json!({ "ssh-keys": "i:ssh-rsa I" }),
+                vec!["i=ssh-rsa I", "p=ssh-rsa P"],
+            ),
+            (
+                serde_json::json!({ "sshKeys": "i:ssh-rsa I" }),
+                vec!["i=ssh-rsa I"],
+            ),
+            (
+                serde_json::json!({ "block-project-ssh-keys": "TRUE" }),
+                vec![],
+            ),
+            (
+                serde_json::json!({ "block-project-ssh-keys": "false" }),
+                vec!["p=ssh-rsa P"],
+            ),
+            (serde_json::json!({ "enable-oslogin": "TRUE" }), vec![]),
+        ] {
+            let all =
+                serde_json::json!({ "instance": { "attributes": instance }, "project": project });
+            assert_eq!(of(all.clone()), expected, "{all}");
+        }
+    }
+
+    #[test]
+    fn expiry_is_a_moment() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-02-29T12:00:00+0000", Some(951_825_600)),
+            ("2030-01-02T03:04:05.5+01:00", Some(1_893_549_845)),
+            ("2030-01-02T03:04:05-0100", Some(1_893_557_045)),
+            ("2030-13-02T03:04:05Z", None),
+            ("2030-01-02T03:04:05", None),
+            ("2030-01-02", None),
+            ("-1-1-1T0:0:0Z", None),
+            ("", None),
+        ] {
+            assert_eq!(expiry(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `detect` and `metadata`: which platform this is, and what it says.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use pilotlight_engine::evidence;
+use pilotlight_providers::detect::{self, Evidence};
+use pilotlight_providers::{Metadata as Said, Platform};
+
+use crate::args::{Detect, Metadata};
+use crate::commands::out;
+
+/// The machine's platform, by kernel argument or evidence.
+struct Choice {
+    /// As the argument has it, else the platform's name.
+    written: String,
+    /// An argument may name a platform that is not known.
+    platform: Result<Platform, String>,
+    because: String,
+    evidence: Evidence,
+}
+
+impl Choice {
+    fn of(root: &Path, cmdline: Option<&Path>) -> anyhow::Result<Self> {
+        let path = cmdline.map_or_else(|| root.join("proc/cmdline"), Path::to_path_buf);
+        let line = match std::fs::read(&path) {
+            Ok(line) => String::from_utf8_lossy(&line).into_owned(),
+            // Copies of another machine's files need not have it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                return Err(error).with_context(|| format!("while reading {}", path.display()));
+            }
+        };
+        let evidence = evidence::observe(root);
+        Ok(match detect::named(&line) {
+            Some((key, name)) => Self {
+                platform: Platform::parse(&name),
+                because: format!("the kernel command line has {key}={name}"),
+                written: name,
+                evidence,
+            },
+            None => {
+                let found = evidence.platform();
+                Self {
+                    platform: Ok(found.platform),
+                    because: found.because,
+                    written: found.platform.name().into(),
+                    evidence,
+                }
+            }
+        })
+    }
+}
+
+/// Says what the machine is.
+pub fn detect(given: &Detect) -> anyhow::Result<ExitCode> {
+    let choice = Choice::of(&given.root, given.cmdline.as_deref())?;
+    if given.env {
+        // An unknown name goes on to the stages, which say so on the console: here nobody would read it.
+        let id = choice
+            .platform
+            .as_ref()
+            .map_or(choice.written.as_str(), |platform| platform.name());
+        out(&format!("OEM_ID={}\nPLATFORM_ID={id}\n", choice.written))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let platform = choice
+        .platform
+        .map_err(anyhow::Error::msg)
+        .context(choice.because.clone())?;
+    if given.json {
+        let json = serde_json::json!({
+            "platform": platform.name(),
+            "because": choice.because,
+            "evidence": choice.evidence,
+        });
+        out(&format!("{json:#}\n"))?;
+    } else {
+        out(&format!(
+            "{}, because {}\n",
+            platform.name(),
+            choice.because
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows what the platform says.
+pub fn metadata(given: &Metadata) -> anyhow::Result<ExitCode> {
+    let platform = match given.platform {
+        Some(platform) => platform,
+        None => Choice::of(Path::new("/"), None)?
+            .platform
+            .map_err(anyhow::Error::msg)?,
+    };
+    let name = platform.name();
+    let said = pilotlight_engine::metadata(platform)
+        .map_err(anyhow::Error::msg)
+        .with_context(|| format!("while asking the platform {name}"))?;
+    let Some(said) = said else {
+        anyhow::bail!("the platform {name} says nothing of its machines");
+    };
+    if let Some(path) = &given.attributes {
+        pilotlight_engine::replace_file(path, said.attribute_lines().as_bytes(), 0o644)
+            .with_context(|| format!("while writing {}", path.display()))?;
+    } else if given.json {
+        let json = serde_json::to_string_pretty(&said).context("while writing JSON")?;
+        out(&format!("{json}\n"))?;
+    } else {
+        out(&lines(name, &said))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line for each thing that is said.
+fn lines(platform: &str, said: &Said) -> String {
+    let mut text = format!("platform       {platform}\n");
+    // Writing to a string cannot fail.
+    for (name, value) in [
+        ("host name", &said.hostname),
+        ("instance", &said.instance_id),
+        ("type", &said.instance_type),
+        ("region", &said.region),
+        ("zone", &said.zone),
+    ] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "{name:<14} {value}");
+        }
+    }
+    for (name, value) in &said.tags {
+        let _ = writeln!(text, "tag            {name}={value}");
+    }
+    for key in &said.ssh_keys {
+        let user = key.user.as_deref().unwrap_or("(standard user)");
+        let _ = writeln!(text, "SSH key        {user}: {}", key.key);
+    }
+    for interface in &said.interfaces {
+        let name = interface.name.as_deref().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{}",
+            format!("interface      {} {name}", interface.mac).trim_end()
+        );
+        for known in &interface.addresses {
+            let prefix = known
+                .prefix
+                .map(|bits| format!("/{bits}"))
+                .unwrap_or_default();
+            let public = if known.public { ", public" } else { "" };
+            let _ = writeln!(text, "  address      {}{prefix}{public}", known.address);
+        }
+        for gateway in &interface.gateways {
+            let _ = writeln!(text, "  gateway      {gateway}");
+        }
+        if let Some(mtu) = interface.mtu {
+            let _ = writeln!(text, "  MTU          {mtu}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_has_a_line_each() {
+        let said: Said = serde_json::from_value(serde_json::json!({
+            "hostname": "vm-a", "zone": "z1", "tags": {"team": "blue"},
+            "ssh_keys": [{"key": "ssh-ed25519 AAAA"}, {"user": "ann", "key": "ssh-rsa BBBB"}],
+            "interfaces": [{"mac": "02:00:00:00:00:01", "gateways": ["10.0.0.1"], "mtu": 1460,
+                "addresses": [{"address": "10.0.0.5", "prefix": 24}, {"address": "203.0.113.5", "public": true}]}],
+        }))
+        .unwrap();
+        let expected = "\
+platform       gcp
+host name      vm-a
+zone           z1
+tag            team=blue
+SSH key        (standard user): ssh-ed25519 AAAA
+SSH key        ann: ssh-rsa BBBB
+interface      02:00:00:00:00:01
+  address      10.0.0.5/24
+  address      203.0.113.5, public
+  gateway      10.0.0.1
+  MTU          1460
+";
+        assert_eq!(lines("gcp", &said), expected);
+    }
+}

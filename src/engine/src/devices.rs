@@ -1,0 +1,167 @@
+//! What providers want of the machine's devices and of its hypervisor.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use pilotlight_fetch::CONFIG_LIMIT;
+use pilotlight_providers::{DeviceFiles, Found, HostError, Which};
+use pilotlight_sys::{media, tool};
+
+use crate::log;
+
+/// Time between two looks for a device.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Time between two lines about it.
+const QUIET: Duration = Duration::from_secs(5);
+
+fn broken(error: impl std::fmt::Display) -> HostError {
+    HostError::Broken(error.to_string())
+}
+
+/// Looks until there is something or the time is over, and says meanwhile what for.
+async fn wait_for<T, F: Future<Output = Result<Option<T>, HostError>>>(
+    what: &str,
+    wait: Duration,
+    look: impl Fn() -> F,
+) -> Result<Option<T>, HostError> {
+    let since = Instant::now();
+    let mut spoken = Duration::ZERO;
+    loop {
+        if let Some(found) = look().await? {
+            return Ok(Some(found));
+        }
+        let waited = since.elapsed();
+        if waited >= wait {
+            return Ok(None);
+        }
+        if waited >= spoken + QUIET {
+            spoken = waited;
+            log::waiting(&format!(
+                "waiting for {what} since {} s, for at most {} s",
+                waited.as_secs(),
+                wait.as_secs()
+            ));
+        }
+        tokio::time::sleep(PAUSE.min(wait - waited)).await;
+    }
+}
+
+/// The files of a device, once it is there.
+pub async fn files(wanted: &DeviceFiles<'_>) -> Result<Option<Found>, HostError> {
+    let which = match wanted.which {
+        Which::Label(labels) => media::Which::Label(labels),
+        Which::Optical => media::Which::Optical,
+        Which::Path(path) => media::Which::Path(path),
+    };
+    let request = media::Wanted {
+        which,
+        formats: wanted.formats,
+        mark: wanted.mark,
+        files: wanted.files,
+        limit: CONFIG_LIMIT,
+    };
+    let found = wait_for(wanted.what, wanted.wait, || async {
+        media::look(&request).map_err(broken)
+    });
+    Ok(found.await?.map(|(device, files)| Found { device, files }))
+}
+
+/// The bytes of a device, once it is there.
+pub async fn raw(path: &str, wait: Duration) -> Result<Option<Vec<u8>>, HostError> {
+    // The driver, where nothing has loaded it yet: without it the device never appears.
+    if !Path::new(path).exists()
+        && let Err(error) = tool::run("modprobe", &["virtio_blk"], None)
+    {
+        tracing::warn!("while loading the module virtio_blk: {error}");
+    }
+    wait_for(path, wait, || async {
+        // One byte more than allowed is read, so that the config parser can say that it is too large.
+        media::raw(Path::new(path), CONFIG_LIMIT + 1)
+            .map_err(|error| broken(format!("while reading {path}: {error}")))
+    })
+    .await
+}
+
+/// The program of open-vm-tools that asks the hypervisor.
+const RPC: &str = "vmware-rpctool";
+
+/// A variable of the hypervisor's for this guest.
+pub fn guestinfo(program: &str, key: &str) -> Result<Option<Vec<u8>>, HostError> {
+    let request = format!("info-get guestinfo.{key}");
+    match tool::run_bounded(program, &[request], None, CONFIG_LIMIT + 1) {
+        Ok(mut value) => {
+            // The program ends its line.
+            if value.last() == Some(&b'\n') {
+                value.pop();
+            }
+            Ok(Some(value))
+        }
+        // It has no other words for a variable that is not set, and exits with 1 whatever is wrong.
+        Err(tool::ToolError::Failed { tail, .. }) if tail.contains("No value found") => Ok(None),
+        Err(tool::ToolError::Start { cause, .. })
+            if cause.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Err(broken(format!(
+                "{program} is not here, which asks the hypervisor for guestinfo.{key}; add open-vm-tools to the \
+                 initramfs, or name the platform by ignition.platform.id= (metal asks nobody)"
+            )))
+        }
+        Err(error) => Err(broken(format!("while asking for guestinfo.{key}: {error}"))),
+    }
+}
+
+/// The same by the usual program.
+pub fn vmware(key: &str) -> Result<Option<Vec<u8>>, HostError> {
+    guestinfo(RPC, key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn absent_and_broken_variables_are_different_answers() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = |text: &str| {
+            let path = dir.path().join("rpctool");
+            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            guestinfo(path.to_str().unwrap(), "a.b")
+        };
+        let echoed = script("printf '%s|%s\\n' $# \"$1\"");
+        assert_eq!(echoed.unwrap().unwrap(), b"1|info-get guestinfo.a.b");
+        assert_eq!(script("echo 'No value found' >&2; exit 1"), Ok(None));
+        let why = script("echo 'Failed to send message.' >&2; exit 1")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            why.contains("guestinfo.a.b") && why.contains("Failed to send"),
+            "{why}"
+        );
+        let why = guestinfo("/nonexistent/rpctool", "a")
+            .unwrap_err()
+            .to_string();
+        assert!(why.contains("add open-vm-tools"), "{why}");
+    }
+
+    #[test]
+    fn a_device_is_waited_for_within_its_bound() {
+        let run = |wait| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("none").display().to_string();
+            let wanted = DeviceFiles {
+                which: Which::Path(&path),
+                formats: &["vfat"],
+                mark: None,
+                files: &["a"],
+                wait,
+                what: "a device",
+            };
+            pilotlight_fetch::blocking(files(&wanted)).unwrap()
+        };
+        assert!(run(Duration::ZERO).unwrap().is_none());
+        assert!(run(Duration::from_millis(20)).unwrap().is_none());
+    }
+}

@@ -1,0 +1,194 @@
+//! The network's kernel arguments in the initramfs: what systemd's own generator makes of them, and what our
+//! script adds where that says nothing.
+//!
+//! The script is the real one, as is systemd-network-generator; systemctl is replaced by one that runs it on
+//! the test's command line.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+const GENERATOR: &str = "/lib/systemd/systemd-network-generator";
+
+/// What became of a command line: files below /run/systemd/network without prefix and empty lines, or the
+/// words with which it was refused.
+fn arguments(command_line: &str) -> Result<BTreeMap<String, String>, String> {
+    let work = tempfile::tempdir().unwrap();
+    let root = work.path();
+    let line = root.join("cmdline");
+    fs::write(&line, format!("{command_line}\n")).unwrap();
+    let programs = root.join("bin");
+    fs::create_dir(&programs).unwrap();
+    let stand_in = |name: &str, text: &str| {
+        let path = programs.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let (log, at) = (root.join("log"), root.display());
+    stand_in(
+        "systemctl",
+        &format!(
+            "exec {GENERATOR} --root={at} -- {command_line} 2> {}",
+            log.display()
+        ),
+    );
+    stand_in("journalctl", &format!("cat {}", log.display()));
+    stand_in("udevadm", &format!("echo \"$@\" >> {at}/udevadm"));
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let networks = root.join("run/systemd/network");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dracut/30pilotlight/network.sh");
+    let output = Command::new("sh")
+        .arg(script)
+        .arg("arguments")
+        .env("PATH", path)
+        .env("PILOTLIGHT_CMDLINE", &line)
+        .env("PILOTLIGHT_NETWORKS", &networks)
+        .output()
+        .unwrap();
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let mut files = BTreeMap::new();
+    read(&networks, "", &mut files);
+    if let Ok(asked) = fs::read_to_string(root.join("udevadm")) {
+        files.insert(
+            "udevadm".to_owned(),
+            asked.lines().collect::<Vec<_>>().join("; "),
+        );
+    }
+    Ok(files)
+}
+
+/// The files of a directory by their names after the generator's number, which differs between versions.
+fn read(directory: &Path, below: &str, files: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(directory).into_iter().flatten() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let name = format!(
+            "{below}{}",
+            name.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-')
+        );
+        if name == "zz-pilotlight.network" {
+            // Masked: no interface that was not named.
+            assert_eq!(fs::read_link(entry.path()).unwrap(), Path::new("/dev/null"));
+        } else if entry.file_type().unwrap().is_dir() {
+            read(&entry.path(), &format!("{name}/"), files);
+        } else {
+            let text = fs::read_to_string(entry.path()).unwrap();
+            let said = text
+                .lines()
+                .filter(|line| !line.is_empty() && !line.starts_with('#'));
+            files.insert(name, said.collect::<Vec<_>>().join(" "));
+        }
+    }
+}
+
+fn file(command_line: &str, name: &str) -> Option<String> {
+    arguments(command_line).unwrap().remove(name)
+}
+
+#[test]
+fn no_argument_makes_no_file() {
+    assert_eq!(arguments("root=LABEL=ROOT quiet"), Ok(BTreeMap::new()));
+}
+
+#[test]
+fn static_addresses_are_the_generators_alone() {
+    let files = arguments(
+        "ip=10.0.2.9::10.0.2.2:255.255.255.0:node:ens2:none nameserver=10.0.2.2 rd.route=10.9.0.0/16:10.0.2.3:ens2",
+    )
+    .unwrap();
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["ens2.network"]);
+    let file = &files["ens2.network"];
+    for line in [
+        "DHCP=no",
+        "DNS=10.0.2.2",
+        "Address=10.0.2.9/24",
+        "Gateway=10.0.2.2",
+        "Destination=10.9.0.0/16",
+    ] {
+        assert!(file.contains(line), "{file}");
+    }
+}
+
+#[test]
+fn name_servers_and_routes_alone_leave_dhcp_on() {
+    let dhcp = Some("[Network] DHCP=yes".to_owned());
+    let default = "default.network.d/pilotlight.conf";
+    assert_eq!(file("nameserver=10.0.2.2", default), dhcp);
+    assert_eq!(file("rd.route=10.9.0.0/16:10.0.2.3", default), dhcp);
+    let of_one = "ens2.network.d/pilotlight.conf";
+    assert_eq!(file("rd.route=10.9.0.0/16:10.0.2.3:ens2", of_one), dhcp);
+    assert_eq!(file("nameserver=10.0.2.2 ip=dhcp6", default), None);
+}
+
+#[test]
+fn what_carries_a_vlan_has_no_address_of_its_own() {
+    let files = arguments("vlan=ens2.7:ens2 ip=ens2.7:dhcp").unwrap();
+    assert!(files["ens2.7.netdev"].contains("Kind=vlan Name=ens2.7 [VLAN] Id=7"));
+    assert!(files["ens2.7.network"].contains("DHCP=ipv4"));
+    assert!(files["ens2.network"].contains("VLAN=ens2.7"));
+    assert!(!files["ens2.network"].contains("DHCP="));
+    assert_eq!(files.len(), 3, "{files:?}");
+}
+
+#[test]
+fn options_of_a_bond_are_not_lost() {
+    let options = |given: &str| {
+        file(
+            &format!("bond={given} ip=bond0:dhcp"),
+            "bond0.netdev.d/pilotlight.conf",
+        )
+    };
+    assert_eq!(
+        options("bond0:ens2,ens3:mode=802.3ad,miimon=100,lacp_rate=1,xmit_hash_policy=layer3+4")
+            .as_deref(),
+        Some(
+            "[Bond] Mode=802.3ad MIIMonitorSec=100ms LACPTransmitRate=fast TransmitHashPolicy=layer3+4"
+        )
+    );
+    assert_eq!(
+        options("bond0:ens2:mode=1").as_deref(),
+        Some("[Bond] Mode=active-backup")
+    );
+    assert_eq!(
+        options("bond0:ens2:mode=6:9000").as_deref(),
+        Some("[Bond] Mode=balance-alb")
+    );
+    assert_eq!(options("bond0:ens2,ens3"), None);
+    let files = arguments("bond=bond0:ens2:mode=1 ip=bond0:dhcp").unwrap();
+    assert!(files["ens2.network"].contains("Bond=bond0"));
+    assert!(
+        !files.contains_key("ens2.network.d/pilotlight.conf"),
+        "{files:?}"
+    );
+}
+
+#[test]
+fn names_are_given_before_the_network_is_up() {
+    let files = arguments("ifname=lan0:52:54:00:00:00:01 ip=lan0:dhcp").unwrap();
+    assert_eq!(
+        files["udevadm"],
+        "control --reload; trigger --settle --action=add --subsystem-match=net"
+    );
+}
+
+#[test]
+fn what_cannot_be_had_is_refused_in_words() {
+    for (line, word) in [
+        ("ip=nonsense", "ip=nonsense"),
+        (
+            "bond=bond0:ens2:mode=1,arp_interval=7 ip=bond0:dhcp",
+            "arp_interval=7",
+        ),
+        ("ip=ibft", "iBFT"),
+        ("team=team0:ens2", "team=team0:ens2"),
+    ] {
+        let said = arguments(line).unwrap_err();
+        assert!(said.contains(word), "{line}: {said}");
+        assert!(said.contains("in the boot loader"), "{line}: {said}");
+    }
+}

@@ -1,0 +1,1 @@
+same "merged config" "by IPv6" cat /etc/merged

@@ -1,0 +1,3 @@
+platform=packet
+host_name=equinix-node
+keys="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEnPCBDs2HUNc+M5MHZt5prp8owj1GxHdoq69AxNCzDI me@platform"

@@ -1,0 +1,3 @@
+platform=metal
+host_name=
+keys=""

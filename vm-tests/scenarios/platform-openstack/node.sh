@@ -1,0 +1,1 @@
+fails "no network was needed" test -e /run/ignition/neednet
