@@ -10,10 +10,24 @@ import sys
 os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="us-east-1")
 
 import boto3
+from flask import request
 from moto import settings
+from moto.iam.access_control import S3IAMRequest
 from moto.server import ThreadedMotoServer
 
 BUCKET = "node-configs"
+
+unescaped = S3IAMRequest._create_aws_request
+
+
+def as_it_came(self):
+    """What is checked; moto takes the escapes out of the path, which S3 does not."""
+    asked = unescaped(self)
+    asked.url = request.environ["RAW_URI"]
+    return asked
+
+
+S3IAMRequest._create_aws_request = as_it_came
 
 
 def keys_of(iam, sts, name, statement):

@@ -318,7 +318,7 @@ fn tftpd_serves_files_of_any_size() {
             ),
             (
                 "tftp://127.0.0.1/secret",
-                "does not let everybody read the file",
+                "refuses the file with error 0 (\"Permission denied\")",
             ),
         ] {
             let answer = Tree::new(&[("/x", source(url))]).apply(network.command(program()));
