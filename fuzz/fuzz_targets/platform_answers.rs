@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use pilotlight_providers::status::Status;
 use pilotlight_providers::{
-    Ask, DeviceFiles, Found, FwCfg, Host, HostError, Platform, Reply, azure_access_token, aws_role_credentials,
-    gcp_access_token,
+    Ask, DeviceFiles, Found, FwCfg, Host, HostError, Platform, Reply, aws_role_credentials,
+    azure_access_token, gcp_access_token,
 };
 
 struct Machine<'a> {
@@ -39,7 +39,11 @@ impl Host for Machine<'_> {
     async fn device_files(&self, wanted: &DeviceFiles<'_>) -> Result<Option<Found>, HostError> {
         Ok((self.choice & 1 != 0).then(|| Found {
             device: "/dev/fuzz".into(),
-            files: wanted.files.iter().map(|_| Some(self.bytes.to_vec())).collect(),
+            files: wanted
+                .files
+                .iter()
+                .map(|_| Some(self.bytes.to_vec()))
+                .collect(),
         }))
     }
     async fn raw_device(&self, _: &str, _: Duration) -> Result<Option<Vec<u8>>, HostError> {
@@ -91,15 +95,29 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         };
         // What comes in becomes files: each part of it stays on its line.
         let name = said.hostname.as_deref().unwrap_or("a");
-        assert!(!name.is_empty() && name.len() <= 64 && !name.contains(['/', '\n', ' ']), "{name:?}");
+        assert!(
+            !name.is_empty() && name.len() <= 64 && !name.contains(['/', '\n', ' ']),
+            "{name:?}"
+        );
         for key in &said.ssh_keys {
-            assert!(!key.key.is_empty() && !key.key.chars().any(char::is_control), "{key:?}");
-            assert!(key.user.as_deref().is_none_or(|user| !user.is_empty() && !user.contains('/')), "{key:?}");
+            assert!(
+                !key.key.is_empty() && !key.key.chars().any(char::is_control),
+                "{key:?}"
+            );
+            assert!(
+                key.user
+                    .as_deref()
+                    .is_none_or(|user| !user.is_empty() && !user.contains('/')),
+                "{key:?}"
+            );
         }
         let lines = said.attribute_lines();
         assert_eq!(lines.lines().count(), said.attributes.len(), "{lines}");
         let json = serde_json::to_vec(&said).expect("metadata are JSON");
-        assert_eq!(said, serde_json::from_slice(&json).expect("metadata can be read again"));
+        assert_eq!(
+            said,
+            serde_json::from_slice(&json).expect("metadata can be read again")
+        );
     }
     let _ = now(aws_role_credentials(&host));
     let _ = now(azure_access_token(&host, "https://storage.azure.com/"));
