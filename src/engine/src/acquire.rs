@@ -159,7 +159,7 @@ async fn user_config(places: &Places, machine: &Machine) -> Result<Option<UserCo
 fn stop(error: HostError) -> Stop {
     match error {
         HostError::NeedsNetwork(what) => Stop::NeedsNetwork(what),
-        HostError::Broken(why) => Stop::Failed(Failure::new(why)),
+        HostError::Broken(why) | HostError::Silent(why) => Stop::Failed(Failure::new(why)),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pilotlight_fetch::{
-    ACCEPT_CONFIG, CONFIG_LIMIT, Client, ClientConfig, Progress, Request, redact,
+    ACCEPT_CONFIG, CONFIG_LIMIT, Cause, Client, ClientConfig, Progress, Request, redact,
 };
 use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Method, Reply};
 
@@ -139,8 +139,14 @@ impl Host for Machine {
                 })
             }
             Err(error) => {
-                self.silence.replace(Some(error.to_string()));
-                Err(HostError::Broken(error.to_string()))
+                let why = error.to_string();
+                self.silence.replace(Some(why.clone()));
+                let own_bound = ask.patience.bound.is_some();
+                Err(match error.cause {
+                    // Where the caller's bound is over, the next ask ends at once.
+                    Cause::Timeout { .. } if own_bound => HostError::Silent(why),
+                    _ => HostError::Broken(why),
+                })
             }
         }
     }

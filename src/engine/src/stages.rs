@@ -167,7 +167,7 @@ async fn ask_platform(options: &Options, machine: &Machine, state: &mut State) -
             platform::keep(&options.config_cache, &said).map_err(|error| error.to_string())
         }
         Err(HostError::NeedsNetwork(what)) => return Some(what),
-        Err(HostError::Broken(why)) => Err(why),
+        Err(HostError::Broken(why) | HostError::Silent(why)) => Err(why),
     };
     if let Err(why) = kept {
         let line = format!("warning: host name and SSH keys of the platform are missing: {why}");
