@@ -71,16 +71,6 @@ complete() {
             team=*) refuse "$word: there is no support for teams, use bond=" ;;
         esac
     done
-    # The lease is given back when the node's own client takes over: where the initramfs has a machine-id of
-    # its own, which the client's name is made of, a second one would be held for nobody.
-    if ! root_needs_network; then
-        for file in "$networks"/*.network zz-pilotlight.network zz-pilotlight-stacked.network; do
-            file=${file##*/}
-            # Where there are none, the pattern stands for itself.
-            [ "$file" = '*.network' ] || extend "$networks/$file" '[Network]
-KeepConfiguration=no'
-        done
-    fi
     # A file that came of nameserver= or rd.route= alone would switch DHCP off; what carries a VLAN or is
     # part of a bond has no address of its own.
     for file in "$networks"/*.network; do

@@ -78,11 +78,6 @@ fn read(directory: &Path, below: &str, files: &mut BTreeMap<String, String>) {
             read(&entry.path(), &format!("{name}/"), files);
         } else {
             let text = fs::read_to_string(entry.path()).unwrap();
-            // That leases are given back is looked at in one test.
-            let text = text.replace("[Network]\nKeepConfiguration=no\n", "");
-            if text.is_empty() {
-                continue;
-            }
             let said = text
                 .lines()
                 .filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -196,35 +191,4 @@ fn what_cannot_be_had_is_refused_in_words() {
         assert!(said.contains(word), "{line}: {said}");
         assert!(said.contains("in the boot loader"), "{line}: {said}");
     }
-}
-
-#[test]
-fn leases_are_given_back_unless_the_root_needs_them() {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dracut/30pilotlight/network.sh");
-    let given_back = |command_line: &str| {
-        let work = tempfile::tempdir().unwrap();
-        let line = work.path().join("cmdline");
-        fs::write(&line, command_line).unwrap();
-        fs::write(
-            work.path().join("90-lan0.network"),
-            "[Network]\nDHCP=ipv4\n",
-        )
-        .unwrap();
-        let status = Command::new("sh")
-            .arg(&script)
-            .arg("complete")
-            .env("PILOTLIGHT_CMDLINE", &line)
-            .env("PILOTLIGHT_NETWORKS", work.path())
-            .status()
-            .unwrap();
-        assert!(status.success());
-        ["90-lan0", "zz-pilotlight", "zz-pilotlight-stacked"].map(|name| {
-            let file = work
-                .path()
-                .join(format!("{name}.network.d/pilotlight.conf"));
-            fs::read_to_string(file).is_ok_and(|text| text.contains("KeepConfiguration=no"))
-        })
-    };
-    assert_eq!(given_back("ip=lan0:dhcp"), [true; 3]);
-    assert_eq!(given_back("ip=lan0:dhcp rd.neednet=1"), [false; 3]);
 }
