@@ -86,6 +86,12 @@ impl FirstBoot {
         }
     }
 
+    /// Lets the stages that follow be of another platform than `file`.
+    pub fn on(mut self, platform: &str) -> Self {
+        self.platform = platform.into();
+        self
+    }
+
     /// Sets a variable of the environment for the stages that follow.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.into(), value.into()));
