@@ -71,13 +71,6 @@ complete() {
             team=*) refuse "$word: there is no support for teams, use bond=" ;;
         esac
     done
-    # As with dracut, only what it names is configured where it names anything.
-    for file in "$networks"/*.network; do
-        if [ -e "$file" ]; then
-            ln -sf /dev/null "$networks/zz-pilotlight.network"
-            break
-        fi
-    done
     # A file that came of nameserver= or rd.route= alone would switch DHCP off; what carries a VLAN or is
     # part of a bond has no address of its own.
     for file in "$networks"/*.network; do
@@ -86,12 +79,19 @@ complete() {
 DHCP=yes'
         fi
     done
+    # As with dracut, only what it names is configured where it names anything.
+    for file in "$networks"/*.network; do
+        if [ -e "$file" ]; then
+            ln -sf /dev/null "$networks/zz-pilotlight.network"
+            break
+        fi
+    done
 }
 
 # A drop-in of a file of the generator's.
 extend() {
     mkdir -p "$1.d"
-    printf '%s\n' "$2" > "$1.d/pilotlight.conf"
+    printf '%s\n' "$2" >> "$1.d/pilotlight.conf"
 }
 
 # NAME:MEMBERS:OPTIONS[:MTU], see dracut.cmdline(7) and the kernel's Documentation/networking/bonding.rst.
@@ -163,7 +163,13 @@ down() {
             ip link delete dev "$link" || :
         fi
     done
-    rm -rf /run/systemd/netif "$networks/zz-pilotlight.network"
+    rm -rf /run/systemd/netif "$networks"/*.d/pilotlight.conf "$networks/zz-pilotlight.network"
+    # Its own generator refuses to start where these are.
+    for file in "$networks"/*; do
+        if [ -f "$file" ] && grep -q systemd-network-generator "$file"; then
+            rm "$file"
+        fi
+    done
 }
 
 "$1"
