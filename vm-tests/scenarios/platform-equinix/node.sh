@@ -10,7 +10,6 @@ same "routes" "default via 198.51.100.2, 10.0.0.0/8 via 10.70.1.2, default via 2
 fails "a lease of the node" sh -c 'ls /run/systemd/netif/leases/*'
 same "state" "bond0 bond routable configured" sh -c 'networkctl list --no-legend bond0 | xargs | cut -d" " -f2-'
 same "name servers of the initramfs" DNS=10.0.2.2 grep -h ^DNS= /etc/systemd/network/70-pilotlight-bond0.network
-does "the server of events, by the gateway" bash -c 'exec 3<>/dev/tcp/192.0.2.17/80; printf "GET /from-the-node HTTP/1.0\r\n\r\n" >&3; grep -q "^HTTP.* 405" <&3'
 does "networkd's journal" sh -c 'journalctl --boot --unit=systemd-networkd --output=cat | grep -q "bond0: .*onfigur"'
 same "complaints of networkd" "" \
     sh -c 'journalctl --boot --unit=systemd-networkd --output=cat | grep -E "70-pilotlight-[a-z0-9.]*:[0-9]|Unknown|nvalid|gnoring|ailed|Could not"'
