@@ -44,9 +44,6 @@ pub struct Spec {
     /// Names that resolve to an address, beside those of the platform's servers.
     #[serde(default)]
     pub names: BTreeMap<String, String>,
-    /// More addresses of the router, `ADDRESS/PREFIX`: for guests that have theirs by other means.
-    #[serde(default)]
-    pub routers: Vec<String>,
     /// More of dnsmasq's options, such as dhcp-option-force=245,….
     #[serde(default)]
     pub dnsmasq: Vec<String>,
@@ -101,9 +98,6 @@ impl Network {
         match spec.family {
             Family::Ipv4 => ip(&format!("address add {ROUTER}/24 dev {TAP}"))?,
             Family::Ipv6 => ip(&format!("address add {ROUTER_V6}/64 dev {TAP} nodad"))?,
-        }
-        for router in &spec.routers {
-            ip(&format!("address add {router} dev {TAP}"))?;
         }
         for address in addresses {
             if address.contains(':') {
