@@ -41,7 +41,9 @@ arguments() {
         if [ -e "$link" ]; then
             # ifname=: udev has named the interfaces already.
             udevadm control --reload
-            udevadm trigger --settle --action=add --subsystem-match=net
+            udevadm trigger --action=add --subsystem-match=net
+            # Not trigger --settle: that waits for the old name for ever.
+            udevadm settle --timeout=30 || :
             break
         fi
     done

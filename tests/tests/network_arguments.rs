@@ -172,7 +172,7 @@ fn names_are_given_before_the_network_is_up() {
     let files = arguments("ifname=lan0:52:54:00:00:00:01 ip=lan0:dhcp").unwrap();
     assert_eq!(
         files["udevadm"],
-        "control --reload; trigger --settle --action=add --subsystem-match=net"
+        "control --reload; trigger --action=add --subsystem-match=net; settle --timeout=30"
     );
 }
 
