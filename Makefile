@@ -10,6 +10,9 @@ SIZE_LIMIT := 4194304
 # Of its version, so that another version is installed beside it.
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := .cache/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+# A server that speaks S3 and checks signatures; of its version, too.
+MOTO_VERSION := 5.1.4
+MOTO := .cache/tools/moto-$(MOTO_VERSION)/installed
 # How long each target of fuzz/ is run.
 FUZZ_SECONDS ?= 15
 # What is fuzzed is safe Rust: panics, overflows, hangs and memory are found without a sanitizer, five times
@@ -24,7 +27,8 @@ PACKAGES := gcc libc6-dev g++ \
 	ignition python3-jsonschema \
 	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin \
 	dnsmasq-base xorriso genisoimage \
-	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common
+	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common \
+	tftpd-hpa python3-venv
 
 .NOTPARALLEL:
 .PHONY: build deps demo test lint unit fuzz size vm-test clean
@@ -42,6 +46,14 @@ deps:
 		$(SUDO) apt-get update -q && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	fi
+	@$(MAKE) --no-print-directory $(MOTO)
+
+# Debian's own Python, whatever else is in PATH; 20 seconds and 100 MB.
+$(MOTO): tests/s3/requirements.txt
+	rm -rf $(@D)
+	/usr/bin/python3 -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --no-deps -r $<
+	touch $@
 
 # CONFIG=mine.ign boots another config, CONSOLE=1 leaves a login shell on the node's console.
 demo: deps build

@@ -9,8 +9,6 @@ use crate::host::{Ask, Host, HostError, Patience, Reply};
 
 /// How long metadata is asked for, each part of it: nothing of it is worth a boot.
 const NOT_VITAL: Duration = Duration::from_secs(30);
-/// Rounds through a platform's addresses before it counts as silent: more than an hour.
-const ROUNDS: u32 = 240;
 
 /// An ask of which the boot does not depend.
 pub(crate) fn bounded(mut ask: Ask) -> Ask {
@@ -46,7 +44,8 @@ pub(crate) async fn config(host: &impl Host, ask: &Ask) -> Result<Option<UserCon
     }))
 }
 
-/// Asks a platform at each of its addresses in turn until one answers, each time for longer, and says at which.
+/// Asks a platform at each of its addresses in turn until one answers, and says at which. How long that may take
+/// is the caller's business: for ever on a first boot.
 ///
 /// A machine may have only one of the two protocols, and neither knows that before its network is complete: so
 /// no address is waited for alone. The first one is the one that more machines have.
@@ -55,10 +54,9 @@ pub(crate) async fn first_of<'a>(
     bases: &[&'a str],
     ask: impl Fn(&str) -> Ask,
 ) -> Result<(&'a str, Ask, Reply), HostError> {
-    let mut last = HostError::Broken("the platform has no address".into());
-    for round in 0..ROUNDS {
+    let mut bound = Duration::from_secs(3);
+    loop {
         for base in bases {
-            let bound = Duration::from_secs(if round == 0 { 3 } else { 10 });
             let ask = Ask {
                 direct: true,
                 ..ask(base)
@@ -69,12 +67,12 @@ pub(crate) async fn first_of<'a>(
             });
             match host.http(&ask).await {
                 Ok(reply) => return Ok((base, ask, reply)),
-                Err(HostError::Broken(why)) => last = HostError::Broken(why),
-                Err(offline) => return Err(offline),
+                Err(HostError::Silent(_)) => {}
+                Err(error) => return Err(error),
             }
         }
+        bound = Duration::from_secs(10);
     }
-    Err(last)
 }
 
 /// Text of an answer that should be text.

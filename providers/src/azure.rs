@@ -20,7 +20,7 @@ const AGAIN: &[(u16, Duration)] = &[
     (404, Duration::from_secs(30)),
     (410, Duration::from_secs(70)),
 ];
-/// How long the service may keep silent before only the CD-ROM counts, and that may take to appear.
+/// How long the service may keep silent before the CD-ROM is looked at, and that may take to appear.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 fn ask(path: &str) -> Ask {
@@ -33,8 +33,18 @@ fn ask(path: &str) -> Ask {
         .header("Metadata", "true")
 }
 
-/// User data first: the older custom data exists only on the CD-ROM.
+/// User data first: the older custom data exists only on the CD-ROM. While the service is silent and the CD-ROM
+/// has nothing, nobody knows what the machine should be, and both are asked again.
 pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
+    loop {
+        match once(host).await {
+            Err(HostError::Silent(_)) => {}
+            known => return known,
+        }
+    }
+}
+
+async fn once(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     let mut ask = ask(USER_DATA);
     ask.patience.bound = Some(PATIENCE);
     let silence = match fetch(host, &ask).await {
@@ -108,7 +118,7 @@ async fn document(host: &impl Host) -> Result<Option<Value>, HostError> {
 
 pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {
     let all = match document(host).await {
-        Err(HostError::Broken(why)) => {
+        Err(HostError::Broken(why) | HostError::Silent(why)) => {
             // The CD-ROM knows the host name and the keys as well.
             let media = Media::read(host, Duration::ZERO).await?;
             let media = media.ok_or(HostError::Broken(why))?;
@@ -222,7 +232,13 @@ mod tests {
         let plain = "<Environment><HostName>x</HostName></Environment>";
         let media = || Some(vec![("ovf-env.xml", plain)]);
         assert_eq!(now(user_config(&with("< 200", media()))), Ok(None));
-        let why = now(user_config(&with("< silence", media())))
+        // Nothing is known for as long as the service says nothing.
+        let late = format!("< silence\n{ASKED}< silence\n{ASKED}< 200\ne30=");
+        let host = with(&late, media());
+        let found = now(user_config(&host)).unwrap().unwrap();
+        assert_eq!(found.bytes, b"{}");
+        host.is_used_up();
+        let why = now(user_config(&with("< given up", media())))
             .unwrap_err()
             .to_string();
         assert!(why.contains("does not answer"), "{why}");

@@ -26,6 +26,8 @@ pub struct Evidence {
     pub cpuid: String,
     /// Whether the firmware configuration of QEMU is there.
     pub fw_cfg: bool,
+    /// Whether vmware-rpctool is there, without which VMware cannot be asked.
+    pub rpctool: bool,
 }
 
 /// What a machine is, and why.
@@ -95,9 +97,15 @@ const CLOUDS: &[(Platform, Look)] = &[
         begins(seen, "product_name", "OpenStack ")
             .or_else(|| begins(seen, "chassis_asset_tag", "OpenStack "))
     }),
+    // Images without its tool are made for metal, and keep booting as such.
     (Platform::VmWare, |seen| {
-        let vendor = begins(seen, "sys_vendor", "VMware");
-        vendor.or_else(|| signature(seen, &["VMwareVMware"]))
+        vmware(seen).filter(|_| seen.rpctool)
+    }),
+    (Platform::Metal, |seen| {
+        let seen = vmware(seen)?;
+        Some(format!(
+            "{seen}, and vmware-rpctool is not here, which would ask VMware"
+        ))
     }),
     (Platform::Metal, raspberry),
 ];
@@ -116,6 +124,10 @@ const HYPERVISORS: &[(Platform, Look)] = &[(Platform::Qemu, |seen| {
             .into_iter()
             .filter_map(|field| begins(seen, field, name))
     });
+    // It shows KVM's signature to its guests, and has nothing else of it.
+    if seen.dmi("product_name") == "VirtualBox" {
+        return None;
+    }
     vendors
         .next()
         .or_else(|| signature(seen, &["TCGTCGTCGTCG", "KVMKVMKVM"]))
@@ -144,6 +156,10 @@ fn signature(seen: &Evidence, known: &[&str]) -> Option<String> {
     known
         .contains(&said)
         .then(|| format!("the hypervisor's signature is {said:?}"))
+}
+
+fn vmware(seen: &Evidence) -> Option<String> {
+    begins(seen, "sys_vendor", "VMware").or_else(|| signature(seen, &["VMwareVMware"]))
 }
 
 /// Virtual machines and metal alike, by vendor; the old ones on Xen by the beginning of their UUID.
@@ -364,9 +380,27 @@ mod tests {
             ),
             (
                 "VMware",
-                signed("VMwareVMware", &[("sys_vendor", "VMware, Inc.")]),
+                Evidence {
+                    rpctool: true,
+                    ..dmi(&[("sys_vendor", "VMware, Inc.")])
+                },
                 "vmware",
                 "sys_vendor",
+            ),
+            (
+                "VMware without its tool",
+                signed("VMwareVMware", &[("sys_vendor", "VMware, Inc.")]),
+                "metal",
+                "vmware-rpctool is not here",
+            ),
+            (
+                "VirtualBox",
+                kvm(&[
+                    ("sys_vendor", "innotek GmbH"),
+                    ("product_name", "VirtualBox"),
+                ]),
+                "metal",
+                "KVMKVMKVM",
             ),
             (
                 "QEMU",

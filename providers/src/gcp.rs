@@ -212,6 +212,18 @@ mod tests {
         );
         assert_eq!(now(user_config(&host)), Ok(None));
         host.is_used_up();
+        // A machine whose network takes long waits for as long.
+        let at = |base: &str| {
+            format!("> GET http://{base}/computeMetadata/v1/instance/attributes/user-data\n")
+        };
+        let round = format!(
+            "{}< silence\n{}< silence\n",
+            at("169.254.169.254"),
+            at("[fd20:ce::254]")
+        );
+        let late = "< 200\n< metadata-flavor: Google\n{}\n";
+        let host = Transcript::of(&(round.repeat(1000) + &at("169.254.169.254") + late));
+        assert_eq!(now(user_config(&host)).unwrap().unwrap().bytes, b"{}");
     }
 
     #[test]

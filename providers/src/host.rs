@@ -9,6 +9,9 @@ pub enum HostError {
     /// The answer lies behind a network that is not up yet.
     #[error("the network is needed to fetch {0}")]
     NeedsNetwork(String),
+    /// No answer within the request's own bound ([`Patience::bound`]); asking again may help.
+    #[error("{0}")]
+    Silent(String),
     /// The answer exists or should exist, but could not be had.
     #[error("{0}")]
     Broken(String),

@@ -45,6 +45,9 @@ pub struct Metadata {
     /// Network interfaces; the first is the primary one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub interfaces: Vec<Interface>,
+    /// Mode of the bonds, 0 to 6 (bonding.rst of the Linux kernel, "mode").
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bond_mode: Option<u8>,
     /// Attributes by the names that afterburn gives them, without the leading `AFTERBURN_`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
@@ -69,7 +72,7 @@ pub struct Interface {
     /// The platform's name for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The bond that it belongs to.
+    /// The bond that it belongs to: a name that an interface can have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bond: Option<String>,
     /// Addresses; the first of a family is the primary one.
@@ -97,6 +100,9 @@ pub struct Address {
     /// Whether it is reached from the internet, on the machine itself or by translation.
     #[serde(default)]
     pub public: bool,
+    /// Through which router it reaches others; of the same version of IP.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gateway: Option<IpAddr>,
 }
 
 impl Metadata {
@@ -186,6 +192,17 @@ impl Interface {
 
     /// Adds an address, `ADDRESS` or `ADDRESS/PREFIX`; what is none is left out.
     pub(crate) fn add(&mut self, text: &str, prefix: Option<u8>, public: bool) {
+        self.add_routed(text, prefix, public, None);
+    }
+
+    /// The same with its gateway, which is left out where it is none or of the other version of IP.
+    pub(crate) fn add_routed(
+        &mut self,
+        text: &str,
+        prefix: Option<u8>,
+        public: bool,
+        gateway: Option<&str>,
+    ) {
         let (address, given) = match text.trim().split_once('/') {
             Some((address, prefix)) => (address, prefix.parse().ok()),
             None => (text.trim(), None),
@@ -198,6 +215,9 @@ impl Interface {
             address,
             prefix: prefix.or(given).filter(|prefix| *prefix <= bits),
             public,
+            gateway: gateway
+                .and_then(|text| text.trim().parse().ok())
+                .filter(|via: &IpAddr| via.is_ipv4() == address.is_ipv4()),
         };
         if self.addresses.len() < MAX_INTERFACES && !self.addresses.contains(&new) {
             self.addresses.push(new);
@@ -250,6 +270,18 @@ pub(crate) fn mac(text: &str) -> Option<String> {
         let pairs: Vec<&str> = (0..6).map(|at| &digits[2 * at..2 * at + 2]).collect();
         pairs.join(":")
     })
+}
+
+/// A name that the kernel gives an interface (dev_valid_name, net/core/dev.c), of usual characters and not one
+/// that has a meaning of its own in sysfs or sysctl.
+pub(crate) fn interface_name(text: &str) -> Option<&str> {
+    let usual = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let reserved = ["lo", "all", "default", "bonding_masters"];
+    let usable = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.len() <= 15
+        && text.chars().all(usual)
+        && !reserved.contains(&text);
+    usable.then_some(text)
 }
 
 /// A value of one line and bounded length, trimmed; `None` where it is none.

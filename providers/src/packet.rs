@@ -1,12 +1,14 @@
 //! `packet`: Equinix Metal, once Packet (Equinix Metal docs, "Metadata" and "Server events"). The service ended
 //! in June 2026; clouds with its interface remain.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use crate::UserConfig;
 use crate::answer::{at, bounded, config, each, fetch, json as parse, texts};
 use crate::host::{Ask, Host, HostError, Method};
-use crate::metadata::{Interface, MAX_INTERFACES, Metadata, prefix_of};
+use crate::metadata::{Interface, MAX_INTERFACES, Metadata, interface_name, prefix_of, value};
 use crate::status::{Status, Told, bounded_text};
 
 const BASE: &str = "https://metadata.packet.net";
@@ -46,20 +48,24 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
     texts(&all, "/ssh_keys").for_each(|key| said.add_keys(None, key));
     for port in each(&all, "/network/interfaces").take(MAX_INTERFACES) {
         if let Some(mut interface) = at(port, "/mac").as_deref().and_then(Interface::of_mac) {
-            interface.name = at(port, "/name");
-            interface.bond = at(port, "/bond");
+            interface.name = at(port, "/name").as_deref().and_then(value);
+            interface.bond = at(port, "/bond")
+                .as_deref()
+                .and_then(interface_name)
+                .map(str::to_string);
             said.interfaces.push(interface);
         }
     }
+    said.bond_mode = at(&all, "/network/bonding/mode")
+        .and_then(|mode| mode.parse().ok())
+        .filter(|mode| *mode <= 6);
     let mut counts = [0; 4];
     for entry in each(&all, "/network/addresses").take(MAX_INTERFACES) {
         let Some(address) = at(entry, "/address") else {
             continue;
         };
-        let public = entry
-            .pointer("/public")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
+        let truth = |pointer: &str| entry.pointer(pointer).and_then(Value::as_bool);
+        let public = truth("/public").unwrap_or(false);
         let v6 = address.contains(':');
         let gateway = at(entry, "/gateway");
         let count = &mut counts[usize::from(public) + 2 * usize::from(v6)];
@@ -68,13 +74,25 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
         said.attribute(format!("{name}_{count}"), Some(&address));
         said.attribute(format!("{name}_GATEWAY_{count}"), gateway.as_deref());
         *count += 1;
-        // All addresses are those of the bond, whose first port stands for it.
-        if let Some(first) = said.interfaces.first_mut() {
-            let mask = at(entry, "/netmask").as_deref().and_then(prefix_of);
-            let prefix = at(entry, "/cidr").and_then(|bits| bits.parse().ok());
-            first.add(&address, prefix.or(mask), public);
-            first.add_gateway(gateway.as_deref());
+        // All addresses are those of the first bond, for which the first port stands.
+        let Some(first) = said.interfaces.first_mut() else {
+            continue;
+        };
+        if truth("/enabled") == Some(false) {
+            continue;
         }
+        if truth("/management") == Some(false) {
+            // An elastic address is the machine's alone, and comes by the routers of the others.
+            first.add(&address, Some(if v6 { 128 } else { 32 }), public);
+            continue;
+        }
+        let mask = at(entry, "/netmask").as_deref().and_then(prefix_of);
+        let prefix = at(entry, "/cidr").and_then(|bits| bits.parse().ok());
+        first.add_routed(&address, prefix.or(mask), public, gateway.as_deref());
+        first.add_gateway(gateway.as_deref());
+    }
+    if let Some(first) = said.interfaces.first_mut() {
+        servers_in_use(host).for_each(|server| first.add_dns(Some(&server)));
     }
     for (name, text) in [
         ("HOSTNAME", hostname),
@@ -84,6 +102,28 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
         said.attribute(format!("PACKET_{name}"), text.as_deref());
     }
     Ok(Some(said))
+}
+
+/// Name servers that the network of now has, for the metadata name none: systemd-networkd's of all links (the
+/// `DNS=` of its state file, which sd-network reads as well), else those of resolv.conf(5).
+fn servers_in_use(host: &impl Host) -> impl Iterator<Item = String> {
+    let read = |path: &str, begin: &str| -> Vec<String> {
+        let bytes = host.read_file(path).ok().flatten().unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let lines = text.lines().filter_map(|line| line.strip_prefix(begin));
+        let words = lines.flat_map(str::split_ascii_whitespace);
+        // One on the machine itself is a cache in front of the others.
+        let foreign = |word: &&str| {
+            let parsed = word.parse::<IpAddr>();
+            parsed.is_ok_and(|server| !server.is_loopback())
+        };
+        words.filter(foreign).map(str::to_string).collect()
+    };
+    let mut found = read("/run/systemd/netif/state", "DNS=");
+    if found.is_empty() {
+        found = read("/etc/resolv.conf", "nameserver ");
+    }
+    found.into_iter()
 }
 
 /// Tells the platform how a stage ended, and at the end of the first boot that the machine is in use.

@@ -2,7 +2,8 @@
 //!
 //! A conversation is text. `> GET URL` begins a request, further `>` lines are headers that it must have and
 //! `>> ` lines its body; `< 200` is the answer's status, further `<` lines its headers, and what follows its
-//! body. `< silence` is a server that does not answer within the request's bound. Each answer is given once, in
+//! body. `< silence` is a server that does not answer within the request's bound, `< given up` one that the caller
+//! asks no longer. Each answer is given once, in
 //! order for its request, and a request that is not in the transcript fails the test, as does one left over.
 
 use std::cell::RefCell;
@@ -30,6 +31,7 @@ pub(crate) struct Exchange {
     headers: Vec<String>,
     sent: String,
     status: Option<u16>,
+    given_up: bool,
     reply: Vec<(String, String)>,
     body: String,
     used: bool,
@@ -62,7 +64,10 @@ impl Transcript {
             } else if let Some(rest) = line.strip_prefix("< ") {
                 match rest.split_once(": ") {
                     Some((name, value)) if head => last.reply.push((name.into(), value.into())),
-                    _ => last.status = rest.parse().ok(),
+                    _ => {
+                        last.status = rest.parse().ok();
+                        last.given_up = rest == "given up";
+                    }
                 }
                 head = true;
             } else {
@@ -176,7 +181,11 @@ impl Host for Transcript {
                 ask.patience.bound.is_some(),
                 "{request} would wait for ever"
             );
-            return Err(HostError::Broken(format!("{} does not answer", ask.url)));
+            let why = format!("{} does not answer", ask.url);
+            return Err(match found.given_up {
+                true => HostError::Broken(why),
+                false => HostError::Silent(why),
+            });
         };
         Ok(Reply {
             status,

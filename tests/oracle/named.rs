@@ -207,11 +207,6 @@ pub const NAMED: &[Named] = &[
     ),
     named(
         Ours,
-        "contents from S3 cannot be compressed",
-        "the documentation of Ignition says so, and fetching fails",
-    ),
-    named(
-        Ours,
         "ignition.config.merge: the source is missing",
         "3.0.0 forgot to check it, and the reference leads nowhere",
     ),

@@ -58,7 +58,7 @@ pub fn pilotlight<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Answer {
         .into()
 }
 
-/// The stages of one first boot: `ignition -platform file`, or another one, with all its places in one directory.
+/// The stages of one first boot: `ignition -platform file` with all its places in one directory.
 #[derive(Debug)]
 pub struct FirstBoot {
     directory: PathBuf,

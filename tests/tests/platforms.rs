@@ -47,6 +47,9 @@ fn disc(image: &Path, make: &[&str], files: &[(&str, &str)]) {
     image.write_all(&bytes).unwrap();
 }
 
+/// A device and the texts of its files.
+type Texts = (String, Vec<Option<String>>);
+
 #[test]
 fn media_are_found_and_read_whatever_their_format() {
     let mut guest = Guest::new();
@@ -105,7 +108,7 @@ fn media_are_found_and_read_whatever_their_format() {
             formats: &[&str],
             mark: Option<&str>,
             files: &[&str],
-        ) -> Result<Option<(String, Vec<Option<String>>)>, String> {
+        ) -> Result<Option<Texts>, String> {
             let wanted = Wanted {
                 which,
                 formats,

@@ -255,7 +255,8 @@ Tokens and credentials are never printed; user data are not metadata.
 Examples:
   pilotlight metadata
   pilotlight metadata --platform aws --json
-  pilotlight metadata --attributes /run/metadata/afterburn     AFTERBURN_... lines, for EnvironmentFile=")]
+  pilotlight metadata --attributes /run/metadata/afterburn     AFTERBURN_... lines, for EnvironmentFile=
+  pilotlight metadata --network-units /run/systemd/network     bonds, addresses and routes of Equinix Metal")]
 pub struct Metadata {
     /// The platform; without it, the one that \"pilotlight detect\" says
     #[arg(long, value_name = "PLATFORM", value_parser = Platform::parse)]
@@ -266,6 +267,10 @@ pub struct Metadata {
     /// Write the attributes to this file instead of printing what the platform says
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub attributes: Option<PathBuf>,
+    /// Write units of systemd-networkd to this directory instead, where the platform describes the network whole:
+    /// those that the first boot writes to /etc/systemd/network
+    #[arg(long, value_name = "DIR", conflicts_with = "json")]
+    pub network_units: Option<PathBuf>,
 }
 
 /// `IMAGE=DEVICE`: a file and the device of the config that it stands for.

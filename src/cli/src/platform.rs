@@ -105,13 +105,40 @@ pub fn metadata(given: &Metadata) -> anyhow::Result<ExitCode> {
     if let Some(path) = &given.attributes {
         pilotlight_engine::replace_file(path, said.attribute_lines().as_bytes(), 0o644)
             .with_context(|| format!("while writing {}", path.display()))?;
-    } else if given.json {
+    }
+    if let Some(directory) = &given.network_units {
+        write_units(directory, platform, &said)?;
+    }
+    if given.attributes.is_some() || given.network_units.is_some() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if given.json {
         let json = serde_json::to_string_pretty(&said).context("while writing JSON")?;
         out(&format!("{json}\n"))?;
     } else {
         out(&lines(name, &said))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the units of systemd-networkd; none are there to write where the network configures machines itself.
+fn write_units(directory: &Path, platform: Platform, said: &Said) -> anyhow::Result<()> {
+    let units = platform.networkd_units(said);
+    if units.is_empty() {
+        eprintln!(
+            "{} describes no network for systemd-networkd: nothing is written",
+            platform.name()
+        );
+        return Ok(());
+    }
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("while making {}", directory.display()))?;
+    for (name, text) in units {
+        let path = directory.join(name);
+        pilotlight_engine::replace_file(&path, text.as_bytes(), 0o644)
+            .with_context(|| format!("while writing {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// One line for each thing that is said.
@@ -164,6 +191,25 @@ fn lines(platform: &str, said: &Said) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn units_are_files_of_a_directory_that_need_not_exist() {
+        let said: Said = serde_json::from_value(serde_json::json!({
+            "interfaces": [{"mac": "02:00:00:00:00:01",
+                "addresses": [{"address": "192.0.2.5", "prefix": 24, "public": true, "gateway": "192.0.2.1"}]}],
+        }))
+        .unwrap();
+        let work = tempfile::tempdir().unwrap();
+        let directory = work.path().join("run/network");
+        write_units(&directory, Platform::Aws, &said).unwrap();
+        assert!(!directory.exists());
+        write_units(&directory, Platform::Packet, &said).unwrap();
+        let files: Vec<_> = std::fs::read_dir(&directory).unwrap().collect();
+        assert_eq!(files.len(), 1);
+        let unit = directory.join("70-pilotlight-single.network");
+        let text = std::fs::read_to_string(unit).unwrap();
+        assert_eq!(Platform::Packet.networkd_units(&said)[0].1, text);
+    }
 
     #[test]
     fn what_is_said_has_a_line_each() {

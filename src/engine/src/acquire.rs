@@ -74,6 +74,7 @@ impl From<Failure> for Stop {
 pub async fn machine_config(places: &Places, machine: &Machine) -> Result<Acquired, Stop> {
     let mut acquire = Acquire::new(machine.online, places.strict);
     acquire.bound = machine.fetch_timeout;
+    acquire.platform = Some(places.platform);
     let mut whole = v3::Config::default();
     for path in base_configs(places).map_err(Failure::new)? {
         let name = path.display().to_string();
@@ -158,7 +159,7 @@ async fn user_config(places: &Places, machine: &Machine) -> Result<Option<UserCo
 fn stop(error: HostError) -> Stop {
     match error {
         HostError::NeedsNetwork(what) => Stop::NeedsNetwork(what),
-        HostError::Broken(why) => Stop::Failed(Failure::new(why)),
+        HostError::Broken(why) | HostError::Silent(why) => Stop::Failed(Failure::new(why)),
     }
 }
 
@@ -219,6 +220,8 @@ struct Acquire {
     strict: bool,
     /// Longest time of one request, where the config does not say it.
     bound: Option<Duration>,
+    /// The platform that gives access to stores.
+    platform: Option<Platform>,
     sources: Sources,
     report: Report,
     names: Vec<String>,
@@ -232,6 +235,7 @@ impl Acquire {
             online,
             strict,
             bound: None,
+            platform: None,
             sources: Sources::default(),
             report: Report::default(),
             names: Vec::new(),
@@ -289,19 +293,6 @@ impl Acquire {
             else {
                 return Err(self.failed());
             };
-            if let Some(resource) = model
-                .resources()
-                .find(|resource| !validate::is_supported(resource.scheme))
-            {
-                let message = format!(
-                    "this version of pilotlight cannot fetch {}",
-                    resource.shown()
-                );
-                return Err(self.fail(
-                    Diagnostic::error(resource.at, message)
-                        .help("it fetches http, https, oem and data URLs; nothing has been changed on this machine"),
-                ));
-            }
             let join = if parsed.appends {
                 merge::appended
             } else {
@@ -403,6 +394,7 @@ impl Acquire {
             &links.fetch,
             links.authorities.clone(),
             self.bound,
+            self.platform,
         ));
         let fetched = match transfer::request(resource) {
             Ok(mut request) => {
@@ -653,15 +645,6 @@ mod tests {
         assert_eq!(source_of(&acquired.config, "/a"), "data:,child");
         // The later file is the whole file: nothing of the earlier one is left.
         assert_eq!(acquired.config.files[0].mode, None);
-    }
-
-    #[test]
-    fn what_cannot_be_fetched_is_refused_before_anything_is() {
-        let text = r#"{"ignition":{"version":"3.2.0","config":{"merge":[{"source":"http://192.0.2.1/"}]}},
-            "storage":{"files":[{"path":"/a","contents":{"source":"gs://bucket/object"}}]}}"#;
-        let said = alone("g.ign", text).unwrap_err().to_string();
-        assert!(said.contains("g.ign:2:"), "{said}");
-        assert!(said.contains("cannot fetch gs://bucket/object"), "{said}");
     }
 
     #[test]

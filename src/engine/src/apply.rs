@@ -9,6 +9,7 @@ use pilotlight_core::facts::accounts::Accounts;
 use pilotlight_core::model::{Config, KernelArguments, Resource};
 use pilotlight_core::op::{BootOp, DiskOp, Op};
 use pilotlight_core::plan::{Plan, Step, crypttab};
+use pilotlight_providers::Platform;
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::{self, KeyStore};
@@ -38,6 +39,7 @@ pub struct Hands {
     blobs: Option<BlobStore>,
     cmdline: Option<PathBuf>,
     keys: KeyStore,
+    platform: Option<Platform>,
 }
 
 impl Hands {
@@ -50,12 +52,19 @@ impl Hands {
             blobs: None,
             keys: KeyStore::new("/run/ignition.json.keys"),
             cmdline: None,
+            platform: None,
         }
     }
 
     /// On a machine whose kernel command line this file holds.
     pub fn started_with(mut self, cmdline: &Path) -> Self {
         self.cmdline = Some(cmdline.into());
+        self
+    }
+
+    /// On a platform, which may give access to stores.
+    pub fn on(mut self, platform: Platform) -> Self {
+        self.platform = Some(platform);
         self
     }
 
@@ -366,7 +375,7 @@ impl Hands {
             .find(|resource| resource.blob_key() == key);
         let resource =
             resource.ok_or_else(|| io::Error::other("no resource of the config has this key"))?;
-        let client = stages::client(&self.config).map_err(io::Error::other)?;
+        let client = stages::client(&self.config, self.platform).map_err(io::Error::other)?;
         let mut file = pilotlight_sys::unnamed_file(&self.root)?;
         let request = transfer::request(resource).map_err(io::Error::other)?;
         let spoken = Spoken::default();
@@ -437,7 +446,7 @@ pub fn apply_to_directory(
         // Beside nothing that anyone uses: in the directory for temporary files, for this process.
         let scratch = std::env::temp_dir().join(format!("pilotlight-{}", std::process::id()));
         let store = BlobStore::beside(&scratch);
-        let client = stages::client(&config).map_err(Failure::new)?;
+        let client = stages::client(&config, None).map_err(Failure::new)?;
         let filled = store.fill(&config, client).await;
         Ok((config, sources, store, filled))
     };

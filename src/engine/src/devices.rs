@@ -84,7 +84,7 @@ pub async fn raw(path: &str, wait: Duration) -> Result<Option<Vec<u8>>, HostErro
 }
 
 /// The program of open-vm-tools that asks the hypervisor.
-const RPC: &str = "vmware-rpctool";
+pub const RPC: &str = "vmware-rpctool";
 
 /// A variable of the hypervisor's for this guest.
 pub fn guestinfo(program: &str, key: &str) -> Result<Option<Vec<u8>>, HostError> {

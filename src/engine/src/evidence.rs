@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use pilotlight_providers::detect::Evidence;
-use pilotlight_sys::cpu;
+use pilotlight_sys::{cpu, tool};
+
+use crate::devices::RPC;
 
 /// Files of SMBIOS that say who made the machine (Documentation/ABI/testing/sysfs-devices-... /class/dmi/id).
 const DMI: &[&str] = &[
@@ -50,6 +52,10 @@ pub fn observe(top: &Path) -> Evidence {
         cpuid: match top == Path::new("/") {
             true => cpu::hypervisor_signature(),
             false => String::new(),
+        },
+        rpctool: match top == Path::new("/") {
+            true => tool::is_there(RPC),
+            false => top.join("usr/bin").join(RPC).exists(),
         },
         fw_cfg: top.join("sys/firmware/qemu_fw_cfg").exists(),
     }

@@ -8,6 +8,7 @@ pub mod acquire;
 mod apply;
 mod blobs;
 mod cache;
+mod credentials;
 mod devices;
 mod dry_run;
 pub mod evidence;

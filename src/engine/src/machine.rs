@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pilotlight_fetch::{
-    ACCEPT_CONFIG, CONFIG_LIMIT, Client, ClientConfig, Progress, Request, redact,
+    ACCEPT_CONFIG, CONFIG_LIMIT, Cause, Client, ClientConfig, Progress, Request, redact,
 };
 use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Method, Reply};
 
@@ -20,13 +20,15 @@ const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg";
 pub struct Machine {
     /// Whether fetching from the network is allowed in this stage.
     pub online: bool,
-    /// Longest time for one request for a config; `None` is for ever.
+    /// Longest time for one request for a config, or for several of which none is answered; `None` is for ever.
     pub fetch_timeout: Option<Duration>,
     /// Keeps its connections from one request to the next. It has no proxy: those are named by the config,
     /// which is what is looked for here.
     client: Client,
     /// What is said about all requests.
     spoken: Spoken,
+    /// Why nothing was answered last.
+    silence: RefCell<Option<String>>,
 }
 
 impl Machine {
@@ -41,6 +43,7 @@ impl Machine {
             fetch_timeout,
             client,
             spoken: Spoken::default(),
+            silence: RefCell::default(),
         }
     }
 }
@@ -115,8 +118,16 @@ impl Host for Machine {
         if !self.online {
             return Err(HostError::NeedsNetwork(redact(&ask.url)));
         }
-        self.spoken.begin();
-        let request = request(ask);
+        let waited = self.spoken.begin();
+        let mut request = request(ask);
+        if let Some(bound) = self.fetch_timeout {
+            let left = bound.saturating_sub(waited);
+            if left.is_zero() {
+                let why = self.silence.borrow().clone().unwrap_or_default();
+                return Err(HostError::Broken(why));
+            }
+            request.total_timeout = Some(request.total_timeout.map_or(left, |own| own.min(left)));
+        }
         let asked = self.client.ask(&request, CONFIG_LIMIT, &self.spoken);
         match asked.await {
             Ok(reply) => {
@@ -127,7 +138,16 @@ impl Host for Machine {
                     body: reply.body,
                 })
             }
-            Err(error) => Err(HostError::Broken(error.to_string())),
+            Err(error) => {
+                let why = error.to_string();
+                self.silence.replace(Some(why.clone()));
+                let own_bound = ask.patience.bound.is_some();
+                Err(match error.cause {
+                    // Where the caller's bound is over, the next ask ends at once.
+                    Cause::Timeout { .. } if own_bound => HostError::Silent(why),
+                    _ => HostError::Broken(why),
+                })
+            }
         }
     }
 }
@@ -188,8 +208,13 @@ pub struct Spoken {
 }
 
 impl Spoken {
-    fn begin(&self) {
-        self.begun.set(self.begun.get().or(Some(Instant::now())));
+    /// Begins to wait, unless it has begun; gives the time since.
+    fn begin(&self) -> Duration {
+        let Some(begun) = self.begun.get() else {
+            self.begun.set(Some(Instant::now()));
+            return Duration::ZERO;
+        };
+        begun.elapsed()
     }
 }
 

@@ -104,8 +104,8 @@ pub struct Options {
     pub neednet: PathBuf,
     /// What the stages so far did.
     pub state_file: PathBuf,
-    /// Longest time of one request for a config, with all its attempts; `None` is for ever. The kernel
-    /// argument `pilotlight.fetch_timeout` counts more.
+    /// Longest time of one request for a config, with all its attempts and at all addresses of a platform;
+    /// `None` is for ever. The kernel argument `pilotlight.fetch_timeout` counts more.
     pub fetch_timeout: Option<Duration>,
     /// Log to standard output instead of the journal.
     pub log_to_stdout: bool,

@@ -22,6 +22,7 @@ const STANDARD_USER: &str = "core";
 /// The fragment's name: the one that coreos-metadata writes later, so that it replaces this one.
 const FRAGMENT: &str = "afterburn";
 const HOSTNAME: &str = "/etc/hostname";
+const NETWORK_UNITS: &str = "/etc/systemd/network/";
 
 /// Asks the platform, within bounds.
 pub async fn ask(platform: Platform, machine: &Machine) -> Result<Option<Metadata>, HostError> {
@@ -57,6 +58,9 @@ pub fn kept(config_cache: &Path) -> std::io::Result<Option<Metadata>> {
 #[derive(Debug, Default)]
 pub struct Said {
     hostname: Option<String>,
+    /// Units of systemd-networkd, name and text. What the config writes there under other names, it sorts in by
+    /// its own numbers.
+    units: Vec<(String, String)>,
     /// User → keys, for users that there are.
     keys: BTreeMap<String, Vec<String>>,
     /// Files of keys that are there already, where keys are merged into them.
@@ -76,6 +80,7 @@ impl Said {
         let own_name = said.hostname.clone();
         let mut this = Self {
             hostname: own_name.filter(|_| platform.naming() == Naming::Metadata),
+            units: platform.networkd_units(said),
             ..Self::default()
         };
         for known in &said.ssh_keys {
@@ -129,27 +134,23 @@ impl Said {
         accounts: &Accounts,
         fragment: bool,
     ) {
-        if let Some(name) = &self.hostname
-            && let Ok(path) = SysPath::parse(HOSTNAME)
-            && !is_taken(&path, config)
-        {
-            wants.push(Want {
-                path,
-                kind: Kind::File {
-                    contents: Some(Content::inline(
-                        "the host name",
-                        format!("{name}\n").into_bytes(),
-                    )),
-                    append: Vec::new(),
-                    mode: Mode::new(0o644).ok(),
-                },
-                user: Some(OwnerRef::Id(0)),
-                group: Some(OwnerRef::Id(0)),
-                overwrite: true,
-                keep_attributes: false,
-                at: None,
-                why: "the platform names the machine, and its network does not".into(),
-            });
+        let name = self.hostname.iter().map(|name| {
+            let why = "the platform names the machine, and its network does not";
+            (HOSTNAME.into(), format!("{name}\n"), why)
+        });
+        let units = self.units.iter().map(|(name, text)| {
+            let why = "the platform describes the network, which does not do it itself";
+            (format!("{NETWORK_UNITS}{name}"), text.clone(), why)
+        });
+        for (path, text, why) in name.chain(units) {
+            // Of constants, and of names that a platform's module makes: they are paths.
+            if let Ok(path) = SysPath::parse(&path) {
+                if is_taken(&path, config) {
+                    tracing::info!("{path} is the config's: the platform's is left out");
+                } else {
+                    wants.push(file(path, text, why));
+                }
+            }
         }
         for mut file in self.files(accounts, fragment) {
             if is_taken(&file.path, config) {
@@ -177,6 +178,25 @@ impl Said {
             added.retain(|new| !wants.iter().any(|old| old.path == new.path));
             wants.extend(added);
         }
+    }
+}
+
+fn file(path: SysPath, text: String, why: &str) -> Want {
+    let name = path.as_str().rsplit('/').next().unwrap_or_default();
+    let contents = Content::inline(format!("the platform's {name}"), text.into_bytes());
+    Want {
+        path,
+        kind: Kind::File {
+            contents: Some(contents),
+            append: Vec::new(),
+            mode: Mode::new(0o644).ok(),
+        },
+        user: Some(OwnerRef::Id(0)),
+        group: Some(OwnerRef::Id(0)),
+        overwrite: true,
+        keep_attributes: false,
+        at: None,
+        why: why.into(),
     }
 }
 

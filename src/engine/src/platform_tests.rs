@@ -43,12 +43,22 @@ fn wanted(
     fragment: bool,
     present: &str,
 ) -> Vec<(String, String)> {
+    wanted_of(&metadata(), platform, config, fragment, present)
+}
+
+fn wanted_of(
+    said: &Metadata,
+    platform: Platform,
+    config: &str,
+    fragment: bool,
+    present: &str,
+) -> Vec<(String, String)> {
     let (config, accounts) = (parsed(config), accounts());
     let read = |path: &SysPath| {
         let there = path.as_str() == "/home/core/.ssh/authorized_keys" && !present.is_empty();
         Ok(there.then(|| present.as_bytes().to_vec()))
     };
-    let said = Said::new(platform, &metadata(), &accounts, fragment, read).unwrap();
+    let said = Said::new(platform, said, &accounts, fragment, read).unwrap();
     let keys = ssh_keys::key_files(&config.users, &accounts, fragment).unwrap();
     let mut wants: Vec<Want> = keys.iter().flat_map(want::of_key_file).collect();
     said.add_to(&mut wants, &keys, &config, &accounts, fragment);
@@ -108,6 +118,41 @@ fn the_config_wins() {
         "links":[{"path":"/home/ann/.ssh","target":"/var/keys"}]}}"#;
     let found = wanted(Platform::Azure, config, true, "");
     assert_eq!(found, of(&[(CORE, "ssh-ed25519 AAAAone a\n")]));
+}
+
+#[test]
+fn a_network_without_dhcp_is_units_of_networkd_beside_those_of_the_config() {
+    let said: Metadata = serde_json::from_value(serde_json::json!({
+        "bond_mode": 4,
+        "interfaces": [
+            {"mac": "0c:42:a1:00:00:01", "bond": "bond0", "addresses":
+                [{"address": "198.51.100.3", "prefix": 31, "public": true, "gateway": "198.51.100.2"}]},
+            {"mac": "0c:42:a1:00:00:02"},
+        ],
+    }))
+    .unwrap();
+    let paths = |platform, config: &str| -> Vec<String> {
+        let found = wanted_of(&said, platform, config, true, "");
+        found.into_iter().map(|(path, _)| path).collect()
+    };
+    let all = [
+        "/etc/systemd/network/70-pilotlight-bond0.netdev",
+        "/etc/systemd/network/70-pilotlight-bond0.network",
+        "/etc/systemd/network/70-pilotlight-ports0.network",
+        "/etc/systemd/network/70-pilotlight-others.network",
+    ];
+    assert_eq!(paths(Platform::Packet, EMPTY), all);
+    // These have DHCP, whatever they say.
+    assert!(paths(Platform::Aws, EMPTY).is_empty());
+    assert!(paths(Platform::OpenStack, EMPTY).is_empty());
+    let own_file = r#"{"ignition":{"version":"3.4.0"},"storage":{
+        "files":[{"path":"/etc/systemd/network/70-pilotlight-bond0.network"},
+                 {"path":"/etc/systemd/network/10-mine.network"}],
+        "links":[{"path":"/etc/systemd/network/70-pilotlight-others.network","target":"/dev/null"}]}}"#;
+    assert_eq!(paths(Platform::Packet, own_file), [all[0], all[2]]);
+    let own_place = r#"{"ignition":{"version":"3.4.0"},"storage":{
+        "links":[{"path":"/etc/systemd/network","target":"/etc/elsewhere"}]}}"#;
+    assert!(paths(Platform::Packet, own_place).is_empty());
 }
 
 #[test]

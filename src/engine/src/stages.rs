@@ -12,7 +12,7 @@ use pilotlight_core::needs_network;
 use pilotlight_core::op::{Content, OwnerRef};
 use pilotlight_core::plan::{self, Blobs, Planned, Want};
 use pilotlight_fetch::Client;
-use pilotlight_providers::HostError;
+use pilotlight_providers::{HostError, Platform};
 
 use crate::acquire::{self, Acquired, Places, Stop};
 use crate::apply::Hands;
@@ -167,7 +167,7 @@ async fn ask_platform(options: &Options, machine: &Machine, state: &mut State) -
             platform::keep(&options.config_cache, &said).map_err(|error| error.to_string())
         }
         Err(HostError::NeedsNetwork(what)) => return Some(what),
-        Err(HostError::Broken(why)) => Err(why),
+        Err(HostError::Broken(why) | HostError::Silent(why)) => Err(why),
     };
     if let Err(why) = kept {
         let line = format!("warning: host name and SSH keys of the platform are missing: {why}");
@@ -192,7 +192,7 @@ fn bound(options: &Options) -> Option<Duration> {
 }
 
 async fn prefetch(options: &Options, acquired: &Acquired) -> Result<(), Failure> {
-    let client = client(&acquired.config).map_err(Failure::new)?;
+    let client = client(&acquired.config, Some(options.platform)).map_err(Failure::new)?;
     BlobStore::beside(&options.config_cache)
         .fill(&acquired.config, client)
         .await
@@ -203,7 +203,7 @@ async fn prefetch(options: &Options, acquired: &Acquired) -> Result<(), Failure>
 }
 
 /// A client with the merged config's settings, whose authorities are all `data:` URLs by now.
-pub fn client(config: &Config) -> Result<Client, String> {
+pub fn client(config: &Config, platform: Option<Platform>) -> Result<Client, String> {
     let authorities = config
         .fetch
         .certificate_authorities
@@ -212,7 +212,7 @@ pub fn client(config: &Config) -> Result<Client, String> {
             pilotlight_core::dataurl::decode(&resource.url).map_err(|error| error.to_string())
         })
         .collect::<Result<_, _>>()?;
-    let settings = transfer::client_config(&config.fetch, authorities, None);
+    let settings = transfer::client_config(&config.fetch, authorities, None, platform);
     Ok(Client::new(settings))
 }
 
@@ -291,7 +291,9 @@ fn umount(options: &Options) -> Result<Done, Failure> {
 }
 
 fn hands(options: &Options, config: Config, sources: Sources) -> Hands {
-    Hands::new(&options.root, config, sources).with_keys(volumes::keys(options))
+    Hands::new(&options.root, config, sources)
+        .with_keys(volumes::keys(options))
+        .on(options.platform)
 }
 
 /// Changes kernel arguments. If the machine has to restart for them, this does not return: the stages

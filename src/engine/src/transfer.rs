@@ -1,19 +1,22 @@
 //! From the config's words to those of the fetch crate.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use pilotlight_core::model::{Compression, Digest, FetchOptions, Resource, Scheme};
 use pilotlight_fetch::{ClientConfig, Proxy, Request};
-use pilotlight_providers::metal;
+use pilotlight_providers::{Platform, metal};
 
+use crate::credentials::{self, OfMachine};
 use crate::oem;
 
 /// Fetch settings of a config, with the PEM texts of its authorities. `bound` is the total time where the
-/// config says nothing about it.
+/// config says nothing about it. `platform` gives what stores are shown.
 pub fn client_config(
     options: &FetchOptions,
     authorities: Vec<Vec<u8>>,
     bound: Option<Duration>,
+    platform: Option<Platform>,
 ) -> ClientConfig {
     let default = ClientConfig::default();
     // The specification's 0 is "for ever"; the fetch crate wants a bound where it has no Option.
@@ -35,6 +38,8 @@ pub fn client_config(
             no_proxy: options.no_proxy.clone(),
         },
         extra_ca_pem: authorities,
+        credentials: Some(Rc::new(OfMachine { platform })),
+        s3_endpoint: credentials::s3_endpoint(),
         ..default
     }
 }

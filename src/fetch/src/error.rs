@@ -108,7 +108,7 @@ pub enum Cause {
     #[error("while writing the contents: {0}")]
     Sink(#[source] io::Error),
     /// The client's total time is over.
-    #[error("gave up after {} s{}", .after.as_secs_f32(), last_text(.last.as_deref()))]
+    #[error("gave up after {} s{}", tenths(*.after), last_text(.last.as_deref()))]
     Timeout {
         /// The limit.
         after: Duration,
@@ -196,6 +196,11 @@ fn status_text(code: u16) -> String {
 
 pub(crate) fn of_total(total: Option<u64>) -> String {
     total.map_or(String::new(), |total| format!(" of {total}"))
+}
+
+/// Seconds, not more exact than anybody wants to know.
+fn tenths(time: Duration) -> f32 {
+    (time.as_secs_f32() * 10.0).round() / 10.0
 }
 
 fn last_text(last: Option<&Cause>) -> String {

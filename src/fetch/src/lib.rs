@@ -22,6 +22,7 @@ mod progress;
 mod proxy;
 mod redact;
 mod refusal;
+mod refusal_text;
 mod request;
 mod retry_after;
 mod s3;

@@ -6,8 +6,11 @@ mod dns;
 mod program;
 mod web;
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
@@ -30,7 +33,13 @@ pub fn isolated<T: Send>(addresses: &[&str], body: impl FnOnce() -> T + Send) ->
             run(&["mount", "--make-rprivate", "/"]);
             run(&["ip", "link", "set", "lo", "up"]);
             for address in addresses {
-                run(&["ip", "address", "add", address, "dev", "lo"]);
+                // No address may be tentative, not even for a moment: servers bind to it next.
+                let checked = if address.contains(':') {
+                    &["nodad"][..]
+                } else {
+                    &[]
+                };
+                run(&[&["ip", "address", "add", address, "dev", "lo"], checked].concat());
             }
             body()
         };
@@ -51,24 +60,54 @@ pub fn cover(path: &str, with: &Path) {
     run(&["mount", "--bind", with.to_str().unwrap(), path]);
 }
 
-/// A kernel console that is a file: gives its path.
-///
-/// The agent writes to consoles in an initramfs only, which `/etc/initrd-release` says it is.
-pub fn console(scratch: &Path) -> std::path::PathBuf {
-    let etc = scratch.join("etc");
-    std::fs::create_dir_all(&etc).unwrap();
-    std::fs::write(etc.join("initrd-release"), "").unwrap();
-    for name in ["hosts", "nsswitch.conf", "resolv.conf", "passwd", "group"] {
-        let text = std::fs::read(Path::new("/etc").join(name)).unwrap_or_default();
-        std::fs::write(etc.join(name), text).unwrap();
+/// A kernel console that a test reads.
+#[derive(Debug)]
+pub struct Console {
+    way: PathBuf,
+    shown: Receiver<String>,
+}
+
+/// What the test itself writes to know that it has read everything.
+const END: &str = "\u{4}";
+
+impl Console {
+    /// Makes one for this namespace, which is an initramfs from now on: elsewhere the agent writes to none.
+    pub fn new(scratch: &Path) -> Self {
+        let etc = scratch.join("etc");
+        std::fs::create_dir_all(&etc).unwrap();
+        std::fs::write(etc.join("initrd-release"), "").unwrap();
+        for name in ["hosts", "nsswitch.conf", "resolv.conf", "passwd", "group"] {
+            let text = std::fs::read(Path::new("/etc").join(name)).unwrap_or_default();
+            std::fs::write(etc.join(name), text).unwrap();
+        }
+        let active = scratch.join("active");
+        std::fs::write(&active, "full\n").unwrap();
+        let way = scratch.join("console");
+        run(&["mkfifo", way.to_str().unwrap()]);
+        cover("/etc", &etc);
+        cover("/sys/class/tty/console/active", &active);
+        // Any name in /dev will do.
+        cover("/dev/full", &way);
+        // Open for both, so that it does not end between two writers.
+        let mut all = File::options().read(true).write(true).open(&way).unwrap();
+        let (sender, shown) = channel();
+        thread::spawn(move || {
+            let (mut text, mut part) = (Vec::new(), [0; 4096]);
+            while let Ok(length) = all.read(&mut part) {
+                text.extend(&part[..length]);
+                if text.ends_with(END.as_bytes()) {
+                    text.truncate(text.len() - END.len());
+                    let _ = sender.send(String::from_utf8_lossy(&text).into_owned());
+                    return;
+                }
+            }
+        });
+        Self { way, shown }
     }
-    let active = scratch.join("active");
-    std::fs::write(&active, "full\n").unwrap();
-    let shown = scratch.join("console");
-    std::fs::write(&shown, "").unwrap();
-    cover("/etc", &etc);
-    cover("/sys/class/tty/console/active", &active);
-    // Any name in /dev will do.
-    cover("/dev/full", &shown);
-    shown
+
+    /// All that it has shown.
+    pub fn text(self) -> String {
+        std::fs::write(&self.way, END).unwrap();
+        self.shown.recv().unwrap()
+    }
 }

@@ -5,6 +5,7 @@
 
 mod http;
 mod names;
+mod platforms;
 mod prefetch;
 mod secrets;
 mod tls;
@@ -36,6 +37,13 @@ impl Node {
     pub fn started_with(line: &str) -> Self {
         let Self { directory, boot } = Self::new("");
         let boot = boot.started_with(line);
+        Self { directory, boot }
+    }
+
+    /// A machine on a platform, with a kernel line.
+    pub fn on(platform: &str, line: &str) -> Self {
+        let Self { directory, boot } = Self::started_with(line);
+        let boot = boot.on(platform);
         Self { directory, boot }
     }
 

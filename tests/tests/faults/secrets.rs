@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use pilotlight_tests::faults::{Web, console, cover, isolated, run, say};
+use pilotlight_tests::faults::{Console, Web, cover, isolated, run, say};
 use pilotlight_tests::{Answer, FirstBoot, pilotlight};
 
 use crate::Node;
@@ -110,13 +110,13 @@ fn a_first_boot_that_succeeds_shows_none() {
         servers("200 OK");
         let node = Node::started_with(LINE);
         prepare(&node.boot.root);
-        let shown = console(node.directory.path());
+        let shown = Console::new(node.directory.path());
         for stage in ["fetch-offline", "fetch", "kargs", "files"] {
             let answer = node.boot.stage(stage);
             assert_eq!(answer.code, Some(0), "{answer:?}");
             clean_answer(stage, &answer);
         }
-        let text = std::fs::read_to_string(shown).unwrap();
+        let text = shown.text();
         assert!(text.contains("pilotlight: files "), "{text}");
         clean("the console", &text);
         clean_directory(&node.path("run"));
@@ -136,7 +136,7 @@ fn a_first_boot_that_fails_shows_none() {
         isolated(&[SERVER, PROXY], || {
             servers(status);
             let node = Node::started_with(LINE);
-            let shown = console(node.directory.path());
+            let shown = Console::new(node.directory.path());
             let config = user_data().replace(
                 r#""version":"3.4.0","#,
                 r#""version":"3.4.0","timeouts":{"httpTotal":1},"#,
@@ -147,7 +147,7 @@ fn a_first_boot_that_fails_shows_none() {
             assert_eq!(answer.code, Some(1), "{answer:?}");
             assert!(answer.out.contains(&status[..3]), "{answer:?}");
             clean_answer("fetch", &answer);
-            let text = std::fs::read_to_string(shown).unwrap();
+            let text = shown.text();
             assert!(text.contains("the first boot failed"), "{text}");
             clean("the console", &text);
             clean_directory(&node.path("run"));

@@ -33,7 +33,7 @@ pub(crate) use check::octal_slip;
 use check::{Check, Seen};
 
 use crate::diag::{Diagnostic, Report, Severity, Span};
-use crate::model::{Config, FetchOptions, KernelArguments, Resource, Scheme};
+use crate::model::{Config, FetchOptions, KernelArguments, Resource};
 use crate::spec::At;
 use crate::spec::v3;
 
@@ -185,12 +185,4 @@ pub fn needs_network(config: &Config) -> Vec<(Option<Span>, String)> {
         }
     }
     list
-}
-
-/// Whether a scheme can be fetched by this version.
-pub fn is_supported(scheme: Scheme) -> bool {
-    matches!(
-        scheme,
-        Scheme::Empty | Scheme::Data | Scheme::Oem | Scheme::Http | Scheme::Https
-    )
 }

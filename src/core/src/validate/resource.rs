@@ -89,20 +89,6 @@ impl Check<'_> {
                 .help("remove the headers, or fetch from an http or https URL"),
             );
         }
-        if matches!(scheme, Scheme::S3 | Scheme::Arn) && compression == Compression::Gzip {
-            self.report
-                .error(source.span, "contents from S3 cannot be compressed");
-        }
-        // The config is right all the same: another agent may be meant to read it.
-        if !super::is_supported(scheme) {
-            self.report.push(
-                Diagnostic::warning(
-                    source.span,
-                    "this version of pilotlight cannot fetch this URL yet and will refuse the config",
-                )
-                .help("it fetches http, https, oem and data URLs"),
-            );
-        }
         Some(Resource {
             at: source.span.or(wire.at),
             url: source.value.clone(),
