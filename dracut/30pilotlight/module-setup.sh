@@ -86,6 +86,9 @@ install() {
     for file in zz-pilotlight.network zz-pilotlight-stacked.network; do
         inst_simple "$moddir/$file" "$systemdnetwork/$file"
     done
+    # Else the driver makes a bond0 of its own, which networkd then takes as it is, without its options.
+    mkdir -p "$initdir/etc/modprobe.d"
+    echo 'options bonding max_bonds=0' > "$initdir/etc/modprobe.d/pilotlight-bonding.conf"
     # Started where there is no resolved.
     for file in pilotlight-resolver.path pilotlight-resolver.service; do
         inst_simple "$moddir/$file" "$systemdsystemunitdir/$file"

@@ -4,6 +4,8 @@ set -eu
 
 # Tests have their own.
 networks=${PILOTLIGHT_NETWORKS:-/run/systemd/network}
+netif=${PILOTLIGHT_NETIF:-/run/systemd/netif}
+resolv_conf=${PILOTLIGHT_RESOLV_CONF:-/etc/resolv.conf}
 cmdline=$(cat "${PILOTLIGHT_CMDLINE:-/proc/cmdline}")
 
 up() {
@@ -24,7 +26,7 @@ up() {
         # The servers of a second interface, or of a slower version of IP, come later.
         systemctl start pilotlight-resolver.path || :
     else
-        ln -sf /run/systemd/resolve/resolv.conf /etc/resolv.conf
+        ln -sf /run/systemd/resolve/resolv.conf "$resolv_conf"
     fi
 }
 
@@ -39,7 +41,9 @@ arguments() {
         if [ -e "$link" ]; then
             # ifname=: udev has named the interfaces already.
             udevadm control --reload
-            udevadm trigger --settle --action=add --subsystem-match=net
+            udevadm trigger --action=add --subsystem-match=net
+            # Not trigger --settle: that waits for the old name for ever.
+            udevadm settle --timeout=30 || :
             break
         fi
     done
@@ -132,9 +136,28 @@ bond_mode() {
     echo "$1"
 }
 
+# Of the links, as networkd's own summary leaves out what came by router advertisement.
 resolver() {
-    sed -n '/^DNS=./{ s/^DNS=//; s/  */\nnameserver /g; s/^/nameserver /; p; }' /run/systemd/netif/state > /etc/resolv.conf.new
-    mv /etc/resolv.conf.new /etc/resolv.conf
+    for file in "$netif"/links/*; do
+        for server in $(sed -n 's/^DNS=//p' "$file" 2> /dev/null); do
+            case $server in
+                fe80:*%*) ;;
+                # Of this link alone.
+                fe80:*) server=$server%$(interface "${file##*/}") ;;
+            esac
+            echo "nameserver ${server%%#*}"
+        done
+    done > "$resolv_conf.new"
+    mv "$resolv_conf.new" "$resolv_conf"
+}
+
+# The name of the interface of an index.
+interface() {
+    for link in /sys/class/net/*; do
+        if [ "$(cat "$link/ifindex")" = "$1" ]; then
+            echo "${link##*/}"
+        fi
+    done
 }
 
 # True when the root file system itself came over the network and must keep it.
@@ -163,7 +186,7 @@ down() {
             ip link delete dev "$link" || :
         fi
     done
-    rm -rf /run/systemd/netif "$networks"/*.d/pilotlight.conf "$networks/zz-pilotlight.network"
+    rm -rf "$netif" "$networks"/*.d/pilotlight.conf "$networks/zz-pilotlight.network"
     # Its own generator refuses to start where these are.
     for file in "$networks"/*; do
         if [ -f "$file" ] && grep -q systemd-network-generator "$file"; then

@@ -172,7 +172,7 @@ fn names_are_given_before_the_network_is_up() {
     let files = arguments("ifname=lan0:52:54:00:00:00:01 ip=lan0:dhcp").unwrap();
     assert_eq!(
         files["udevadm"],
-        "control --reload; trigger --settle --action=add --subsystem-match=net"
+        "control --reload; trigger --action=add --subsystem-match=net; settle --timeout=30"
     );
 }
 
@@ -191,4 +191,34 @@ fn what_cannot_be_had_is_refused_in_words() {
         assert!(said.contains(word), "{line}: {said}");
         assert!(said.contains("in the boot loader"), "{line}: {said}");
     }
+}
+
+/// Without systemd-resolved.
+#[test]
+fn name_servers_are_those_of_all_links() {
+    let work = tempfile::tempdir().unwrap();
+    let links = work.path().join("links");
+    fs::create_dir(&links).unwrap();
+    // The loopback interface is the first in every namespace.
+    fs::write(
+        links.join("1"),
+        "OPER_STATE=routable\nDNS=fe80::1 10.0.2.2\nMDNS=no\n",
+    )
+    .unwrap();
+    fs::write(links.join("2"), "DNS=fd00:2::1#name.example\n").unwrap();
+    fs::write(links.join("3"), "NTP=10.0.2.3\n").unwrap();
+    let resolv_conf = work.path().join("resolv.conf");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dracut/30pilotlight/network.sh");
+    let status = Command::new("sh")
+        .arg(script)
+        .arg("resolver")
+        .env("PILOTLIGHT_NETIF", work.path())
+        .env("PILOTLIGHT_RESOLV_CONF", &resolv_conf)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert_eq!(
+        fs::read_to_string(resolv_conf).unwrap(),
+        "nameserver fe80::1%lo\nnameserver 10.0.2.2\nnameserver fd00:2::1\n"
+    );
 }

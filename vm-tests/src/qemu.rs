@@ -106,7 +106,9 @@ impl Machine<'_> {
     }
 
     fn command(&self, beside: &Beside) -> Result<Command> {
-        let mut qemu = Command::new("qemu-system-x86_64");
+        // Ends with its thread, whatever ends that.
+        let mut qemu = Command::new("setpriv");
+        qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         // Nehalem boots a quarter faster than the newest model when there is no KVM; without rdrand
         // everything that wants a UUID would wait for entropy.
         let mut processor = "Nehalem,+rdrand,+aes,+pclmulqdq".to_owned();

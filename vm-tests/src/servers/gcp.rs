@@ -21,21 +21,33 @@ impl Gcp {
                 "hostname": facts.host_name,
                 "name": facts.host_name.split('.').next(),
                 "id": 5_234_567_890_123_456_789_u64,
-                "machine-type": "projects/123456/machineTypes/e2-small",
+                "machineType": "projects/123456/machineTypes/e2-small",
                 "zone": "projects/123456/zones/europe-west3-a",
                 "tags": ["web"],
                 "image": "projects/p/global/images/i",
                 "scheduling": { "preemptible": "FALSE" },
-                "network-interfaces": [{
+                "networkInterfaces": [{
                     "mac": crate::network::MAC,
                     "ip": "10.0.2.50",
                     "accessConfigs": [],
                     "forwardedIps": [],
                 }],
             },
-            "project": { "attributes": {}, "project-id": "p" },
+            "project": { "attributes": {}, "projectId": "p" },
         })
     }
+}
+
+/// `/instance/machine-type` → `/instance/machineType`: paths have hyphens where JSON has not.
+fn camel_case(path: &str) -> String {
+    let mut parts = path.split('-');
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut letters = part.chars();
+        whole.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        whole.push_str(letters.as_str());
+    }
+    whole
 }
 
 impl Service for Gcp {
@@ -55,7 +67,12 @@ impl Service for Gcp {
         let path = request.path().strip_prefix("/computeMetadata/v1/");
         let pointer = path.map(|path| format!("/{}", path.trim_end_matches('/')));
         let tree = self.tree();
-        let value = pointer.and_then(|pointer| tree.pointer(&pointer).cloned());
+        let value = pointer.and_then(|pointer| {
+            let found = tree.pointer(&pointer);
+            found
+                .or_else(|| tree.pointer(&camel_case(&pointer)))
+                .cloned()
+        });
         flavor(match value {
             None => Response::status(404),
             Some(Value::String(text)) if request.parameter("alt") != Some("json") => {
@@ -110,6 +127,11 @@ mod tests {
         assert_eq!(ask("instance/attributes/user-data", None).status, 403);
         assert_eq!(ask("instance/attributes/user-data", google), good("data"));
         assert_eq!(ask("instance/name", google), good("node"));
+        let machine = "projects/123456/machineTypes/e2-small";
+        assert_eq!(ask("instance/machine-type", google), good(machine));
+        let all = ask("instance/?recursive=true", google);
+        let all = String::from_utf8_lossy(&all.body);
+        assert!(all.contains(r#""machineType":"projects"#), "{all}");
         assert_eq!(
             ask("instance/attributes/", google),
             good("ssh-keys\nuser-data\n")
