@@ -8,6 +8,7 @@ mod names;
 mod platforms;
 mod prefetch;
 mod secrets;
+mod stores;
 mod tls;
 
 use std::path::PathBuf;
