@@ -170,7 +170,9 @@ async fn ask_platform(options: &Options, machine: &Machine, state: &mut State) -
         Err(HostError::Broken(why) | HostError::Silent(why)) => Err(why),
     };
     if let Err(why) = kept {
-        let line = format!("warning: host name, SSH keys and network that the platform gives are missing: {why}");
+        let line = format!(
+            "warning: host name, SSH keys and network that the platform gives are missing: {why}"
+        );
         tracing::warn!("{line}");
         log::console(&format!("pilotlight: {line}"));
         state.warnings.push(line);
