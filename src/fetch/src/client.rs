@@ -120,11 +120,7 @@ impl Client {
         limit: u64,
         progress: &dyn Progress,
     ) -> Result<Reply, FetchError> {
-        let limit = request.max_bytes.map_or(limit, |bound| bound.min(limit));
-        let request = Request {
-            max_bytes: Some(limit),
-            ..request.clone()
-        };
+        let request = request.at_most(limit);
         let mut shown = redact(&request.url);
         let (mut body, mut answered) = (Vec::new(), None);
         let result = self
@@ -149,11 +145,7 @@ impl Client {
         limit: u64,
         progress: &dyn Progress,
     ) -> Result<(Vec<u8>, Fetched), FetchError> {
-        let limit = request.max_bytes.map_or(limit, |bound| bound.min(limit));
-        let request = Request {
-            max_bytes: Some(limit),
-            ..request.clone()
-        };
+        let request = request.at_most(limit);
         let mut contents = Vec::new();
         let fetched = self.fetch(&request, &mut contents, progress).await?;
         Ok((contents, fetched))

@@ -29,6 +29,7 @@ pub(crate) fn iso_date(unix: u64) -> String {
 }
 
 /// Seconds since 1970 of a `Date` header, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+/// The two obsolete forms are not read: nobody has sent them for decades.
 pub(crate) fn http_date(text: &str) -> Option<u64> {
     const NAMES: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
     let (_, rest) = text.split_once(", ")?;
@@ -98,6 +99,21 @@ mod tests {
             assert_eq!(http_date(http), Some(unix), "{http}");
         }
         assert_eq!(&iso_date(u64::MAX)[..4], "9999");
+    }
+
+    #[test]
+    fn days_are_counted_over_months_and_leap_years() {
+        // From coreutils' date -u -d ... +%s.
+        for (text, unix) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
+            ("Tue, 29 Feb 2000 12:00:00 GMT", 951_825_600),
+            ("Wed, 01 Mar 2000 00:00:00 GMT", 951_868_800),
+            ("Mon, 31 Dec 2029 23:59:59 GMT", 1_893_455_999),
+            ("Mon, 01 Mar 2100 00:00:00 GMT", 4_107_542_400),
+        ] {
+            assert_eq!(http_date(text), Some(unix), "{text}");
+        }
     }
 
     #[test]

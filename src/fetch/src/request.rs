@@ -54,6 +54,14 @@ impl Request {
             ..Self::default()
         }
     }
+
+    /// The same for at most `limit` bytes.
+    pub(crate) fn at_most(&self, limit: u64) -> Self {
+        Self {
+            max_bytes: Some(self.max_bytes.map_or(limit, |bound| bound.min(limit))),
+            ..self.clone()
+        }
+    }
 }
 
 /// Compression of a resource, by the names of the config specification.
