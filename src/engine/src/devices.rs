@@ -1,54 +1,38 @@
 //! What providers want of the machine's devices and of its hypervisor.
 
-use std::future::Future;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pilotlight_fetch::CONFIG_LIMIT;
 use pilotlight_providers::{DeviceFiles, Found, HostError, Which};
+use pilotlight_sys::uevents::Wait;
 use pilotlight_sys::{media, tool};
-
-use crate::log;
-
-/// Time between two looks for a device.
-const PAUSE: Duration = Duration::from_millis(500);
-/// Time between two lines about it.
-const QUIET: Duration = Duration::from_secs(5);
 
 fn broken(error: impl std::fmt::Display) -> HostError {
     HostError::Broken(error.to_string())
 }
 
-/// Looks until there is something or the time is over, and says meanwhile what for.
-async fn wait_for<T, F: Future<Output = Result<Option<T>, HostError>>>(
+/// Looks until there is something or the time is over, and says meanwhile what for. The thread waits: a boot has
+/// nothing else to do before it has its config.
+fn wait_for<T>(
     what: &str,
-    wait: Duration,
-    look: impl Fn() -> F,
+    limit: Duration,
+    look: impl Fn() -> Result<Option<T>, HostError>,
 ) -> Result<Option<T>, HostError> {
-    let since = Instant::now();
-    let mut spoken = Duration::ZERO;
+    let mut wait = Wait::begin(limit);
+    let what = format!("{what} (for at most {} s)", limit.as_secs());
     loop {
-        if let Some(found) = look().await? {
+        if let Some(found) = look()? {
             return Ok(Some(found));
         }
-        let waited = since.elapsed();
-        if waited >= wait {
+        if !wait.for_next_look(&what) {
             return Ok(None);
         }
-        if waited >= spoken + QUIET {
-            spoken = waited;
-            log::waiting(&format!(
-                "waiting for {what} since {} s, for at most {} s",
-                waited.as_secs(),
-                wait.as_secs()
-            ));
-        }
-        tokio::time::sleep(PAUSE.min(wait - waited)).await;
     }
 }
 
 /// The files of a device, once it is there.
-pub async fn files(wanted: &DeviceFiles<'_>) -> Result<Option<Found>, HostError> {
+pub fn files(wanted: &DeviceFiles<'_>) -> Result<Option<Found>, HostError> {
     let which = match wanted.which {
         Which::Label(labels) => media::Which::Label(labels),
         Which::Optical => media::Which::Optical,
@@ -61,26 +45,25 @@ pub async fn files(wanted: &DeviceFiles<'_>) -> Result<Option<Found>, HostError>
         files: wanted.files,
         limit: CONFIG_LIMIT,
     };
-    let found = wait_for(wanted.what, wanted.wait, || async {
+    let found = wait_for(wanted.what, wanted.wait, || {
         media::look(&request).map_err(broken)
     });
-    Ok(found.await?.map(|(device, files)| Found { device, files }))
+    Ok(found?.map(|(device, files)| Found { device, files }))
 }
 
 /// The bytes of a device, once it is there.
-pub async fn raw(path: &str, wait: Duration) -> Result<Option<Vec<u8>>, HostError> {
+pub fn raw(path: &str, wait: Duration) -> Result<Option<Vec<u8>>, HostError> {
     // The driver, where nothing has loaded it yet: without it the device never appears.
     if !Path::new(path).exists()
         && let Err(error) = tool::run("modprobe", &["virtio_blk"], None)
     {
         tracing::warn!("while loading the module virtio_blk: {error}");
     }
-    wait_for(path, wait, || async {
+    wait_for(path, wait, || {
         // One byte more than allowed is read, so that the config parser can say that it is too large.
         media::raw(Path::new(path), CONFIG_LIMIT + 1)
             .map_err(|error| broken(format!("while reading {path}: {error}")))
     })
-    .await
 }
 
 /// The program of open-vm-tools that asks the hypervisor.
@@ -159,7 +142,7 @@ mod tests {
                 wait,
                 what: "a device",
             };
-            pilotlight_fetch::blocking(files(&wanted)).unwrap()
+            files(&wanted)
         };
         assert!(run(Duration::ZERO).unwrap().is_none());
         assert!(run(Duration::from_millis(20)).unwrap().is_none());

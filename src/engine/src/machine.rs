@@ -93,11 +93,11 @@ impl Host for Machine {
     }
 
     async fn device_files(&self, wanted: &DeviceFiles<'_>) -> Result<Option<Found>, HostError> {
-        devices::files(wanted).await
+        devices::files(wanted)
     }
 
     async fn raw_device(&self, path: &str, wait: Duration) -> Result<Option<Vec<u8>>, HostError> {
-        devices::raw(path, wait).await
+        devices::raw(path, wait)
     }
 
     fn guestinfo(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
