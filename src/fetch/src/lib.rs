@@ -9,6 +9,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod attempts;
 mod backoff;
 mod bearer;
 mod body;

@@ -9,6 +9,7 @@ use reqwest::Url;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::attempts::{Attempts, BrokenOff, TELL_EVERY, total_timeout};
 use crate::backoff::{Backoff, random};
 use crate::body::Body;
 use crate::client::ClientConfig;
@@ -17,12 +18,6 @@ use crate::progress::Progress;
 use crate::request::{Fetched, Request};
 use crate::s3_place::unescape;
 use crate::tftp_packet::{self as packet, BLOCK, Reader, Step};
-
-/// How often something that is waited for is told again.
-const TELL_EVERY: Duration = Duration::from_secs(5);
-
-/// Transfers that may break off without coming further than one before.
-const FRUITLESS: u32 = 5;
 
 /// A file on a TFTP server.
 pub(crate) struct Tftp<'a> {
@@ -35,9 +30,7 @@ pub(crate) struct Tftp<'a> {
     port: u16,
     name: Vec<u8>,
     with_options: bool,
-    started: Instant,
-    attempt: u32,
-    last: Option<Cause>,
+    attempts: Attempts<'a>,
 }
 
 impl<'a> Tftp<'a> {
@@ -66,52 +59,40 @@ impl<'a> Tftp<'a> {
             port: url.port().unwrap_or(69),
             name,
             with_options: true,
-            started: Instant::now(),
-            attempt: 0,
-            last: None,
+            attempts: Attempts::new(progress),
         })
     }
 
     /// Fetches the file within the total time.
     pub(crate) async fn run(mut self) -> Result<Fetched, Cause> {
-        let bounds = [self.config.total_timeout, self.request.total_timeout];
-        let Some(after) = bounds.into_iter().flatten().min() else {
+        let Some(after) = total_timeout(self.config, self.request) else {
             return self.attempts().await;
         };
         match timeout(after, self.attempts()).await {
             Ok(result) => result,
-            Err(_) => Err(Cause::Timeout {
-                after,
-                last: self.last.map(Box::new),
-            }),
+            Err(_) => Err(self.attempts.over(after)),
         }
     }
 
     async fn attempts(&mut self) -> Result<Fetched, Cause> {
         let mut backoff = Backoff::new(self.config.first_pause, self.config.longest_pause);
-        let (mut furthest, mut fruitless) = (0, 0);
         loop {
-            self.attempt = self.attempt.saturating_add(1);
+            self.attempts.number = self.attempts.number.saturating_add(1);
             self.body.restart()?;
             let cause = match self.attempt().await {
                 Ok(fetched) => return Ok(fetched),
                 Err(cause) if cause.is_retryable() => cause,
                 Err(cause) => return Err(cause),
             };
-            if matches!(cause, Cause::Truncated { .. }) {
-                if self.body.received() > furthest {
-                    (furthest, fruitless) = (self.body.received(), 0);
-                } else {
-                    fruitless += 1;
-                }
-                if fruitless >= FRUITLESS {
-                    return Err(cause);
-                }
+            if matches!(cause, Cause::Truncated { .. })
+                && let BrokenOff::Enough = self.attempts.broke_off(self.body.received())
+            {
+                return Err(cause);
             }
             let what = format!("{}: {cause}", self.shown);
-            self.last = Some(cause);
-            self.pause(&what, backoff.pause(random(), Duration::ZERO))
-                .await;
+            self.attempts.last = Some(cause);
+            let pause = backoff.pause(random(), Duration::ZERO);
+            self.attempts.pause(&what, pause).await;
         }
     }
 
@@ -143,7 +124,7 @@ impl<'a> Tftp<'a> {
         let found: Vec<SocketAddr> = found
             .map_err(|error| Cause::Network(format!("cannot find the server's address: {error}")))?
             .collect();
-        let turn = usize::try_from(self.attempt.saturating_sub(1)).unwrap_or(0);
+        let turn = usize::try_from(self.attempts.number.saturating_sub(1)).unwrap_or(0);
         let turn = turn.checked_rem(found.len()).unwrap_or(0);
         found
             .get(turn)
@@ -190,7 +171,7 @@ impl<'a> Tftp<'a> {
                     if told.elapsed() >= TELL_EVERY {
                         told = Instant::now();
                         let what = format!("{}: waiting for the server's answer", self.shown);
-                        self.tell(&what, None);
+                        self.attempts.tell(&what, None);
                     }
                     // Once it answers, it is asked for the file no more.
                     match *peer {
@@ -269,20 +250,6 @@ impl<'a> Tftp<'a> {
             got: self.body.received(),
             expected: reader.total,
             reason: reason.to_owned(),
-        }
-    }
-
-    fn tell(&self, what: &str, next: Option<Duration>) {
-        let since = self.started.elapsed();
-        self.progress.waiting(what, since, self.attempt, next);
-    }
-
-    async fn pause(&self, what: &str, mut left: Duration) {
-        while !left.is_zero() {
-            self.tell(what, Some(left));
-            let part = left.min(TELL_EVERY);
-            tokio::time::sleep(part).await;
-            left -= part;
         }
     }
 }

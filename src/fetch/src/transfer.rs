@@ -1,6 +1,5 @@
 //! One resource over HTTP: attempts, pauses, and how an interrupted body goes on.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use reqwest::header::{
@@ -10,6 +9,7 @@ use reqwest::header::{
 use reqwest::{Response, Url};
 use tokio::time::{Instant, timeout};
 
+use crate::attempts::{Attempts, BrokenOff, TELL_EVERY, total_timeout};
 use crate::backoff::{Backoff, random};
 use crate::body::Body;
 use crate::client::ClientConfig;
@@ -21,15 +21,8 @@ use crate::request::{Fetched, Method, Request};
 use crate::retry_after::retry_after;
 use crate::store::Store;
 
-/// How often something that is waited for is told again.
-const TELL_EVERY: Duration = Duration::from_secs(5);
-
 /// Longest `Retry-After` that is obeyed: the boot waits for nothing else.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
-
-/// Bodies that may break off without coming further than one before; a server that announces more than it
-/// sends does so each time.
-const FRUITLESS_BODIES: u32 = 5;
 
 pub(crate) struct Transfer<'a> {
     config: &'a ClientConfig,
@@ -38,13 +31,10 @@ pub(crate) struct Transfer<'a> {
     store: Store<'a>,
     body: Body<'a>,
     progress: &'a dyn Progress,
+    attempts: Attempts<'a>,
     /// Status and headers of the last answer.
     answered: &'a mut Option<(u16, HeaderMap)>,
     patience: Patience<'a>,
-    started: Instant,
-    attempt: u32,
-    /// Why the last attempt failed.
-    last: Option<Cause>,
     version: Version,
     /// Cleared when resuming did not work out; the rest is fetched in one piece or not at all.
     may_resume: bool,
@@ -92,11 +82,9 @@ impl<'a> Transfer<'a> {
             store,
             body,
             progress,
+            attempts: Attempts::new(progress),
             answered,
             patience: Patience::new(&request.retry_statuses),
-            started: Instant::now(),
-            attempt: 0,
-            last: None,
             version: Version::default(),
             may_resume: request.method == Method::Get,
             resumed: false,
@@ -105,45 +93,35 @@ impl<'a> Transfer<'a> {
 
     /// Fetches `url` within the total time; keeps `shown` to what an error should name.
     pub(crate) async fn run(mut self, url: &Url, shown: &mut String) -> Result<Fetched, Cause> {
-        let bounds = [self.config.total_timeout, self.request.total_timeout];
-        let Some(after) = bounds.into_iter().flatten().min() else {
+        let Some(after) = total_timeout(self.config, self.request) else {
             return self.attempts(url, shown).await;
         };
         match timeout(after, self.attempts(url, shown)).await {
             Ok(result) => result,
-            Err(_) => Err(Cause::Timeout {
-                after,
-                last: self.last.map(Box::new),
-            }),
+            Err(_) => Err(self.attempts.over(after)),
         }
     }
 
     async fn attempts(&mut self, url: &Url, shown: &mut String) -> Result<Fetched, Cause> {
         let mut backoff = Backoff::new(self.config.first_pause, self.config.longest_pause);
-        let (mut furthest, mut fruitless) = (0, 0);
         loop {
-            self.attempt = self.attempt.saturating_add(1);
+            self.attempts.number = self.attempts.number.saturating_add(1);
             let failure = match self.attempt(url, shown).await {
                 Ok(fetched) => return Ok(fetched),
                 Err(failure) if failure.again => failure,
                 Err(failure) => return Err(failure.cause),
             };
             if matches!(failure.cause, Cause::Truncated { .. }) {
-                if self.body.received() > furthest {
-                    furthest = self.body.received();
-                    fruitless = 0;
-                    backoff.reset();
-                } else {
-                    fruitless += 1;
-                }
-                if fruitless >= FRUITLESS_BODIES {
-                    return Err(failure.cause);
+                match self.attempts.broke_off(self.body.received()) {
+                    BrokenOff::Further => backoff.reset(),
+                    BrokenOff::Fruitless => {}
+                    BrokenOff::Enough => return Err(failure.cause),
                 }
             }
             let what = format!("{shown}: {}", failure.cause);
-            self.last = Some(failure.cause);
+            self.attempts.last = Some(failure.cause);
             let pause = backoff.pause(random(), failure.retry_after);
-            self.pause(&what, pause).await;
+            self.attempts.pause(&what, pause).await;
         }
     }
 
@@ -209,7 +187,7 @@ impl<'a> Transfer<'a> {
                 false => &mut *shown,
             };
             let asked = self.asker.ask(&dressed, extra, shown);
-            let asked = self.telling(waiting, asked).await;
+            let asked = self.attempts.telling(waiting, asked).await;
             if matches!(asked, Err(Cause::Network(_) | Cause::NoAnswer(_))) {
                 self.store.unreachable();
             }
@@ -239,12 +217,11 @@ impl<'a> Transfer<'a> {
                     self.body.received(),
                     of_total(self.version.total)
                 );
-                let since = self.started.elapsed();
-                self.progress.waiting(&what, since, self.attempt, None);
+                self.attempts.tell(&what, None);
             }
             self.progress
                 .bytes(self.body.received(), self.version.total);
-            let next = timeout(idle, self.telling(&waiting, response.chunk())).await;
+            let next = timeout(idle, self.attempts.telling(&waiting, response.chunk())).await;
             match next {
                 Ok(Ok(Some(chunk))) => self.body.feed(&chunk)?,
                 Ok(Ok(None)) => break,
@@ -314,7 +291,7 @@ impl<'a> Transfer<'a> {
         } else {
             Cause::Status { code }
         });
-        failure.again |= self.patience.allows(code, self.started.elapsed());
+        failure.again |= self.patience.allows(code, self.attempts.since());
         if let Some(pause) = retry_after(headers) {
             failure.retry_after = pause.min(LONGEST_RETRY_AFTER);
         }
@@ -326,33 +303,6 @@ impl<'a> Transfer<'a> {
             got: self.body.received(),
             expected: self.version.total,
             reason: reason.to_owned(),
-        }
-    }
-
-    /// Awaits `future` and tells at intervals that it does.
-    async fn telling<F: Future>(&self, what: &str, future: F) -> F::Output {
-        let mut future = pin!(future);
-        loop {
-            match timeout(TELL_EVERY, future.as_mut()).await {
-                Ok(output) => return output,
-                Err(_) => {
-                    let since = self.started.elapsed();
-                    self.progress.waiting(what, since, self.attempt, None);
-                }
-            }
-        }
-    }
-
-    async fn pause(&self, what: &str, mut left: Duration) {
-        loop {
-            let since = self.started.elapsed();
-            self.progress.waiting(what, since, self.attempt, Some(left));
-            let part = left.min(TELL_EVERY);
-            tokio::time::sleep(part).await;
-            left -= part;
-            if left.is_zero() {
-                return;
-            }
         }
     }
 }
