@@ -49,6 +49,19 @@ impl From<Output> for Answer {
     }
 }
 
+/// Runs a tool, a line of words, that has to succeed; answers what it printed, trimmed.
+pub fn tool(line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let output = Command::new(words[0])
+        .args(&words[1..])
+        .output()
+        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", words[0]));
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_string();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {said}{errors}");
+    said
+}
+
 /// Calls `pilotlight` with arguments.
 pub fn pilotlight<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Answer {
     Command::new(program())

@@ -14,25 +14,12 @@ use pilotlight_core::op::Op;
 use pilotlight_core::plan;
 use pilotlight_sys::{DeviceMap, disks, fresh};
 use pilotlight_tests::uml::{Guest, loop_device};
-use pilotlight_tests::{Answer, FirstBoot, pilotlight};
+use pilotlight_tests::{Answer, FirstBoot, pilotlight, tool};
 
 const IMAGE: &str = "00000000-0000-0000-0000-000000000001";
 const OTHER: &str = "11111111-2222-4333-8444-555555555555";
 /// Bytes of the entries of a table.
 const ARRAY: usize = 128 * 128;
-
-/// Runs a tool that has to succeed; answers what it printed.
-fn tool(line: &str) -> String {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let output = Command::new(words[0])
-        .args(&words[1..])
-        .output()
-        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", words[0]));
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_string();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {said}{errors}");
-    said
-}
 
 /// Puts a table as an image has it on a device or file: slots with gaps, priority bits of a boot loader,
 /// boot code.

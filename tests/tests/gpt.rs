@@ -14,6 +14,7 @@ use pilotlight_core::model::{Disk, Guid, Partition, SysPath};
 use pilotlight_core::op::{DiskOp, Op};
 use pilotlight_core::plan::{self, Plan, Planned};
 use pilotlight_sys::{DeviceMap, disks};
+use pilotlight_tests::tool;
 use proptest::prelude::{
     Strategy, TestCaseError, any, prop, prop_assert, prop_assert_eq, proptest,
 };
@@ -21,19 +22,6 @@ use proptest::prelude::{
 /// Bytes of the entries of a table.
 const ARRAY: usize = 128 * 128;
 const MIB: u64 = 1 << 20;
-
-/// Runs a tool that has to succeed; answers what it printed.
-fn tool(line: &str) -> String {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let output = Command::new(words[0])
-        .args(&words[1..])
-        .output()
-        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", words[0]));
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_string();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {said}{errors}");
-    said
-}
 
 /// A loop device on a sparse file.
 struct Loop {

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
+use pilotlight_tests::tool;
 use pilotlight_tests::uml::Guest;
 
 const UNITS: &str = "/etc/systemd/network";
@@ -17,16 +18,6 @@ const UNITS: &str = "/etc/systemd/network";
 const CONTROL: &str = "[Match]\nName=none\n\n[Network]\nNonsense=yes\n";
 const LOG: &str = "/run/networkd.log";
 const SOON: Duration = Duration::from_secs(30);
-
-/// Runs a tool that has to succeed; answers what it printed.
-fn tool(line: &str) -> String {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_string();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {said}{errors}");
-    said
-}
 
 /// Runs several of ip's commands as one program: each costs a tenth of a second here.
 fn ip(flags: &str, lines: &[String]) {

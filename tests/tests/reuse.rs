@@ -8,17 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use pilotlight_tests::uml::Guest;
-use pilotlight_tests::{Answer, FirstBoot};
+use pilotlight_tests::{Answer, FirstBoot, tool};
 use serde_json::{Value, json};
-
-fn tool(line: &str) -> String {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_string();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {said}{errors}");
-    said
-}
 
 /// The disks stage of a config with these file systems.
 fn disks(filesystems: Value, variables: &[(&str, &str)]) -> Answer {

@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use pilotlight_core::facts::Facts;
@@ -13,20 +12,8 @@ use pilotlight_core::model::{Disk, Filesystem, Format, Partition, SysPath};
 use pilotlight_core::op::Op;
 use pilotlight_core::plan::{self, Plan};
 use pilotlight_sys::{DeviceMap, disks};
+use pilotlight_tests::tool;
 use pilotlight_tests::uml::{Guest, cut_power, in_guest, loop_device};
-
-/// Runs a tool that has to succeed; answers what it printed.
-fn tool(line: &str) -> String {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let output = Command::new(words[0])
-        .args(&words[1..])
-        .output()
-        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", words[0]));
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_string();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {said}{errors}");
-    said
-}
 
 fn observe(devices: &[&str]) -> Facts {
     let paths: Vec<SysPath> = devices

@@ -9,25 +9,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pilotlight_tests::uml::{Guest, cut_power};
-use pilotlight_tests::{Answer, FirstBoot, pilotlight};
+use pilotlight_tests::{Answer, FirstBoot, pilotlight, tool};
 use serde_json::{Value, json};
 
 /// Quick to derive a key with; for tests alone.
 const QUICK: [&str; 4] = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
 const STAGES: [&str; 5] = ["fetch-offline", "disks", "mount", "files", "umount"];
-
-/// Runs a tool that has to succeed; answers what it printed.
-fn tool(line: &str) -> String {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let output = Command::new(words[0])
-        .args(&words[1..])
-        .output()
-        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", words[0]));
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_string();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {said}{errors}");
-    said
-}
 
 fn mount_root(root: &str) {
     fs::create_dir_all("/run/newroot").unwrap();
