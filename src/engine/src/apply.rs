@@ -1,5 +1,6 @@
 //! The hands of the engine: observe a part, plan it, perform its steps one by one.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use pilotlight_providers::Platform;
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::{self, KeyStore};
-use pilotlight_sys::{DeviceMap, accounts, boot, disks, mounts, selinux, tree};
+use pilotlight_sys::{DeviceMap, accounts, blockdev, boot, disks, mounts, selinux, tree};
 
 use crate::acquire::{self, Acquired, Given, Stop};
 use crate::blobs::BlobStore;
@@ -187,6 +188,7 @@ impl Hands {
                 steps = rest;
             }
         }
+        show_to_udev(plan);
         Ok(())
     }
 
@@ -278,6 +280,21 @@ impl Hands {
     /// Contents of a file below the root, for the result file.
     pub fn read(&self, path: &pilotlight_core::model::SysPath) -> io::Result<Option<Vec<u8>>> {
         Sysroot::open(&self.root)?.read_text(path)
+    }
+}
+
+/// What comes next, in this program and outside, finds devices by their new names.
+fn show_to_udev(plan: &Plan) {
+    let changed: BTreeSet<&str> = (plan.steps.iter())
+        .flat_map(|step| step.op.devices())
+        .map(String::as_str)
+        .collect();
+    if changed.is_empty() {
+        return;
+    }
+    // Whoever misses a name then says so; the disks are as they should be.
+    if let Err(error) = blockdev::look_again(changed) {
+        tracing::warn!("while waiting until udev has looked at the changed devices: {error}");
     }
 }
 

@@ -349,3 +349,33 @@ pub fn settle(node: &str, table: &Table, sector: u64) -> io::Result<()> {
         }
     }
 }
+
+/// How long udev may take to look at devices again, in seconds; what `udevadm settle` has without being told.
+const LOOK_WAIT: &str = "--timeout=120";
+
+/// Has udev look again at devices whose content has changed, and waits until it is done.
+///
+/// udev notices by itself when someone closes a device that was open for writing, except while it handles an
+/// earlier event of that device (systemd, `udev-watch.c`): the link by the label of a file system that was wiped
+/// and made again may then be gone for good. And systemd starts nothing that is bound to a device whose last
+/// event said that the link is gone, such as the root's `systemd-fsck-root.service`. It takes the events that
+/// have come before it starts anything (`manager.c`: jobs have the priority "idle"), so they need only be out.
+pub fn look_again<'a>(nodes: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
+    if !udev_runs() {
+        return Ok(());
+    }
+    for node in nodes {
+        // A link leads to the node, whose name sysfs has. What is gone needs no look.
+        if let Ok(node) = fs::canonicalize(node)
+            && let Some(name) = node.file_name()
+        {
+            let uevent = Path::new("/sys/class/block").join(name).join("uevent");
+            match fs::write(uevent, "change") {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    tool::run("udevadm", &["settle", LOOK_WAIT], None).map_err(io::Error::other)?;
+    Ok(())
+}

@@ -116,6 +116,20 @@ impl DiskOp {
         }
     }
 
+    /// The device that it writes to.
+    pub fn device(&self) -> &String {
+        match self {
+            DiskOp::CreateTable { disk: device, .. }
+            | DiskOp::RepairTable { disk: device, .. }
+            | DiskOp::ReplaceDiskGuid { disk: device, .. }
+            | DiskOp::DeletePartition { disk: device, .. }
+            | DiskOp::CreatePartition { disk: device, .. }
+            | DiskOp::ResizePartition { disk: device, .. }
+            | DiskOp::WipeSignatures { device, .. }
+            | DiskOp::MakeFilesystem { device, .. } => device,
+        }
+    }
+
     /// Turns the facts into what they will be after the operation.
     pub fn predict(&self, facts: &mut Facts) {
         let blocks = &mut facts.disks.blocks;

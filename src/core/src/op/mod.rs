@@ -62,6 +62,15 @@ impl Op {
         }
     }
 
+    /// The devices whose content it changes.
+    pub fn devices(&self) -> &[String] {
+        match self {
+            Op::Disk(op) => std::slice::from_ref(op.device()),
+            Op::Volume(op) => op.devices(),
+            _ => &[],
+        }
+    }
+
     /// Turns the facts into what they will be after the operation.
     pub fn predict(&self, facts: &mut Facts) {
         match self {

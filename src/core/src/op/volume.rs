@@ -126,6 +126,21 @@ pub enum VolumeOp {
 }
 
 impl VolumeOp {
+    /// The devices that it writes to, or that are others afterwards.
+    pub fn devices(&self) -> &[String] {
+        match self {
+            VolumeOp::StopArray { members, .. }
+            | VolumeOp::AssembleArray { members, .. }
+            | VolumeOp::CreateArray { members, .. } => members,
+            VolumeOp::CloseVolume { device, .. }
+            | VolumeOp::FormatVolume { device, .. }
+            | VolumeOp::BindVolume { device, .. }
+            | VolumeOp::OpenVolume { device, .. }
+            | VolumeOp::RemoveKey { device, .. }
+            | VolumeOp::FinishVolume { device, .. } => std::slice::from_ref(device),
+        }
+    }
+
     /// Turns the facts into what they will be after the operation.
     pub fn predict(&self, facts: &mut Facts) {
         let blocks = &mut facts.disks.blocks;
