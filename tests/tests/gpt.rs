@@ -500,6 +500,28 @@ fn a_file_system_over_the_remains_of_a_table_is_what_counts() {
 }
 
 #[test]
+fn whoever_only_looks_at_a_partition_does_not_keep_it() {
+    let disk = Loop::new(64, 512);
+    let config = disk.config(vec![partition(1, "old")]);
+    apply(&plan::disks::plan(&config, &disk.observe()).unwrap());
+    let gone = Partition {
+        should_exist: false,
+        wipe_partition_entry: true,
+        ..partition(1, "")
+    };
+    let plan = plan::disks::plan(&disk.config(vec![gone]), &disk.observe()).unwrap();
+    let reader = File::open(format!("{}p1", disk.node)).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(1500));
+            drop(reader);
+        });
+        apply(&plan);
+    });
+    assert!(!fs::exists(format!("{}p1", disk.node)).unwrap());
+}
+
+#[test]
 fn a_mounted_partition_stays_while_others_change() {
     let disk = Loop::new(64, 512);
     let first = disk.config(vec![

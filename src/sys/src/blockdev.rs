@@ -280,6 +280,26 @@ fn blkpg(disk: &File, op: i32, partition: Known) -> io::Result<()> {
     Ok(())
 }
 
+/// How long someone may keep a partition open that goes away.
+const READERS_WAIT: Duration = Duration::from_secs(10);
+
+/// Has the kernel forget a partition, which it does not as long as anyone has it open. Those who use it were
+/// seen before the plan was made: what is left are programs that look at every device, for a moment.
+fn delete(disk: &File, node: &str, partition: Known) -> io::Result<()> {
+    let mut wait = Wait::begin(READERS_WAIT);
+    loop {
+        match blkpg(disk, sys::DELETE, partition) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                let name = partition_node(node, partition.number);
+                if !wait.for_next_look(&format!("whoever has {name} open")) {
+                    return Err(error);
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Makes the kernel know exactly the partitions of the table. Partitions that are right are not touched,
 /// so that mounted ones stay.
 pub fn tell_kernel(disk: &File, node: &str, table: &Table, sector: u64) -> io::Result<()> {
@@ -297,7 +317,7 @@ pub fn tell_kernel(disk: &File, node: &str, table: &Table, sector: u64) -> io::R
             // Growing waits until the space behind it is free.
             Some(new) if new.size < old.size => blkpg(disk, sys::RESIZE, *new)?,
             Some(_) => {}
-            None => blkpg(disk, sys::DELETE, *old)?,
+            None => delete(disk, node, *old)?,
         }
     }
     for new in wanted.iter().filter(|new| !known.contains(new)) {
