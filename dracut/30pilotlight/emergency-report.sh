@@ -28,4 +28,7 @@ report() {
 text=$(report)
 for console in $(cat /sys/class/tty/console/active); do
     printf '\n%s\n\n' "$text" > "/dev/$console"
+    # The console is hung up when this program ends, and what a serial line has not sent yet is dropped with it.
+    # stty waits for that; a line that takes nothing holds nothing up.
+    timeout --foreground 10 stty -F "/dev/$console" opost
 done

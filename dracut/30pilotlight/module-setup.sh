@@ -45,7 +45,7 @@ install() {
     inst_binary "$program" /usr/bin/pilotlight
     ln_r /usr/bin/pilotlight /usr/bin/ignition
 
-    inst_multiple cat grep mkdir mount mv readlink rm rmdir sed sync umount \
+    inst_multiple cat grep mkdir mount mv readlink rm rmdir sed stty sync timeout umount \
         blkid udevadm journalctl systemctl
     # A feature whose program is missing fails by name when a config asks for it.
     inst_multiple -o \

@@ -8,6 +8,7 @@ mod command;
 mod demo;
 mod flatcar;
 mod initramfs;
+mod monitor;
 mod network;
 mod progress;
 mod qemu;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::monitor;
 use crate::resets::Ending;
 use crate::tpm::Tpm;
 
@@ -82,6 +83,11 @@ struct Beside {
 }
 
 impl Beside {
+    /// Where QEMU takes questions.
+    fn monitor(&self) -> PathBuf {
+        self.sockets.path().join("monitor")
+    }
+
     /// After QEMU's end: true when it was a reset.
     fn end(self) -> Result<bool> {
         let was_reset = self.ending.was_reset();
@@ -154,7 +160,13 @@ impl Machine<'_> {
         let socket = beside.sockets.path().join("qmp");
         qemu.arg("-chardev")
             .arg(format!("socket,id=qmp,path={}", socket.display()))
-            .args(["-mon", "chardev=qmp,mode=control"]);
+            .args(["-mon", "chardev=qmp,mode=control"])
+            .arg("-chardev")
+            .arg(format!(
+                "socket,id=monitor,server=on,wait=off,path={}",
+                beside.monitor().display()
+            ))
+            .args(["-mon", "chardev=monitor,mode=readline"]);
         if let Some(tpm) = &beside.tpm {
             qemu.arg("-chardev")
                 .arg(format!("socket,id=tpm,path={}", tpm.socket.display()))
@@ -249,6 +261,9 @@ impl Machine<'_> {
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     outcome.timed_out = true;
+                    outcome
+                        .console
+                        .extend(monitor::where_it_is(&beside.monitor()));
                     child.kill()?;
                     break;
                 }
