@@ -17,6 +17,13 @@ use crate::tpm::Tpm;
 /// The upper limit from power-on or reset to the end. Even without KVM a boot by UEFI takes a twentieth of
 /// it; beside the guests of others it takes a third.
 const LIMIT: Duration = Duration::from_secs(600);
+/// The upper limit from power-on or reset to the guest's init. Without KVM, one boot in some hundred stays
+/// silent for good between boot loader and init.
+const INIT_LIMIT: Duration = Duration::from_secs(200);
+/// What the guest says as soon as its init runs (guest/initramfs). Nothing under test has run before.
+const INIT_RUNS: &str = "vm-test: init runs";
+/// How often a machine is started again that never came to its init.
+const FRESH_STARTS: u32 = 2;
 /// Debian's UEFI firmware, and its variables as they are before the first start.
 const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 pub const FIRMWARE_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
@@ -73,6 +80,20 @@ pub struct Outcome {
     pub timed_out: bool,
     /// How often the machine was reset.
     pub resets: u32,
+    /// How often it was started again because it never came to its init.
+    pub fresh_starts: u32,
+}
+
+/// How one run of QEMU ended.
+enum End {
+    /// The guest asked for a reset.
+    Reset,
+    /// The guest switched the machine off, or QEMU failed.
+    Off,
+    /// The limit was reached.
+    TimedOut,
+    /// The guest's init did not run within its limit.
+    NoInit,
 }
 
 /// What runs beside QEMU; sockets have short paths, as the kernel demands.
@@ -217,20 +238,30 @@ impl Machine<'_> {
             took: Duration::ZERO,
             timed_out: false,
             resets: 0,
+            fresh_starts: 0,
         };
         // QEMU ends at each reset and is started again: so resets are counted for certain.
-        while self.run_to_reset(&mut outcome, &mut line)? {
-            outcome.resets += 1;
-            if outcome.resets > self.reboots {
-                break;
+        loop {
+            match self.run_to_reset(&mut outcome, &mut line)? {
+                End::Reset if outcome.resets < self.reboots => outcome.resets += 1,
+                End::Reset => {
+                    outcome.resets += 1;
+                    break;
+                }
+                End::NoInit if outcome.fresh_starts < FRESH_STARTS => outcome.fresh_starts += 1,
+                End::NoInit | End::TimedOut => {
+                    outcome.timed_out = true;
+                    break;
+                }
+                End::Off => break,
             }
         }
         outcome.took = begun.elapsed();
         Ok(outcome)
     }
 
-    /// One run of QEMU; true when it ended by a reset.
-    fn run_to_reset(&self, outcome: &mut Outcome, line: &mut impl FnMut(&str)) -> Result<bool> {
+    /// One run of QEMU.
+    fn run_to_reset(&self, outcome: &mut Outcome, line: &mut impl FnMut(&str)) -> Result<End> {
         let begun = Instant::now();
         let beside = self.beside()?;
         let mut child = self
@@ -252,15 +283,22 @@ impl Machine<'_> {
                 }
             }
         });
+        let mut init_runs = false;
+        let mut stopped = None;
         loop {
-            match receiver.recv_timeout(LIMIT.saturating_sub(begun.elapsed())) {
+            let (limit, end) = match init_runs {
+                true => (LIMIT, End::TimedOut),
+                false => (INIT_LIMIT, End::NoInit),
+            };
+            match receiver.recv_timeout(limit.saturating_sub(begun.elapsed())) {
                 Ok(text) => {
+                    init_runs |= text.contains(INIT_RUNS);
                     line(&text);
                     outcome.console.push(text);
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    outcome.timed_out = true;
+                    stopped = Some(end);
                     outcome
                         .console
                         .extend(monitor::where_it_is(&beside.monitor()));
@@ -270,7 +308,8 @@ impl Machine<'_> {
             }
         }
         child.wait()?;
-        beside.end()
+        let was_reset = beside.end()?;
+        Ok(stopped.unwrap_or(if was_reset { End::Reset } else { End::Off }))
     }
 
     /// Boots with this process's terminal as the serial console; true when QEMU ended well.

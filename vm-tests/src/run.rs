@@ -100,6 +100,13 @@ fn run(artefacts: &Artefacts, scenario: &Scenario, lines: &mut String) -> Result
             answers.good.len() + answers.bad.len(),
             answers.times()
         )?;
+        if outcome.fresh_starts > 0 {
+            writeln!(
+                lines,
+                "  NOTE: QEMU never came to the guest's init and was started again, {} times",
+                outcome.fresh_starts
+            )?;
+        }
         if !found.is_empty() {
             problems.extend(found);
             problems.push(format!(
