@@ -162,6 +162,29 @@ fn udev_decides_what_a_link_means() {
 }
 
 #[test]
+fn udev_has_seen_what_was_made_when_the_stage_ends() {
+    let mut guest = Guest::with_udev();
+    let disk = guest.disk(64);
+    guest.boot(|| {
+        tool(&["mkfs.ext4", "-q", "-L", "ROOT", &disk]);
+        // While it takes its time with an event of the disk, udev does not notice that the disk is written.
+        let slow = r#"ACTION=="change", SUBSYSTEM=="block", PROGRAM=="/bin/sleep 2""#;
+        fs::create_dir_all("/run/udev/rules.d").unwrap();
+        fs::write("/run/udev/rules.d/99-slow.rules", slow).unwrap();
+        tool(&["udevadm", "control", "--reload"]);
+        let config = format!(
+            r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{"filesystems": [{{"device": "{disk}",
+            "format": "ext4", "label": "NEW", "wipeFilesystem": true}}]}}}}"#
+        );
+        let boot = FirstBoot::new(Path::new("/run/boot"), Path::new("/run/newroot"), config.as_bytes());
+        let answer = boot.stages(&["fetch-offline", "disks"]);
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        let link = Path::new("/dev/disk/by-label/NEW");
+        assert_eq!(fs::canonicalize(link).unwrap(), Path::new(&disk));
+    });
+}
+
+#[test]
 fn the_log_says_what_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let config = r#"{"ignition": {"version": "3.4.0"}, "storage": {"disks": [
