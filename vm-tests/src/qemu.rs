@@ -292,9 +292,12 @@ impl Machine<'_> {
             };
             match receiver.recv_timeout(limit.saturating_sub(begun.elapsed())) {
                 Ok(text) => {
-                    init_runs |= text.contains(INIT_RUNS);
-                    line(&text);
-                    outcome.console.push(text);
+                    if text.contains(INIT_RUNS) {
+                        init_runs = true;
+                    } else {
+                        line(&text);
+                        outcome.console.push(text);
+                    }
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {

@@ -19,6 +19,9 @@ use crate::rig::Rig;
 use crate::scenario::{Boot, Scenario};
 use crate::table;
 
+/// No login on the console; and a udev that is behind (guest/initramfs).
+const KERNEL_ARGUMENTS: &str = "systemd.getty_auto=0 vm-test.slow-udev";
+
 /// Finds or builds what the named scenarios boot from, or all of them.
 pub fn prepare(
     repository: &Path,
@@ -84,7 +87,7 @@ fn run(artefacts: &Artefacts, scenario: &Scenario, lines: &mut String) -> Result
             .config
             .as_ref()
             .map(|path| scenario.directory.join(path));
-        let machine = rig.machine(boot, config.as_deref(), "systemd.getty_auto=0")?;
+        let machine = rig.machine(boot, config.as_deref(), KERNEL_ARGUMENTS)?;
         let table = table::read(&rig.boot_disk())?;
         let outcome = machine.run(|_| {})?;
         let answers = rig.answers()?;
