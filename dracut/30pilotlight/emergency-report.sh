@@ -9,13 +9,13 @@ report() {
     fi
     # Not one of the stages, or one that could not even report.
     failed=$(systemctl list-units --failed --plain --no-legend)
-    echo "$failed" | while read -r unit _; do
-        [ -n "$unit" ] || continue
-        echo "$unit failed:"
-        journalctl --boot --quiet --output=cat --lines=20 --unit="$unit"
-    done
-    # A unit that was never started, because of a device or of another unit, has not failed for systemd.
-    if [ -z "$failed" ]; then
+    if [ -n "$failed" ]; then
+        echo "$failed" | while read -r unit _; do
+            echo "$unit failed:"
+            journalctl --boot --quiet --output=cat --lines=20 --unit="$unit"
+        done
+    else
+        # A unit that was never started, because of a device or of another unit, has not failed for systemd.
         echo "What the boot needs could not be started:"
         journalctl --boot --quiet --output=cat _PID=1 | while read -r line; do
             case $line in

@@ -241,13 +241,9 @@ impl Machine<'_> {
             fresh_starts: 0,
         };
         // QEMU ends at each reset and is started again: so resets are counted for certain.
-        loop {
+        while outcome.resets <= self.reboots {
             match self.run_to_reset(&mut outcome, &mut line)? {
-                End::Reset if outcome.resets < self.reboots => outcome.resets += 1,
-                End::Reset => {
-                    outcome.resets += 1;
-                    break;
-                }
+                End::Reset => outcome.resets += 1,
                 End::NoInit if outcome.fresh_starts < FRESH_STARTS => outcome.fresh_starts += 1,
                 End::NoInit | End::TimedOut => {
                     outcome.timed_out = true;
