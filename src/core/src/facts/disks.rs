@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::Usage;
 use crate::model::{Guid, SysPath};
 
 /// The block devices that a config names, and their partitions.
@@ -40,8 +41,8 @@ pub struct Block {
     pub table: TableState,
     /// What else is recognized at its beginning or end.
     pub signature: Signature,
-    /// By whom it is used: "mounted at /var", "a swap device", "part of dm-0".
-    pub used: Option<String>,
+    /// By whom it is used.
+    pub used: Option<Usage>,
 }
 
 /// The partition table of a device.
