@@ -15,6 +15,7 @@ pub mod dataurl;
 pub mod diag;
 pub mod facts;
 pub mod hex;
+pub mod http;
 pub mod json;
 pub mod merge;
 pub mod model;
