@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Usage;
+use crate::hex;
 use crate::model::{Guid, SysPath};
 
 /// The block devices that a config names, and their partitions.
@@ -335,8 +336,7 @@ fn unescape(name: &str) -> String {
         let code = (*first == b'\\' && tail.first() == Some(&b'x'))
             .then(|| tail.get(1..3))
             .flatten()
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+            .and_then(|digits| hex::byte(digits[0], digits[1]));
         match code {
             Some(code) => {
                 out.push(code);
@@ -366,5 +366,6 @@ mod tests {
     fn link_names_are_unescaped() {
         assert_eq!(unescape("my\\x20disk"), "my disk");
         assert_eq!(unescape("a\\xzz\\"), "a\\xzz\\");
+        assert_eq!(unescape("a\\x+1"), "a\\x+1");
     }
 }
