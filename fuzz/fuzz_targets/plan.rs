@@ -1,15 +1,16 @@
-//! Planning: every part of every stage for a config, on a blank machine that has what it names.
+//! Planning: the rehearsal of every stage for a config, on a blank machine that has what it names.
 #![no_main]
 
+use std::collections::BTreeSet;
+
 use libfuzzer_sys::fuzz_target;
-use pilotlight_core::diag::Sources;
-use pilotlight_core::facts::Facts;
+use pilotlight_core::diag::{Report, Sources};
 use pilotlight_core::facts::accounts::{Accounts, Texts};
-use pilotlight_core::facts::disks::{Block, Signature, TableState};
+use pilotlight_core::facts::disks::{Block, Disks, Signature, TableState};
+use pilotlight_core::facts::{Facts, Look};
 use pilotlight_core::model::{Config, SysPath};
-use pilotlight_core::plan::{
-    Blobs, Plan, Planned, accounts, disks, filesystems, mounts, ssh_keys, tree, want,
-};
+use pilotlight_core::plan::rehearse::{Rehearsed, Root, rehearse};
+use pilotlight_core::plan::{PARTS, Part, Surroundings};
 use pilotlight_fuzz::{lowered, read, told};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -20,81 +21,113 @@ fuzz_target!(|bytes: &[u8]| {
     let Some(config) = lowered(&config, &sources) else {
         return;
     };
-    let config = &config;
-    let mut facts = Facts::default();
-    for disk in &config.disks {
-        blank(&mut facts, &disk.device);
-    }
-    let wipes = config.filesystems.iter().any(|fs| fs.wipe_filesystem);
-    let part = |facts: &mut Facts, settles: bool, plan: &dyn Fn(&Facts) -> Planned| {
-        let planned = match plan(facts) {
-            Ok(planned) => planned,
+    let around = Surroundings {
+        ssh_key_fragment: true,
+        ..Surroundings::default()
+    };
+    for root in [Root::Known, Root::Empty, Root::Unknown] {
+        let mut machine = Machine::of(&config);
+        let rehearsed = rehearse(&config, &around, PARTS, root, &mut |look, facts| {
+            machine.look(look, facts)
+        });
+        match rehearsed {
+            Ok(rehearsed) => {
+                told_plans(&rehearsed, &sources);
+                if root == Root::Empty {
+                    settles(&config, &rehearsed.after, &around, &sources);
+                }
+            }
             Err(report) => {
                 assert!(report.has_errors());
                 told(&report, &sources);
-                return false;
-            }
-        };
-        told_plan(&planned, &sources);
-        *facts = planned.predict(std::mem::take(facts));
-        if settles {
-            match plan(facts) {
-                Ok(again) => assert_eq!(again, Plan::default()),
-                Err(report) => panic!("{}", report.render(&sources)),
+                // Its own steps may contradict no precondition, whatever the config says.
+                let text = report.render(&sources);
+                assert!(!text.contains("the plan is at fault"), "{text}");
             }
         }
-        true
-    };
-    if !part(&mut facts, true, &|facts| disks::plan(&config.disks, facts)) {
-        return;
     }
-    for filesystem in &config.filesystems {
-        if facts.disks.resolve(filesystem.device.as_str()).is_none() {
-            blank(&mut facts, &filesystem.device);
-        }
-    }
-    let whole = part(&mut facts, !wipes, &|facts| {
-        filesystems::plan(&config.filesystems, facts)
-    }) && part(&mut facts, true, &|facts| mounts::plan(config, facts));
-    if !whole {
-        return;
-    }
-    facts.accounts = image_accounts();
-    if !part(&mut facts, true, &|facts| {
-        accounts::plan(&config.groups, &config.users, facts)
-    }) {
-        return;
-    }
-    part(&mut facts, true, &|facts| plan_tree(config, facts));
-    part(&mut facts, true, &|facts| mounts::unmount(config, facts));
 });
 
-fn told_plan(plan: &Plan, sources: &Sources) {
-    plan.render(sources);
-    for step in &plan.steps {
-        assert!(!step.line().contains('\n'), "{}", step.line());
-        assert!(step.json(sources).is_object());
+/// Planning again on what a run leaves plans nothing, but for what the config wants to be wiped each time.
+fn settles(config: &Config, after: &Facts, around: &Surroundings, sources: &Sources) {
+    let layered = !config.raid.is_empty() || !config.luks.is_empty();
+    let wipes = config.filesystems.iter().any(|one| one.wipe_filesystem);
+    let parts = [
+        (Part::Partitions, !layered && !wipes),
+        (Part::Filesystems, !layered && !wipes),
+        (Part::Accounts, true),
+        (Part::Tree, !layered),
+    ];
+    for (part, _) in parts.iter().filter(|(_, settles)| *settles) {
+        match part.plan(config, after, around) {
+            Ok(again) => assert!(again.is_empty(), "{part:?}: {}", again.render(sources)),
+            Err(report) => panic!("{part:?}: {}", report.render(sources)),
+        }
     }
 }
 
-/// Files, links, units and SSH keys, as the files stage plans them.
-fn plan_tree(config: &Config, facts: &Facts) -> Planned {
-    let keys = ssh_keys::key_files(&config.users, &facts.accounts, true)?;
-    let mut wants = want::of_homes(config, &facts.accounts);
-    wants.extend(keys.iter().flat_map(want::of_key_file));
-    tree::plan(config, &wants, facts, &Blobs::default())
+fn told_plans(rehearsed: &Rehearsed, sources: &Sources) {
+    told(&rehearsed.notes, sources);
+    for (_, plan) in &rehearsed.plans {
+        plan.render(sources);
+        for step in &plan.steps {
+            assert!(!step.line().contains('\n'), "{}", step.line());
+            assert!(step.json(sources).is_object());
+        }
+    }
 }
 
-/// A disk of 64 GiB with nothing on it.
-fn blank(facts: &mut Facts, device: &SysPath) {
-    let block = Block {
+/// A machine whose devices are those that the config does not make: disks of 64 GiB with nothing on them.
+struct Machine {
+    disks: Disks,
+    made: BTreeSet<String>,
+}
+
+impl Machine {
+    fn of(config: &Config) -> Self {
+        let made = config.raid.iter().map(|raid| format!("/dev/md/{}", raid.name));
+        let volumes = config.luks.iter().map(|luks| format!("/dev/mapper/{}", luks.name));
+        Self {
+            disks: Disks::default(),
+            made: made.chain(volumes).collect(),
+        }
+    }
+
+    fn look(&mut self, look: &Look, facts: &mut Facts) -> Result<(), Report> {
+        match look {
+            Look::Devices { required, .. } => {
+                for device in required {
+                    if !self.made.contains(device.as_str()) {
+                        self.disks.blocks.insert(device.to_string(), blank());
+                    }
+                }
+                facts.disks = self.disks.clone();
+            }
+            Look::Accounts => facts.accounts = image_accounts(),
+            Look::Places(places) => {
+                for place in places {
+                    if let Some(block) = facts.disks.blocks.get_mut(&place.node) {
+                        block.signature = Signature::Blank;
+                    }
+                }
+            }
+            Look::Tree(paths) => {
+                let _: &Vec<SysPath> = paths;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn blank() -> Block {
+    Block {
         size: 64 << 30,
         sector: 512,
         table: TableState::None,
         signature: Signature::Blank,
         used: None,
-    };
-    facts.disks.blocks.insert(device.as_str().into(), block);
+    }
 }
 
 /// The accounts of a usual image.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pilotlight_core::diag::{Report, Sources};
+use pilotlight_core::diag::Sources;
 use pilotlight_core::facts::{Facts, Look, Usage};
 use pilotlight_core::model::Config;
 use pilotlight_core::plan::rehearse::{Root, rehearse};
@@ -38,8 +38,8 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    /// All stages. Answers what a person should know besides.
-    pub fn all(&self, around: &Surroundings) -> Result<Report, Failure> {
+    /// All stages.
+    pub fn all(&self, around: &Surroundings) -> Result<(), Failure> {
         // Before the disks are changed the units give the OEM partition back.
         self.run(PARTS, around, root_at(&self.options.root), true)
     }
@@ -50,7 +50,6 @@ impl<'a> Rehearsal<'a> {
             .filter(|(stage, _)| stages.contains(stage))
             .collect();
         self.run(&parts, &Surroundings::default(), Root::Unknown, false)
-            .map(|_| ())
     }
 
     /// The files stage, on the root that is there.
@@ -58,7 +57,7 @@ impl<'a> Rehearsal<'a> {
         let parts: Vec<(Stage, Part)> = (Stage::Files.parts())
             .map(|part| (Stage::Files, part))
             .collect();
-        self.run(&parts, around, Root::Known, false).map(|_| ())
+        self.run(&parts, around, Root::Known, false)
     }
 
     fn run(
@@ -67,7 +66,7 @@ impl<'a> Rehearsal<'a> {
         around: &Surroundings,
         root: Root,
         gives_back: bool,
-    ) -> Result<Report, Failure> {
+    ) -> Result<(), Failure> {
         let known = (root == Root::Known).then_some(self.options.root.as_path());
         let observer = Observer {
             config: self.config,
@@ -85,7 +84,8 @@ impl<'a> Rehearsal<'a> {
             Ok(())
         };
         match rehearse(self.config, around, parts, root, &mut look) {
-            Ok(rehearsed) => Ok(rehearsed.notes),
+            // What a person should know besides, the real run says.
+            Ok(_) => Ok(()),
             Err(report) => Err(Failure {
                 report,
                 sources: self.sources.clone(),

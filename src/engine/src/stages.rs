@@ -70,16 +70,14 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
 
 /// All stages after this one, on what the machine shows by now. The config is cached only if nothing speaks
 /// against it.
-fn rehearse(options: &Options, acquired: &Acquired, state: &mut State) -> Result<(), Failure> {
+fn rehearse(options: &Options, acquired: &Acquired, state: &State) -> Result<(), Failure> {
     let around = Surroundings {
         blobs: index(&BlobStore::beside(&options.config_cache))?,
         ssh_key_fragment: options.ssh_key_fragment,
         platform: from_platform(options),
         result: Some(provisioned(state)),
     };
-    let notes = Rehearsal::of(options, &acquired.config, &acquired.sources).all(&around)?;
-    warn(&notes, &acquired.sources, state);
-    Ok(())
+    Rehearsal::of(options, &acquired.config, &acquired.sources).all(&around)
 }
 
 /// Asks the platform about the machine and keeps the answer. What lies behind the network is returned; what is

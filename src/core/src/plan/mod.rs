@@ -69,6 +69,16 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// The facts after the whole plan, if each step finds what it needs on the facts that the ones before it
+    /// make; else the step that does not, and why. A plan with such a step is at fault, whatever the config says.
+    pub fn lint(&self, mut facts: Facts) -> Result<Facts, (&Step, String)> {
+        for step in &self.steps {
+            step.op.precondition(&facts).map_err(|why| (step, why))?;
+            step.op.predict(&mut facts);
+        }
+        Ok(facts)
+    }
+
     /// The facts after the whole plan.
     pub fn predict(&self, mut facts: Facts) -> Facts {
         for step in &self.steps {
