@@ -70,7 +70,7 @@ lint:
 
 # The tests of the command line call the program itself, which cargo builds for its own package only.
 unit:
-	$(CARGO) build -p pilotlight
+	$(CARGO) build -p pilotlight -p pilotlight-boot
 	$(CARGO) test --workspace
 
 $(CARGO_FUZZ):

@@ -28,7 +28,7 @@ mod qemu;
 pub mod status;
 #[cfg(test)]
 mod transcript;
-mod vmware;
+pub mod vmware;
 mod wireserver;
 
 pub use aws::{Credentials, region as aws_region, role_credentials as aws_role_credentials};

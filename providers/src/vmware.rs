@@ -8,7 +8,7 @@ use crate::host::{Host, HostError};
 use crate::metadata::Metadata;
 
 /// Names in the order in which they count: Ignition's, and the older of Container Linux.
-const NAMES: &[&str] = &["ignition.config.data", "coreos.config.data"];
+pub const NAMES: &[&str] = &["ignition.config.data", "coreos.config.data"];
 /// Largest config after it was inflated, in bytes.
 const MAX: u64 = 64 << 20;
 
