@@ -1,10 +1,11 @@
 #!/bin/bash
 # dracut module: provisioning on the first boot by pilotlight, under Ignition's unit names.
 #
-# The program is taken from /usr/bin/pilotlight, or from this directory when an image build put it here.
+# The program is taken from /usr/bin/pilotlight-boot, or from this directory when an image build put it here. In the
+# initramfs it is called pilotlight, as the installed program is in the root: units and people find one name.
 
 check() {
-    [[ -x "$moddir/pilotlight" ]] || require_binaries pilotlight || return 1
+    [[ -x "$moddir/pilotlight-boot" ]] || require_binaries pilotlight-boot || return 1
     # Only images that ask for it (--add pilotlight, add_dracutmodules) provision themselves.
     return 255
 }
@@ -39,9 +40,9 @@ install_units() {
 }
 
 install() {
-    local program=/usr/bin/pilotlight target account file
+    local program=/usr/bin/pilotlight-boot target account file
 
-    [[ -x "$moddir/pilotlight" ]] && program="$moddir/pilotlight"
+    [[ -x "$moddir/pilotlight-boot" ]] && program="$moddir/pilotlight-boot"
     inst_binary "$program" /usr/bin/pilotlight
     ln_r /usr/bin/pilotlight /usr/bin/ignition
 

@@ -27,7 +27,7 @@ mod qemu;
 pub mod status;
 #[cfg(test)]
 mod transcript;
-mod vmware;
+pub mod vmware;
 mod wireserver;
 
 use pilotlight_core::model::Metadata;

@@ -9,7 +9,7 @@ use crate::azure_media::decode;
 use crate::host::{Host, HostError};
 
 /// Names in the order in which they count: Ignition's, and the older of Container Linux.
-const NAMES: &[&str] = &["ignition.config.data", "coreos.config.data"];
+pub const NAMES: &[&str] = &["ignition.config.data", "coreos.config.data"];
 /// Largest config after it was inflated, in bytes.
 const MAX: u64 = 64 << 20;
 

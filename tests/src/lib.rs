@@ -14,15 +14,23 @@ pub fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("PILOTLIGHT_BIN") {
         return path.into();
     }
+    built("pilotlight")
+}
+
+/// The program of the initramfs, made in the same way; `PILOTLIGHT_BOOT_BIN` names another one.
+pub fn boot_program() -> PathBuf {
+    if let Some(path) = std::env::var_os("PILOTLIGHT_BOOT_BIN") {
+        return path.into();
+    }
+    built("pilotlight-boot")
+}
+
+fn built(package: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let path = test
-        .parent()
-        .and_then(Path::parent)
-        .unwrap()
-        .join("pilotlight");
+    let path = test.parent().and_then(Path::parent).unwrap().join(package);
     assert!(
         path.exists(),
-        "{} does not exist: run \"cargo build -p pilotlight\" first",
+        "{} does not exist: run \"cargo build -p {package}\" first",
         path.display()
     );
     path

@@ -180,7 +180,7 @@ fn dracut_tree(work: &Path, module: &Path, agent: &Path) -> Result<PathBuf> {
     let ours = modules.join("30pilotlight");
     cache::remove(&ours)?;
     output(Command::new("cp").arg("-a").arg(module).arg(&ours))?;
-    fs::copy(agent, ours.join("pilotlight"))
+    fs::copy(agent, ours.join("pilotlight-boot"))
         .with_context(|| format!("while copying {}", agent.display()))?;
     Ok(tree)
 }

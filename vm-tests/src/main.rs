@@ -100,11 +100,11 @@ fn agent(named: Option<PathBuf>, repository: &Path) -> Result<PathBuf> {
         Some(path) => path,
         None => std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| repository.join("target"), PathBuf::from)
-            .join("release/pilotlight"),
+            .join("release/pilotlight-boot"),
     };
     ensure!(
         path.is_file(),
-        "no agent at {}: build it with cargo build --release -p pilotlight, or name one with --agent",
+        "no agent at {}: build it with cargo build --release -p pilotlight-boot, or name one with --agent",
         path.display()
     );
     Ok(path.canonicalize()?)

@@ -62,8 +62,20 @@ impl<'a> Rig<'a> {
             oem(scenario, tang.as_ref(), &boot, work.path())?;
         }
         let mut initramfs = artefacts.initramfs(scenario)?.to_owned();
+        let mut overlays = Vec::new();
+        if let Some(directory) = &scenario.spec.initramfs {
+            overlays.push(scenario.directory.join(directory));
+        }
         if let Some(pem) = authority {
-            initramfs = trusting(&initramfs, &pem, work.path())?;
+            overlays.push(trusting(&pem, work.path())?);
+        }
+        if !overlays.is_empty() {
+            let own = work.path().join("initramfs");
+            fs::copy(&initramfs, &own)?;
+            for overlay in &overlays {
+                initramfs::append(&own, overlay)?;
+            }
+            initramfs = own;
         }
         if scenario.spec.firmware == Firmware::Uefi {
             flatcar::install_kernel(&boot, &artefacts.kernel, &initramfs)?;
@@ -227,16 +239,13 @@ fn connect(scenario: &Scenario, work: &Path) -> Result<(Option<Network>, Record,
     Ok((Some(network), record, authority))
 }
 
-/// An initramfs whose bundle of public authorities is this one.
-fn trusting(initramfs: &Path, pem: &str, work: &Path) -> Result<PathBuf> {
+/// What makes this the initramfs's bundle of public authorities.
+fn trusting(pem: &str, work: &Path) -> Result<PathBuf> {
     let overlay = work.join("authority");
     let certificates = overlay.join("etc/ssl/certs");
     fs::create_dir_all(&certificates)?;
     fs::write(certificates.join("ca-certificates.crt"), pem)?;
-    let to = work.join("initramfs");
-    fs::copy(initramfs, &to)?;
-    initramfs::append(&to, &overlay)?;
-    Ok(to)
+    Ok(overlay)
 }
 
 /// Fills the OEM partition with the scenario's files, or with none.

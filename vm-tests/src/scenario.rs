@@ -40,6 +40,8 @@ pub struct Spec {
     pub firmware: Firmware,
     /// What Flatcar's OEM partition holds.
     pub oem: Option<PathBuf>,
+    /// Laid over the initramfs.
+    pub initramfs: Option<PathBuf>,
     /// The initramfs knows arrays, encryption, TPM and tang.
     #[serde(default)]
     pub storage: bool,

@@ -1,10 +1,10 @@
 //! The command line of `pilotlight` as types.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
+use pilotlight_boot::{platform, report};
 use pilotlight_core::config::Language;
 use pilotlight_providers::Platform;
 
@@ -217,7 +217,7 @@ fn minor(text: &str) -> Result<u8, String> {
 #[derive(Debug, Args)]
 pub struct Report {
     /// The state that the stages wrote
-    #[arg(long, value_name = "FILE", default_value = "/run/ignition/state")]
+    #[arg(long, value_name = "FILE", default_value = report::STATE)]
     pub state: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -294,42 +294,25 @@ impl FromStr for ImageOf {
     }
 }
 
-/// `ignition-apply` takes the arguments of [`Apply`], but writes to `/` by default.
-#[derive(Debug, Parser)]
-#[command(name = "ignition-apply")]
-struct IgnitionApply {
-    config: PathBuf,
-    #[arg(long, default_value = "/")]
-    root: PathBuf,
-    #[arg(long)]
-    offline: bool,
-    #[arg(long)]
-    ignore_unsupported: bool,
+impl From<Detect> for platform::Detect {
+    fn from(given: Detect) -> Self {
+        Self {
+            json: given.json,
+            env: given.env,
+            root: given.root,
+            cmdline: given.cmdline,
+        }
+    }
 }
 
-impl Command {
-    /// Reads the command line of `ignition-apply`.
-    pub fn parse_as_apply(arguments: impl Iterator<Item = OsString>) -> Command {
-        let arguments = std::iter::once(OsString::from("ignition-apply")).chain(arguments);
-        let given = IgnitionApply::parse_from(arguments);
-        Command::Apply(Apply {
-            input: Input {
-                config: given.config,
-                reading: ReadingArgs::default(),
-            },
-            root: given.root,
-            offline: given.offline,
-            ignore_unsupported: given.ignore_unsupported,
-        })
-    }
-
-    /// The command that `ignition-validate CONFIG` is.
-    pub fn validate(config: PathBuf) -> Command {
-        Command::Validate(Validate {
-            config: vec![config],
-            reading: ReadingArgs::default(),
-            json: false,
-        })
+impl From<Metadata> for platform::Metadata {
+    fn from(given: Metadata) -> Self {
+        Self {
+            platform: given.platform,
+            json: given.json,
+            attributes: given.attributes,
+            network_units: given.network_units,
+        }
     }
 }
 

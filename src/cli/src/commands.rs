@@ -1,62 +1,34 @@
 //! What the subcommands do: read the input, call the engine, print.
 
-use std::io::{IsTerminal, Read as _, Write as _};
+use std::io::{IsTerminal, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use pilotlight_boot::out::{self, out};
+use pilotlight_boot::{platform, report};
 use pilotlight_core::config::{self, Language, MAX_CONFIG, Parsed, Reading};
 use pilotlight_core::diag::{self, Diagnostic, Sources, Style};
 use pilotlight_core::translate::LocalFiles;
-use pilotlight_engine::{DryRun, Given, LocalDirectory, State};
+use pilotlight_engine::{DryRun, Given, LocalDirectory};
 
-use crate::args::{Apply, Command, Convert, Input, Plan, ReadingArgs, Report, Schema, Validate};
-use crate::platform;
+use crate::args::{Apply, Command, Convert, Input, Plan, ReadingArgs, Schema, Validate};
 
 /// Runs a subcommand. Exit codes: 0 done, 1 failed; clap answers 2 for wrong arguments.
 pub fn run(command: Command) -> ExitCode {
-    let outcome = match command {
+    out::ended(match command {
         Command::Plan(given) => plan(&given),
         Command::Apply(given) => apply(&given),
         Command::Validate(given) => validate(&given),
         Command::Convert(given) => convert(&given),
         Command::Schema(given) => schema(&given),
-        Command::Report(given) => report(&given),
-        Command::Detect(given) => platform::detect(&given),
-        Command::Metadata(given) => platform::metadata(&given),
-        Command::Finish { root } => finish(&root),
+        Command::Report(given) => report::report(&given.state, given.json),
+        Command::Detect(given) => platform::detect(&given.into()),
+        Command::Metadata(given) => platform::metadata(&given.into()),
+        Command::Finish { root } => report::finish(&root),
         #[cfg(feature = "docs")]
         Command::Docs { directory } => docs(&directory),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("{}", format!("{error:#}").trim_end());
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn finish(root: &Path) -> anyhow::Result<ExitCode> {
-    pilotlight_engine::log::start(true);
-    match pilotlight_engine::finish_volumes(root) {
-        Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(failure) => anyhow::bail!("{}", failure.render()),
-    }
-}
-
-/// Writes to standard output. Whoever reads may stop early, as `head` does: that is no error.
-pub(crate) fn out(text: &str) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("while writing to standard output")
-        }
-        _ => Ok(()),
-    }
+    })
 }
 
 /// Reads a config with one byte more than is allowed, so that the parser says that it is too large.
@@ -182,6 +154,8 @@ fn not_an_input(picture: &Path, given: &Plan) -> anyhow::Result<()> {
 
 fn apply(given: &Apply) -> anyhow::Result<ExitCode> {
     let input = Loaded::new(&given.input)?;
+    // A first boot may find no config; somebody who names one has made a mistake.
+    anyhow::ensure!(!input.bytes.is_empty(), "{} is empty", input.name);
     pilotlight_engine::log::start(true);
     pilotlight_engine::apply_to_directory(
         input.given(!given.offline),
@@ -294,43 +268,6 @@ fn schema(given: &Schema) -> anyhow::Result<ExitCode> {
         pilotlight_core::schema::ignition(given.version)
     ))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn report(given: &Report) -> anyhow::Result<ExitCode> {
-    let state = State::load(&given.state)
-        .with_context(|| format!("while reading {}", given.state.display()))?;
-    let failed = given.state.with_file_name("report.json");
-    let failed = match std::fs::read(&failed) {
-        Ok(bytes) => Some(
-            serde_json::from_slice::<serde_json::Value>(&bytes)
-                .with_context(|| format!("while reading {}", failed.display()))?,
-        ),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => {
-            return Err(error).with_context(|| format!("while reading {}", failed.display()));
-        }
-    };
-    if given.json {
-        let json = serde_json::json!({ "state": state, "failure": failed });
-        out(&format!("{json:#}\n"))?;
-    } else if state.stages.is_empty() && failed.is_none() {
-        out("no stage has run in this boot\n")?;
-    } else {
-        for warning in &state.warnings {
-            out(&format!("{warning}\n"))?;
-        }
-        for entry in &state.stages {
-            out(&format!("{}\n", pilotlight_engine::line(entry)))?;
-        }
-        if let Some(error) = failed.as_ref().and_then(|f| f["failed"]["error"].as_str()) {
-            out(&format!("{error}\n"))?;
-        }
-    }
-    Ok(if failed.is_some() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
 }
 
 #[cfg(feature = "docs")]

@@ -14,6 +14,7 @@ pub mod convert;
 pub mod dataurl;
 pub mod diag;
 pub mod facts;
+pub mod flags;
 pub mod hex;
 pub mod http;
 pub mod json;

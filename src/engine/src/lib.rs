@@ -34,6 +34,7 @@ use pilotlight_providers::{HostError, Platform};
 
 pub use acquire::Given;
 pub use apply::apply_to_directory;
+pub use devices::RPC;
 pub use dry_run::{DryRun, dry_run};
 pub use failure::Failure;
 pub use options::{Options, Stage, duration};

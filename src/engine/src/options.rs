@@ -18,10 +18,10 @@ pub fn truth(text: &str) -> bool {
 
 /// A Go duration (time.ParseDuration): decimal numbers with units, as in `1m30s` or `1.5h`.
 pub fn duration(text: &str) -> Option<Duration> {
-    if text == "0" {
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
         return Some(Duration::ZERO);
     }
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
     let mut total = 0.0;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
@@ -32,7 +32,7 @@ pub fn duration(text: &str) -> Option<Duration> {
             .unwrap_or(rest.len());
         let unit = match &rest[..unit_len] {
             "ns" => 1e-9,
-            "us" | "µs" => 1e-6,
+            "us" | "\u{b5}s" | "\u{3bc}s" => 1e-6,
             "ms" => 1e-3,
             "s" => 1.0,
             "m" => 60.0,
@@ -42,7 +42,7 @@ pub fn duration(text: &str) -> Option<Duration> {
         total += number * unit;
         rest = &rest[unit_len..];
     }
-    (!text.is_empty()).then(|| Duration::try_from_secs_f64(total).ok())?
+    (!matches!(text, "" | "+")).then(|| Duration::try_from_secs_f64(total).ok())?
 }
 
 /// Everything that a stage is told from outside.

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, KeyProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::SigningKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -50,7 +51,10 @@ pub(crate) fn client_config(extra_pem: &[Vec<u8>]) -> Result<ClientConfig, Cause
             pinned.push(certificate);
         }
     }
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(CryptoProvider {
+        key_provider: &NoKeys,
+        ..ring::default_provider()
+    });
     let setting = |error: &dyn std::fmt::Display| {
         Cause::InvalidSetting(format!("while setting up TLS: {error}"))
     };
@@ -63,6 +67,16 @@ pub(crate) fn client_config(extra_pem: &[Vec<u8>]) -> Result<ClientConfig, Cause
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Verifier { inner, pinned }))
         .with_no_client_auth())
+}
+
+/// Nobody here proves who they are by a key; what could sign would be 40 KB of an initramfs.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        Err(Error::General("keys are not used here".into()))
+    }
 }
 
 /// All certificates of a PEM text; none at all is an error, too.

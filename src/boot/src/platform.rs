@@ -1,7 +1,7 @@
 //! `detect` and `metadata`: which platform this is, and what it says.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -10,8 +10,33 @@ use pilotlight_engine::evidence;
 use pilotlight_providers::Platform;
 use pilotlight_providers::detect::{self, Evidence};
 
-use crate::args::{Detect, Metadata};
-use crate::commands::out;
+use crate::out::out;
+
+/// How `detect` is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detect {
+    /// Print JSON, with all evidence.
+    pub json: bool,
+    /// Print the variables for the units of the initramfs.
+    pub env: bool,
+    /// Look at sys and proc below this directory.
+    pub root: PathBuf,
+    /// Read the kernel command line from this file.
+    pub cmdline: Option<PathBuf>,
+}
+
+/// How `metadata` is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// The platform; without it, the one that is detected.
+    pub platform: Option<Platform>,
+    /// Print JSON.
+    pub json: bool,
+    /// Write the attributes to this file.
+    pub attributes: Option<PathBuf>,
+    /// Write units of systemd-networkd to this directory.
+    pub network_units: Option<PathBuf>,
+}
 
 /// The machine's platform, by kernel argument or evidence.
 struct Choice {

@@ -1,1 +1,0 @@
-same "file" coreos cat /etc/from-fw-cfg
