@@ -22,6 +22,7 @@ pub mod model;
 pub mod op;
 pub mod picture;
 pub mod plan;
+pub mod redact;
 pub mod schema;
 pub mod spec;
 pub mod spelling;
