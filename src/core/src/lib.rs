@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod cache;
+pub mod calendar;
 pub mod config;
 pub mod convert;
 pub mod dataurl;
