@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use pilotlight_core::cmdline::FirstBoot;
 use pilotlight_core::model::Metadata as Said;
 use pilotlight_engine::evidence;
 use pilotlight_providers::Platform;
@@ -17,6 +18,7 @@ use crate::commands::out;
 struct Choice {
     /// As the argument has it, else the platform's name.
     written: String,
+    first_boot: FirstBoot,
     /// An argument may name a platform that is not known.
     platform: Result<Platform, String>,
     because: String,
@@ -35,11 +37,13 @@ impl Choice {
             }
         };
         let evidence = evidence::observe(root);
+        let first_boot = FirstBoot::of(&line);
         Ok(match detect::named(&line) {
             Some((key, name)) => Self {
                 platform: Platform::parse(&name),
                 because: format!("the kernel command line has {key}={name}"),
                 written: name,
+                first_boot,
                 evidence,
             },
             None => {
@@ -48,6 +52,7 @@ impl Choice {
                     platform: Ok(found.platform),
                     because: found.because,
                     written: found.platform.name().into(),
+                    first_boot,
                     evidence,
                 }
             }
@@ -64,7 +69,11 @@ pub fn detect(given: &Detect) -> anyhow::Result<ExitCode> {
             .platform
             .as_ref()
             .map_or(choice.written.as_str(), |platform| platform.name());
-        out(&format!("OEM_ID={}\nPLATFORM_ID={id}\n", choice.written))?;
+        out(&format!(
+            "OEM_ID={}\nPLATFORM_ID={id}\nFIRST_BOOT={}\n",
+            choice.written,
+            choice.first_boot.name()
+        ))?;
         return Ok(ExitCode::SUCCESS);
     }
     let platform = choice

@@ -10,6 +10,7 @@
 
 pub mod cache;
 pub mod calendar;
+pub mod cmdline;
 pub mod config;
 pub mod convert;
 pub mod dataurl;
