@@ -28,7 +28,7 @@ pub(crate) fn present(ask: &Ask, reply: Reply) -> Result<Option<Vec<u8>>, HostEr
 
 /// What an answer is that has no meaning.
 pub(crate) fn refused(ask: &Ask, status: u16) -> HostError {
-    HostError::Broken(format!("{} answers {status}", ask.url))
+    HostError::Broken(format!("{} answers {status}", ask.shown()))
 }
 
 /// Asks for something that may be absent.
@@ -40,7 +40,7 @@ pub(crate) async fn fetch(host: &impl Host, ask: &Ask) -> Result<Option<Vec<u8>>
 pub(crate) async fn config(host: &impl Host, ask: &Ask) -> Result<Option<UserConfig>, HostError> {
     let found = fetch(host, ask).await?;
     Ok(found.map(|bytes| UserConfig {
-        name: ask.url.clone(),
+        name: ask.shown(),
         bytes,
     }))
 }

@@ -102,7 +102,7 @@ fn token(ask: &Ask, status: u16, body: Vec<u8>) -> Result<Option<String>, HostEr
         403 => "the instance metadata service is switched off for this instance (HttpEndpoint)",
         status => return Err(refused(ask, status)),
     };
-    Err(HostError::Broken(format!("{}: {why}", ask.url)))
+    Err(HostError::Broken(format!("{}: {why}", ask.shown())))
 }
 
 pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {

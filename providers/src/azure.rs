@@ -52,11 +52,14 @@ async fn once(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
             let encoded = text(found.unwrap_or_default());
             if !encoded.is_empty() {
                 let broken = |why| {
-                    HostError::Broken(format!("while reading the user data of {}: {why}", ask.url))
+                    HostError::Broken(format!(
+                        "while reading the user data of {}: {why}",
+                        ask.shown()
+                    ))
                 };
                 let bytes = decode(&encoded).map_err(broken)?;
                 return Ok(Some(UserConfig {
-                    name: ask.url,
+                    name: ask.shown(),
                     bytes,
                 }));
             }

@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use pilotlight_core::cmdline::last_value;
+use pilotlight_core::redact;
+
 use crate::{Ask, DeviceFiles, Host, HostError, UserConfig, Which};
 
 /// Arguments that name a config by URL. The last one on the line counts.
@@ -16,40 +19,6 @@ const URL_KEYS: &[&str] = &[
 
 /// How long the device of a config may take to appear: what systemd gives a device.
 const DEVICE_WAIT: Duration = Duration::from_secs(90);
-
-/// The arguments of a kernel command line, quotes removed.
-pub fn arguments(line: &str) -> Vec<String> {
-    let mut list = Vec::new();
-    let mut word = String::new();
-    let mut quoted = false;
-    for c in line.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            c if c.is_whitespace() && !quoted => {
-                if !word.is_empty() {
-                    list.push(std::mem::take(&mut word));
-                }
-            }
-            c => word.push(c),
-        }
-    }
-    if !word.is_empty() {
-        list.push(word);
-    }
-    list
-}
-
-/// The last value that any of the keys has; an empty value unsets it.
-pub fn last_value(line: &str, keys: &[&str]) -> Option<String> {
-    arguments(line)
-        .iter()
-        .rev()
-        .find_map(|argument| {
-            let (key, value) = argument.split_once('=')?;
-            keys.contains(&key).then(|| value.to_string())
-        })
-        .filter(|value| !value.is_empty())
-}
 
 /// The URL that the line names.
 pub fn config_url(line: &str) -> Option<String> {
@@ -64,27 +33,14 @@ pub async fn user_config(line: &str, host: &impl Host) -> Result<Option<UserConf
     let reply = host.http(&Ask::get(&url)).await?;
     match reply.status {
         200..=299 => Ok(Some(UserConfig {
-            name: without_secrets(&url),
+            name: redact::url(&url),
             bytes: reply.body,
         })),
         status => Err(HostError::Broken(format!(
             "the kernel command line names the config {}, but the server answers {status}",
-            without_secrets(&url)
+            redact::url(&url)
         ))),
     }
-}
-
-/// A URL as logs may show it: without user and password, and without its query, where tokens stand.
-fn without_secrets(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let Some((scheme, rest)) = url.split_once("://") else {
-        // Most likely a data URL, which is the config itself.
-        let scheme = url.split(':').next().unwrap_or_default();
-        return format!("{scheme}:… ({} bytes)", url.len());
-    };
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = host.rsplit('@').next().unwrap_or(host);
-    format!("{scheme}://{host}{path}")
 }
 
 /// The config on the device that the line names by label or path (`ignition.config.device`), at the path that it
@@ -141,19 +97,6 @@ async fn device_config(line: &str, host: &impl Host) -> Result<Option<UserConfig
 mod tests {
     use super::*;
     use crate::transcript::{Transcript, now};
-
-    #[test]
-    fn secrets_of_urls_are_not_shown() {
-        for (url, shown) in [
-            ("http://a/b/c.ign", "http://a/b/c.ign"),
-            ("http://u:p@a:8080/b@c?t=x#y", "http://a:8080/b@c"),
-            ("http://u:p@a", "http://a"),
-            ("data:,{}", "data:… (8 bytes)"),
-            ("", ":… (0 bytes)"),
-        ] {
-            assert_eq!(without_secrets(url), shown, "{url}");
-        }
-    }
 
     #[test]
     fn the_last_of_all_spellings_counts() {

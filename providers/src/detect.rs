@@ -3,10 +3,10 @@
 //! Pure: whoever calls has read the [`Evidence`]. Clouds are told before hypervisors, because most of them are
 //! KVM underneath. What is said about itself by no firmware (Equinix Metal) only kernel arguments can name.
 
+use pilotlight_core::cmdline::last_value;
 use serde::Serialize;
 
 use crate::Platform;
-use crate::cmdline::last_value;
 
 /// Kernel arguments that name the platform. The first that is there counts, and of it the last on the line.
 pub const ARGUMENTS: [&str; 3] = ["ignition.platform.id", "flatcar.oem.id", "coreos.oem.id"];

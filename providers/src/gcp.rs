@@ -1,5 +1,6 @@
 //! `gcp`: Google Compute Engine's metadata server (Compute Engine docs, "About VM metadata").
 
+use pilotlight_core::calendar::rfc3339;
 use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 use serde_json::Value;
 
@@ -20,12 +21,13 @@ async fn ask(host: &impl Host, path: &str) -> Result<Option<UserConfig>, HostErr
     if reply.header("metadata-flavor") != Some("Google") {
         return Err(HostError::Broken(format!(
             "{} answers {} without \"Metadata-Flavor: Google\": it is not Google's metadata server",
-            ask.url, reply.status
+            ask.shown(),
+            reply.status
         )));
     }
     let found = present(&ask, reply)?;
     Ok(found.map(|bytes| UserConfig {
-        name: ask.url,
+        name: ask.shown(),
         bytes,
     }))
 }
@@ -143,54 +145,8 @@ fn current(key: &str, now: u64) -> Option<&str> {
         return Some(key);
     };
     let note = serde_json::from_str::<Value>(note.trim()).ok()?;
-    let end = expiry(&at(&note, "/expireOn")?)?;
+    let end = rfc3339(&at(&note, "/expireOn")?)?;
     (now < end).then_some(bare)
-}
-
-/// Seconds since 1970 of an RFC 3339 time, whose offset may be written without its colon.
-fn expiry(text: &str) -> Option<u64> {
-    let number = |part: Option<&str>| part?.parse::<i64>().ok();
-    let (date, rest) = text.split_once(['T', 't', ' '])?;
-    let mut date = date.splitn(3, '-');
-    let (year, month, day) = (
-        number(date.next())?,
-        number(date.next())?,
-        number(date.next())?,
-    );
-    let zone = rest.find(['Z', 'z', '+', '-'])?;
-    let (time, zone) = rest.split_at_checked(zone)?;
-    let mut time = time.split('.').next()?.splitn(3, ':');
-    let (hour, minute, second) = (
-        number(time.next())?,
-        number(time.next())?,
-        number(time.next())?,
-    );
-    let known =
-        (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    if !known
-        || !(0..24).contains(&hour)
-        || !(0..60).contains(&minute)
-        || !(0..=60).contains(&second)
-    {
-        return None;
-    }
-    let digits: String = zone.chars().filter(char::is_ascii_digit).collect();
-    let offset = match (zone.as_bytes().first()?, digits.len()) {
-        (b'Z' | b'z', 0) => 0,
-        (sign @ (b'+' | b'-'), 4) => {
-            let (hours, minutes) = (number(digits.get(..2))?, number(digits.get(2..))?);
-            (hours * 3600 + minutes * 60) * if *sign == b'+' { 1 } else { -1 }
-        }
-        _ => return None,
-    };
-    // Days since 1970 in the Gregorian calendar, years beginning in March so that leap days come last.
-    let (y, m) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
-    u64::try_from(days * 86_400 + hour * 3600 + minute * 60 + second - offset).ok()
 }
 
 #[cfg(test)]
@@ -304,23 +260,6 @@ mod tests {
             let all =
                 serde_json::json!({ "instance": { "attributes": instance }, "project": project });
             assert_eq!(of(all.clone()), expected, "{all}");
-        }
-    }
-
-    #[test]
-    fn expiry_is_a_moment() {
-        for (text, expected) in [
-            ("1970-01-01T00:00:00Z", Some(0)),
-            ("2000-02-29T12:00:00+0000", Some(951_825_600)),
-            ("2030-01-02T03:04:05.5+01:00", Some(1_893_549_845)),
-            ("2030-01-02T03:04:05-0100", Some(1_893_557_045)),
-            ("2030-13-02T03:04:05Z", None),
-            ("2030-01-02T03:04:05", None),
-            ("2030-01-02", None),
-            ("-1-1-1T0:0:0Z", None),
-            ("", None),
-        ] {
-            assert_eq!(expiry(text), expected, "{text}");
         }
     }
 }

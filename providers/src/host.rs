@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use pilotlight_core::http::{Method, Reply};
+use pilotlight_core::redact;
 
 /// Why the machine did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -132,6 +133,11 @@ impl Ask {
             direct: true,
             ..Self::get(url)
         }
+    }
+
+    /// The URL as it may be shown.
+    pub fn shown(&self) -> String {
+        redact::url(&self.url)
     }
 
     /// The same with other patience.

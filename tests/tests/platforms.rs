@@ -478,7 +478,7 @@ fn machines_are_detected_from_their_files_and_arguments() {
         "gcp, because the kernel command line has flatcar.oem.id=gce\n"
     );
     let shown = pilotlight(&["detect", "--root", top, "--env"]);
-    assert_eq!(shown.out, "OEM_ID=gce\nPLATFORM_ID=gcp\n");
+    assert_eq!(shown.out, "OEM_ID=gce\nPLATFORM_ID=gcp\nFIRST_BOOT=no\n");
 
     write(
         &dir.path().join("proc/cmdline"),

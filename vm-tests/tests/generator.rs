@@ -93,6 +93,15 @@ fn the_first_boot_argument_in_all_spellings() {
         ("xflatcar.first_boot=1", false),
         ("flatcar.first_boots=1", false),
         ("* ?", false),
+        // As GRUB and others write them, and as the kernel reads them.
+        (
+            "\"flatcar.first_boot=1\" \"ignition.platform.id=qemu\"",
+            true,
+        ),
+        ("ignition.firstboot=\"1\"", true),
+        ("\"ignition.firstboot\"", true),
+        ("a=\"flatcar.first_boot=1\"", false),
+        ("a=\"b flatcar.first_boot=1 c\"", false),
     ] {
         assert_eq!(wants(line, "ignition-complete.target"), first, "{line}");
         assert_eq!(wants(line, "ignition-subsequent.target"), !first, "{line}");
@@ -104,6 +113,7 @@ fn only_a_detected_marker_is_removed() {
     for (line, removed) in [
         ("flatcar.first_boot=detected", true),
         ("coreos.first_boot=detected", true),
+        ("\"flatcar.first_boot=detected\"", true),
         ("flatcar.first_boot=1", false),
         ("ignition.firstboot", false),
         ("", false),
@@ -151,7 +161,7 @@ fn the_platform_and_its_aliases() {
             "packet",
         ),
     ] {
-        let expected = format!("OEM_ID={oem}\nPLATFORM_ID={platform}\n");
+        let expected = format!("OEM_ID={oem}\nPLATFORM_ID={platform}\nFIRST_BOOT=no\n");
         assert_eq!(generate(line).1, expected, "{line}");
     }
 }
@@ -164,13 +174,21 @@ fn without_a_name_the_platform_is_what_the_machine_is() {
         .unwrap();
     let detected: serde_json::Value = serde_json::from_slice(&detected.stdout).unwrap();
     let name = detected["platform"].as_str().unwrap();
-    let expected = format!("OEM_ID={name}\nPLATFORM_ID={name}\n");
+    let expected = format!("OEM_ID={name}\nPLATFORM_ID={name}\nFIRST_BOOT=no\n");
     assert_eq!(generate("quiet").1, expected);
 }
 
 #[test]
 fn a_program_that_fails_does_not_stop_the_boot() {
-    let (wanted, environment) = generate_by(Path::new("/bin/false"), "flatcar.first_boot=1");
-    assert_eq!(environment, "OEM_ID=metal\nPLATFORM_ID=metal\n");
-    assert!(wanted.contains("initrd.target → ignition-complete.target"));
+    for (line, first_boot, target) in [
+        ("flatcar.first_boot=1", "asked", "complete"),
+        ("\"ignition.firstboot\"", "asked", "complete"),
+        ("quiet", "no", "subsequent"),
+    ] {
+        let (wanted, environment) = generate_by(Path::new("/bin/false"), line);
+        let expected = format!("OEM_ID=metal\nPLATFORM_ID=metal\nFIRST_BOOT={first_boot}\n");
+        assert_eq!(environment, expected, "{line}");
+        let target = format!("initrd.target → ignition-{target}.target");
+        assert!(wanted.contains(&target), "{line}");
+    }
 }

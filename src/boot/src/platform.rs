@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use pilotlight_core::cmdline::FirstBoot;
 use pilotlight_core::model::Metadata as Said;
 use pilotlight_engine::evidence;
 use pilotlight_providers::Platform;
@@ -42,6 +43,7 @@ pub struct Metadata {
 struct Choice {
     /// As the argument has it, else the platform's name.
     written: String,
+    first_boot: FirstBoot,
     /// An argument may name a platform that is not known.
     platform: Result<Platform, String>,
     because: String,
@@ -60,11 +62,13 @@ impl Choice {
             }
         };
         let evidence = evidence::observe(root);
+        let first_boot = FirstBoot::of(&line);
         Ok(match detect::named(&line) {
             Some((key, name)) => Self {
                 platform: Platform::parse(&name),
                 because: format!("the kernel command line has {key}={name}"),
                 written: name,
+                first_boot,
                 evidence,
             },
             None => {
@@ -73,6 +77,7 @@ impl Choice {
                     platform: Ok(found.platform),
                     because: found.because,
                     written: found.platform.name().into(),
+                    first_boot,
                     evidence,
                 }
             }
@@ -89,7 +94,11 @@ pub fn detect(given: &Detect) -> anyhow::Result<ExitCode> {
             .platform
             .as_ref()
             .map_or(choice.written.as_str(), |platform| platform.name());
-        out(&format!("OEM_ID={}\nPLATFORM_ID={id}\n", choice.written))?;
+        out(&format!(
+            "OEM_ID={}\nPLATFORM_ID={id}\nFIRST_BOOT={}\n",
+            choice.written,
+            choice.first_boot.name()
+        ))?;
         return Ok(ExitCode::SUCCESS);
     }
     let platform = choice

@@ -237,7 +237,7 @@ pub struct Detect {
     /// Print JSON, with all evidence
     #[arg(long)]
     pub json: bool,
-    /// Print OEM_ID and PLATFORM_ID for the units of the initramfs
+    /// Print OEM_ID, PLATFORM_ID and FIRST_BOOT (no, asked, detected) for the initramfs
     #[arg(long, conflicts_with = "json")]
     pub env: bool,
     /// Look at sys and proc below this directory

@@ -12,6 +12,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::redact;
+
 pub use crate::spelling::nearest;
 pub use sources::{Place, SourceId, Sources, Span, TextLine};
 
@@ -355,7 +357,7 @@ fn without_secrets(place: &Place) -> String {
     let keys = SECRET_KEYS
         .iter()
         .filter_map(|key| private_value(&line, key));
-    let secret = words.chain(keys).chain(secret_of_url(&line)).min();
+    let secret = words.chain(keys).chain(redact::first_secret(&line)).min();
     let contents = private_value(&line, "contents");
     let Some(hidden) = secret.into_iter().chain(contents).min() else {
         return text.clone();
@@ -398,22 +400,6 @@ fn private_value(line: &str, key: &str) -> Option<usize> {
             let none = value.is_empty() || value.starts_with("null");
             !none && !value.starts_with(['{', '|', '>', '#'])
         })
-    })
-}
-
-/// Where a user and a password, or a query with its tokens and signatures, stand in a URL on the line.
-fn secret_of_url(line: &str) -> Option<usize> {
-    let mut starts = line
-        .match_indices("://")
-        .map(|(at, found)| at + found.len());
-    starts.find_map(|start| {
-        let rest = line.get(start..)?;
-        let url = rest.split(['"', '\'', ' ']).next()?;
-        let authority = url.split(['/', '?', '#']).next()?;
-        match authority.contains('@') {
-            true => Some(start),
-            false => url.find('?').map(|query| start + query),
-        }
     })
 }
 

@@ -9,6 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod cache;
+pub mod calendar;
+pub mod cmdline;
 pub mod config;
 pub mod convert;
 pub mod dataurl;
@@ -23,6 +25,7 @@ pub mod model;
 pub mod op;
 pub mod picture;
 pub mod plan;
+pub mod redact;
 pub mod schema;
 pub mod spec;
 pub mod spelling;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use pilotlight_core::http::Reply;
 use pilotlight_fetch::{
-    ACCEPT_CONFIG, CONFIG_LIMIT, Cause, Client, ClientConfig, Progress, Request, redact,
+    ACCEPT_CONFIG, CONFIG_LIMIT, Cause, Client, ClientConfig, Progress, Request,
 };
 use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError};
 
@@ -117,7 +117,7 @@ impl Host for Machine {
 
     async fn http(&self, ask: &Ask) -> Result<Reply, HostError> {
         if !self.online {
-            return Err(HostError::NeedsNetwork(redact(&ask.url)));
+            return Err(HostError::NeedsNetwork(ask.shown()));
         }
         let waited = self.spoken.begin();
         let mut request = request(ask);

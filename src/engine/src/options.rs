@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pilotlight_providers::{Platform, cmdline};
+use pilotlight_core::cmdline;
+use pilotlight_providers::Platform;
 
 /// The kernel argument that bounds requests for configs: whoever stands before a machine that waits for ever
 /// can restart it with a bound and read why.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pilotlight_core::dataurl;
 use pilotlight_core::http::Reply;
+use pilotlight_core::redact;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 
@@ -17,7 +18,6 @@ use crate::error::{Cause, FetchError};
 use crate::hop::{Asker, Headers};
 use crate::progress::Progress;
 use crate::proxy::{Proxy, Rules};
-use crate::redact::redact;
 use crate::request::{Fetched, Request};
 use crate::s3::Object;
 use crate::sink::Sink;
@@ -106,7 +106,7 @@ impl Client {
         sink: &mut dyn Sink,
         progress: &dyn Progress,
     ) -> Result<Fetched, FetchError> {
-        let mut shown = redact(&request.url);
+        let mut shown = redact::url(&request.url);
         self.fetch_any(request, sink, progress, &mut shown, &mut None)
             .await
             .map_err(|cause| FetchError { url: shown, cause })
@@ -121,7 +121,7 @@ impl Client {
         progress: &dyn Progress,
     ) -> Result<Reply, FetchError> {
         let request = request.at_most(limit);
-        let mut shown = redact(&request.url);
+        let mut shown = redact::url(&request.url);
         let (mut body, mut answered) = (Vec::new(), None);
         let result = self
             .fetch_any(&request, &mut body, progress, &mut shown, &mut answered)

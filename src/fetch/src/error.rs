@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use pilotlight_core::model::Digest;
+use pilotlight_core::redact;
 
 /// A failed fetch: which URL, without its secrets, and why.
 #[derive(Debug, thiserror::Error)]
@@ -180,11 +181,12 @@ fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn 
 /// The innermost cause in words. Those above it say little more than that a request failed, and reqwest's
 /// own would repeat the URL with its secrets.
 pub(crate) fn describe(error: &reqwest::Error) -> String {
-    match chain(error).skip(1).last() {
+    let text = match chain(error).skip(1).last() {
         Some(cause) if error.is_connect() => format!("cannot connect: {cause}"),
         Some(cause) => cause.to_string(),
         None => "the request failed".to_owned(),
-    }
+    };
+    redact::text(&text)
 }
 
 fn status_text(code: u16) -> String {

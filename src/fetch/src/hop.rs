@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pilotlight_core::http::Method;
+use pilotlight_core::redact;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue,
     LOCATION, USER_AGENT,
@@ -11,7 +12,6 @@ use reqwest::{Response, StatusCode, Url};
 
 use crate::error::Cause;
 use crate::proxy::Rules;
-use crate::redact::redact_url;
 use crate::request::Request;
 use crate::store::Dressed;
 
@@ -88,7 +88,7 @@ impl Asker<'_> {
         let first = &dressed.url;
         let mut url = first.clone();
         let mut visited = vec![first.clone()];
-        *shown = redact_url(first);
+        *shown = redact::url(first.as_str());
         loop {
             let answer = self.hop(&url, dressed, visited.len() > 1, extra).await?;
             // What was sent may not be for another place.
@@ -100,8 +100,8 @@ impl Asker<'_> {
             };
             *shown = format!(
                 "{} (redirected to {})",
-                redact_url(first),
-                redact_url(&next)
+                redact::url(first.as_str()),
+                redact::url(next.as_str())
             );
             if !matches!(next.scheme(), "http" | "https") {
                 return Err(Cause::UnsupportedScheme(next.scheme().to_owned()));

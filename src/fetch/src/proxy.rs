@@ -6,10 +6,10 @@
 
 use std::net::IpAddr;
 
+use pilotlight_core::redact;
 use reqwest::Url;
 
 use crate::error::Cause;
-use crate::redact::redact;
 
 /// Proxies by the names of the config specification. It has no `Debug`: proxy URLs may hold passwords.
 #[derive(Clone, Default)]
@@ -89,7 +89,7 @@ fn read_url(url: Option<&str>) -> Result<Option<Url>, Cause> {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(url)),
         _ => Err(Cause::InvalidSetting(format!(
             "the proxy {} is not an http or https URL",
-            redact(&with_scheme)
+            redact::url(&with_scheme)
         ))),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use pilotlight_core::calendar::Utc;
 use reqwest::Response;
 use reqwest::header::{DATE, HeaderMap};
 
-use crate::clock;
 use crate::refusal_text::{element, is_word, region_of};
 
 /// Most bytes that are read of a refusal; S3's are below two thousand.
@@ -63,7 +63,7 @@ impl Refusal {
 
     /// The server's time, in seconds since 1970.
     pub(crate) fn time(&self) -> Option<u64> {
-        clock::http_date(self.headers.get(DATE)?.to_str().ok()?)
+        Some(Utc::of_http(self.headers.get(DATE)?.to_str().ok()?)?.unix())
     }
 
     fn header(&self, name: &str) -> Option<&str> {

@@ -7,7 +7,7 @@ use pilotlight_core::model::{Compression, Digest};
 
 /// One resource to fetch.
 ///
-/// It has no `Debug`: its URL and headers may hold secrets (see [`redact`](crate::redact)).
+/// It has no `Debug`: its URL and headers may hold secrets (see [`redact`](pilotlight_core::redact)).
 #[derive(Clone, Default)]
 pub struct Request {
     /// The URL; an empty one stands for empty contents, as in the config specification.

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use pilotlight_core::calendar::Utc;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
-
-use crate::clock::http_date;
 
 /// The pause that an answer asks for (RFC 9110, section 10.2.3).
 ///
@@ -15,6 +14,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = after.parse() {
         return Some(Duration::from_secs(seconds));
     }
+    let http_date = |text| Some(Utc::of_http(text)?.unix());
     let pause = http_date(after)?.saturating_sub(http_date(text(&DATE)?)?);
     Some(Duration::from_secs(pause))
 }

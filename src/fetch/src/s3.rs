@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
+use pilotlight_core::calendar::Utc;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, Url};
 
-use crate::clock;
 use crate::credentials::{AwsKeys, Keyring};
 use crate::error::Cause;
 use crate::refusal::Refusal;
@@ -108,7 +108,7 @@ impl<'a> Object<'a> {
     }
 
     fn signed(&self, url: &Url, region: &str, keys: &AwsKeys) -> Result<HeaderMap, Cause> {
-        let time = clock::iso_date(self.keyring.now());
+        let time = Utc::of_unix(self.keyring.now()).basic();
         let host = url.host_str().unwrap_or_default();
         let host = match url.port() {
             Some(port) => format!("{host}:{port}"),

@@ -12,6 +12,7 @@ pub use scalar::{Digest, Gid, Guid, Mode, ScalarError, SysPath, Uid, account_num
 pub use unit_name::UnitName;
 
 use crate::diag::Span;
+use crate::redact;
 
 /// A whole, merged and validated config.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -137,27 +138,12 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// The URL without what may be secret (contents of data URLs, passwords, query strings).
+    /// The URL without what may be secret.
     pub fn shown(&self) -> String {
         if self.scheme == Scheme::Empty {
             return "empty contents".into();
         }
-        if self.scheme == Scheme::Data {
-            let head = self.url.split(',').next().unwrap_or("data:");
-            return format!("{head},… ({} bytes of URL)", self.url.len());
-        }
-        let url = self.url.split(['?', '#']).next().unwrap_or_default();
-        match url.split_once("://") {
-            Some((scheme, rest)) => {
-                let (host, path) = rest
-                    .split_once('/')
-                    .map_or((rest, None), |(h, p)| (h, Some(p)));
-                let host = host.rsplit('@').next().unwrap_or(host);
-                let path = path.map(|p| format!("/{p}")).unwrap_or_default();
-                format!("{scheme}://{host}{path}")
-            }
-            None => url.to_string(),
-        }
+        redact::url(&self.url)
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::cmdline::words;
 use crate::facts::Facts;
-use crate::facts::boot::words;
 use crate::plan::grub;
 
 /// The distribution's program that changes kernel arguments, by Ignition's name.

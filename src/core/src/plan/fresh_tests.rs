@@ -72,11 +72,7 @@ fn the_command_line_names_another_guid() {
             other,
         ),
     ] {
-        assert_eq!(
-            image_guid(&crate::facts::boot::words(line)),
-            expected,
-            "{line}"
-        );
+        assert_eq!(image_guid(&crate::cmdline::words(line)), expected, "{line}");
     }
     assert_eq!(IMAGE.to_string(), "00000000-0000-0000-0000-000000000001");
 }

@@ -1,8 +1,9 @@
 use proptest::prelude::{Strategy, prop, prop_oneof, proptest};
 
 use super::*;
+use crate::cmdline::words;
 use crate::diag::Sources;
-use crate::facts::boot::{Esp, words};
+use crate::facts::boot::Esp;
 
 const BEGIN: &str =
     "# BEGIN pilotlight: kernel arguments of the config, made anew by every first boot\n";

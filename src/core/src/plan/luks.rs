@@ -13,6 +13,7 @@ use crate::op::{DiskOp, TreeOp, VolumeOp, volume_node};
 use crate::plan::disks::find;
 use crate::plan::filesystems::content;
 use crate::plan::{Plan, Planned};
+use crate::redact;
 
 /// Plans all volumes of a config.
 pub fn plan(config: &Config, facts: &Facts) -> Planned {
@@ -357,7 +358,7 @@ fn pin(clevis: &Clevis) -> (String, String, String) {
     let mut words: Vec<String> = clevis
         .tang
         .iter()
-        .map(|(url, _, _)| format!("the tang server {}", on_server(url)))
+        .map(|(url, _, _)| format!("the tang server {}", redact::url(url)))
         .collect();
     let mut pins = Map::new();
     if !tang.is_empty() {
@@ -373,18 +374,6 @@ fn pin(clevis: &Clevis) -> (String, String, String) {
     };
     let config = json!({ "pins": pins, "t": clevis.threshold }).to_string();
     ("sss".into(), shown, config)
-}
-
-/// A URL without a password.
-fn on_server(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let host = rest.split(['/', '?']).next().unwrap_or_default();
-            let host = host.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}")
-        }
-        None => url.into(),
-    }
 }
 
 #[cfg(test)]

@@ -259,7 +259,7 @@ fn clevis_is_tried_before_the_key_is_taken_out() {
     assert_eq!(
         lines,
         format!(
-            "{MAKE}  let 2 of 2 pins (the tang server http://tang.example:80, the TPM) unlock /dev/a (clevis)\n  \
+            "{MAKE}  let 2 of 2 pins (the tang server http://tang.example:80/x, the TPM) unlock /dev/a (clevis)\n  \
              open the encrypted volume /dev/a as /dev/mapper/v by clevis\n  \
              remove the generated key from /dev/a\n{FINISH}"
         )

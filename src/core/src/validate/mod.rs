@@ -34,6 +34,7 @@ use check::{Check, Seen};
 
 use crate::diag::{Diagnostic, Report, Severity, Span};
 use crate::model::{Config, FetchOptions, KernelArguments, Resource};
+use crate::redact;
 use crate::spec::At;
 use crate::spec::v3;
 
@@ -179,7 +180,8 @@ pub fn needs_network(config: &Config) -> Vec<(Option<Span>, String)> {
             .tang
             .iter()
             .filter(|(_, _, advertisement)| advertisement.is_none());
-        list.extend(remote.map(|(url, _, _)| (luks.at, format!("the tang server {url}"))));
+        let shown = |url: &str| format!("the tang server {}", redact::url(url));
+        list.extend(remote.map(|(url, _, _)| (luks.at, shown(url))));
         if let Some((pin, _, true)) = &clevis.custom {
             list.push((luks.at, format!("the clevis pin {pin}")));
         }

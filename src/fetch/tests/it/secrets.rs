@@ -13,10 +13,7 @@ fn passwords_in_urls_are_used_but_not_shown() {
     let url = server.url("/x?sig=s3cret").replace("//", "//me:s3cret@");
     let error = get(url).error().to_string();
     assert!(!error.contains("s3cret"), "{error}");
-    assert!(
-        error.contains("me:***@") && error.contains("?sig=…"),
-        "{error}"
-    );
+    assert!(error.contains(&server.url("/x: the server")), "{error}");
     // echo -n me:s3cret | base64
     let seen = server.seen();
     assert_eq!(seen[0].header("authorization"), Some("Basic bWU6czNjcmV0"));
@@ -47,10 +44,6 @@ fn no_failure_shows_a_secret() {
         let outcome = fetch(config, &request);
         let mut shown = format!("{} {:?}", outcome.error(), outcome.error());
         shown.push_str(&outcome.told.waits.borrow().concat());
-        // The name of the query's parameter is shown, no value is.
-        assert!(
-            !shown.replace("?s3cret=…", "").contains("s3cret"),
-            "{shown}"
-        );
+        assert!(!shown.contains("s3cret"), "{shown}");
     }
 }
