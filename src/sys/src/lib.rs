@@ -24,6 +24,7 @@ pub mod tool;
 pub mod tree;
 pub mod uevents;
 pub mod volumes;
+mod wipe;
 
 pub use disks::DeviceMap;
 pub use local_files::LocalDirectory;
