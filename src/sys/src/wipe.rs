@@ -45,7 +45,7 @@ fn forget_partitions(device: &str) -> Result<(), DiskError> {
 }
 
 /// Overwrites what wipefs leaves: it takes what libblkid needs for an answer, which leaves three uberblocks of
-/// ZFS, second copies of superblocks, and a GPT without its protective MBR.
+/// ZFS with all names of its pool, second copies of superblocks, and headers of a GPT that are damaged.
 fn clear(device: &str, spared: &[Range<u64>]) -> Result<(), DiskError> {
     let geometry = blockdev::geometry(Path::new(device)).map_err(during("looking at", device))?;
     let mut file = OpenOptions::new()
@@ -83,8 +83,8 @@ fn zero(file: &mut File, place: &Place) -> io::Result<()> {
     file.flush()
 }
 
-/// What is to be overwritten: all that is recognized, and both headers of a GPT, which one reader knows by
-/// a protective MBR and the next without.
+/// What is to be overwritten: all that is recognized, and both headers of a GPT, whether or not they are whole
+/// and protected by an MBR.
 fn places(file: &mut File, geometry: Geometry) -> io::Result<Vec<Place>> {
     let mut places = probe::places(&mut Area {
         device: file,

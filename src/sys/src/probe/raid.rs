@@ -111,7 +111,7 @@ const ENDS: &[End] = &[
     ),
     (&[11], 0, b"\xf3\x16\x78\x5a", "hpt45x_raid_member"),
     (&[11], 0, b"\xfd\x16\x78\x5a", "hpt45x_raid_member"),
-    (&[1], 268, b"DPTM", "adaptec_raid_member"),
+    (&[1], 256, b"DPTM", "adaptec_raid_member"),
 ];
 
 const PROMISE: &[u64] = &[

@@ -19,37 +19,40 @@ const MAGICS: &[(&str, u64, &[u8])] = &[
     ("solaris", 512 + 12, b"\xee\xde\x0d\x60"),
 ];
 
-/// All tables, in the order in which libblkid looks for them.
+/// All tables, in the order in which libblkid looks for them. Those of one system may lie within those of
+/// another.
 pub(super) fn hits(reader: &mut Reader<'_>) -> io::Result<Vec<Hit>> {
     let mut hits = Vec::new();
-    let mut add = |kind: &str, at: u64, length: u64| {
-        hits.push(Hit::plain(kind, Class::Sole, vec![(at, length)]));
+    let mut add = |kind: &str, places: Vec<(u64, u64)>| {
+        hits.push(Hit::plain(kind, Class::Tolerant, places));
     };
     for (kind, at, magic) in MAGICS {
         if reader.is(*at, magic)? {
-            add(kind, *at, magic.len() as u64);
+            add(kind, vec![(*at, magic.len() as u64)]);
         }
     }
     if is_sun(reader)? {
-        add("sun", 508, 2);
+        add("sun", vec![(508, 2)]);
     }
     match master_boot_record(reader)? {
-        Some(Record::Partitions | Record::Empty) => add("dos", 510, 2),
+        Some(Record::Partitions | Record::Empty) => add("dos", vec![(510, 2)]),
         Some(Record::Protective) => {
-            add("gpt", 510, 2);
+            let mut places = vec![(510, 2)];
+            // Behind the first sector, whichever size it has.
             for header in [512, 4096] {
                 if reader.is(header, b"EFI PART")? {
-                    add("gpt", header, 8);
+                    places.push((header, 8));
                 }
             }
+            add("gpt", places);
         }
         None => {}
     }
     if is_mac(reader)? {
-        add("mac", 0, 2);
+        add("mac", vec![(0, 2)]);
     }
     if let Some(entry) = atari(reader)? {
-        add("atari", entry, 4);
+        add("atari", vec![(entry, 4)]);
     }
     Ok(hits)
 }
