@@ -16,7 +16,6 @@ use pilotlight_core::model::SysPath;
 use pilotlight_core::op::DiskOp;
 use pilotlight_sys::probe::{self, Area};
 use pilotlight_sys::{DeviceMap, disks};
-use pilotlight_tests::uml::Guest;
 use pilotlight_tests::{Answer, FirstBoot, cases, tool};
 use proptest::prelude::{any, prop, proptest};
 use serde_json::json;
@@ -436,55 +435,46 @@ fn disks_stage(device: &str, wipe: bool) -> Answer {
             { "device": device, "format": "ext4", "label": "DATA", "wipeFilesystem": wipe },
         ] },
     });
-    let _ = fs::remove_dir_all("/run/boot");
-    let directory = Path::new("/run/boot");
-    let boot = FirstBoot::new(
-        directory,
-        Path::new("/run/root"),
-        config.to_string().as_bytes(),
-    );
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("root");
+    let boot = FirstBoot::new(directory.path(), &root, config.to_string().as_bytes());
     boot.stages(&["fetch-offline", "disks"])
 }
 
 #[test]
 fn a_young_pool_and_an_undecided_device_are_formatted_only_if_the_config_says_so() {
-    let mut guest = Guest::new();
-    let (pool, both) = (guest.disk(66), guest.disk(66));
-    guest.boot(|| {
-        tool(&format!("mkfs.ext4 -q -F {both}"));
-        let young = signatures::all()
-            .into_iter()
-            .find(|crafted| crafted.kind == "zfs_member")
-            .unwrap();
-        for device in [&pool, &both] {
-            let device = File::options().write(true).open(device).unwrap();
-            for (at, bytes) in young.pieces(66 << 20) {
-                device.write_all_at(&bytes, at).unwrap();
-            }
-            device.sync_all().unwrap();
-        }
-        let content = |device: &str| tool(&format!("sha256sum {device}"));
-        for (device, words) in [
-            (&pool, "holds zfs_member, not ext4"),
-            (
-                &both,
-                "holds signatures of ext4 and zfs_member at once, not ext4",
-            ),
-        ] {
-            let before = content(device);
-            let answer = disks_stage(device, false);
-            assert_ne!(answer.code, Some(0), "{}{}", answer.out, answer.err);
-            let said = format!("{}{}", answer.out, answer.err);
-            assert!(said.contains(words), "{said}");
-            assert_eq!(content(device), before);
+    let all = signatures::all();
+    let young = all.iter().find(|crafted| crafted.kind == "zfs_member");
+    let pool = make(young.unwrap(), SIZES[0]);
+    let both = sparse(SIZES[0]);
+    by_tool("mkfs.ext4 -q -F", both.path());
+    for (at, bytes) in young.unwrap().pieces(SIZES[0]) {
+        both.as_file().write_all_at(&bytes, at).unwrap();
+    }
+    for (file, words) in [
+        (pool, "holds zfs_member, not ext4"),
+        (
+            both,
+            "holds signatures of ext4 and zfs_member at once, not ext4",
+        ),
+    ] {
+        let device = Loop::new(&file, 512);
+        let before = fs::read(&device.0).unwrap();
+        let answer = disks_stage(&device.0, false);
+        let said = format!("{}{}", answer.out, answer.err);
+        assert_ne!(answer.code, Some(0), "{said}");
+        assert!(said.contains(words), "{said}");
+        assert!(
+            fs::read(&device.0).unwrap() == before,
+            "it has been changed"
+        );
 
-            let answer = disks_stage(device, true);
-            assert_eq!(answer.code, Some(0), "{}{}", answer.out, answer.err);
-            assert_eq!(blkid(Path::new(device)), Said::Kind("ext4".into()));
-            let left = tool(&format!("wipefs --noheadings --output TYPE {device}"));
-            assert_eq!(left, "ext4");
-        }
-    });
+        let answer = disks_stage(&device.0, true);
+        assert_eq!(answer.code, Some(0), "{}{}", answer.out, answer.err);
+        assert_eq!(blkid(Path::new(&device.0)), Said::Kind("ext4".into()));
+        let left = tool(&format!("wipefs --noheadings --output TYPE {}", device.0));
+        assert_eq!(left, "ext4");
+    }
 }
 
 /// A device on which nothing outside of the area may be read.
