@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
 use pilotlight_core::facts::disks::Signature;
-use pilotlight_sys::probe::{Area, is_mbr, probe};
+use pilotlight_sys::probe::{Area, places, probe, table};
 
 /// Room for all places that are looked at, those at the end included.
 const SIZE: usize = 512 << 10;
@@ -34,6 +34,9 @@ fuzz_target!(|bytes: &[u8]| {
         if let Signature::Found(found) = found {
             assert!(!found.kind.is_empty() && found.label.len() < 4096);
         }
-        is_mbr(&mut area).expect("a device in memory is read");
+        table(&mut area, &Signature::Blank).expect("a device in memory is read");
+        for place in places(&mut area).expect("a device in memory is read") {
+            assert!(place.length > 0 && place.start + place.length <= size as u64);
+        }
     }
 });

@@ -20,6 +20,7 @@ use crate::mkfs;
 use crate::probe::{self, Area};
 use crate::tool::{self, ToolError};
 use crate::uevents::{Wait, udev_runs};
+use crate::wipe;
 
 /// Devices of the config for which an image file stands: device path → image.
 pub type DeviceMap = BTreeMap<String, PathBuf>;
@@ -50,7 +51,7 @@ pub enum DiskError {
     Tool(#[from] ToolError),
 }
 
-fn during(action: &'static str, device: &str) -> impl FnOnce(io::Error) -> DiskError {
+pub(crate) fn during(action: &'static str, device: &str) -> impl FnOnce(io::Error) -> DiskError {
     let device = device.to_string();
     move |cause| DiskError::Io {
         action,
@@ -219,17 +220,20 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
         start: 0,
         size: geometry.size,
     };
-    let mbr = probe::is_mbr(whole).map_err(fail("reading"))?;
-    let mut signature = probe::probe(whole).map_err(fail("reading"))?;
+    let mut signature = probe::superblock(whole).map_err(fail("reading"))?;
+    let other = probe::table(whole, &signature).map_err(fail("reading"))?;
     let table =
         match gpt::read(&mut file, geometry).map_err(fail("reading the partition table of"))? {
             Found::Table(raw) => TableState::Gpt(raw.facts(geometry)),
             // A file system on the whole disk, made over an earlier table.
-            Found::Remains(_) if matches!(signature, Signature::Found(_)) => TableState::None,
+            Found::Remains(_) if signature != Signature::Blank => TableState::None,
             Found::Remains(raw) => TableState::Gpt(raw.facts(geometry)),
             Found::Unusable(why) => TableState::Other(why),
-            Found::Nothing if mbr => TableState::Other("an MBR partition table".into()),
-            Found::Nothing => TableState::None,
+            Found::Nothing => match other.as_deref() {
+                Some("dos") => TableState::Other("an MBR partition table".into()),
+                Some(kind) => TableState::Other(format!("a partition table of the kind {kind}")),
+                None => TableState::None,
+            },
         };
     if let TableState::Gpt(table) = &table {
         // Signatures beneath a table are remains; the table is what counts.
@@ -351,7 +355,7 @@ pub fn apply(op: &DiskOp) -> Result<(), DiskError> {
     match op {
         DiskOp::CreateTable { disk, destroys } => {
             if destroys.is_some() {
-                wipe(disk)?;
+                wipe::wipe_table(disk)?;
             }
             edit(disk, |_, geometry| Ok(Raw::empty(geometry)))
         }
@@ -396,7 +400,7 @@ pub fn apply(op: &DiskOp) -> Result<(), DiskError> {
             to,
             ..
         } => edit_slot(disk, *number, true, |raw| raw.resize(*number, *from, *to)),
-        DiskOp::WipeSignatures { device, .. } => wipe(device),
+        DiskOp::WipeSignatures { device, .. } => wipe::wipe(device),
         DiskOp::MakeFilesystem {
             device,
             format,
@@ -463,20 +467,6 @@ fn edit(
     drop(file);
     blockdev::settle(disk, &table, geometry.sector)
         .map_err(during("waiting for the partitions of", disk))
-}
-
-/// Wipes all signatures; the kernel forgets the partitions of a table that is gone.
-pub(crate) fn wipe(device: &str) -> Result<(), DiskError> {
-    tool::run("wipefs", &["--all", "--force", device], None)?;
-    if !blockdev::is_disk(device) {
-        return Ok(());
-    }
-    let file = File::open(device).map_err(during("opening", device))?;
-    let nothing = pilotlight_core::facts::disks::Table::empty(0, 512);
-    blockdev::tell_kernel(&file, device, &nothing, 512)
-        .map_err(during("telling the kernel about the partitions of", device))?;
-    drop(file);
-    blockdev::settle(device, &nothing, 512).map_err(during("waiting for the partitions of", device))
 }
 
 fn make_filesystem(

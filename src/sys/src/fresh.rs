@@ -40,7 +40,7 @@ fn block_of_guid(guid: Guid, node: &str, path: &Path) -> io::Result<Option<Block
     if table.guid != Some(guid) {
         return Ok(None);
     }
-    let signature = probe::probe(&mut Area {
+    let signature = probe::superblock(&mut Area {
         device: &mut file,
         start: 0,
         size: geometry.size,

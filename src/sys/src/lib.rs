@@ -27,6 +27,7 @@ pub mod tree;
 pub mod trial;
 pub mod uevents;
 pub mod volumes;
+mod wipe;
 
 pub use disks::DeviceMap;
 pub use local_files::LocalDirectory;

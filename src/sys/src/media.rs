@@ -115,7 +115,7 @@ fn is_right(path: &Path, wanted: &Wanted<'_>) -> io::Result<bool> {
         start: 0,
         size,
     };
-    let Signature::Found(found) = probe::probe(area)? else {
+    let Signature::Found(found) = probe::superblock(area)? else {
         return Ok(false);
     };
     let known = wanted.formats.contains(&found.kind.as_str());

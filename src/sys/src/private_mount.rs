@@ -196,7 +196,7 @@ fn is_busy(error: &io::Error) -> bool {
 fn format(device: &str, formats: &[&str]) -> io::Result<String> {
     let path = std::path::Path::new(device);
     let size = blockdev::geometry(path)?.size;
-    let signature = probe::probe(&mut Area {
+    let signature = probe::superblock(&mut Area {
         device: &mut File::open(path)?,
         start: 0,
         size,
@@ -208,6 +208,10 @@ fn format(device: &str, formats: &[&str]) -> io::Result<String> {
             found.kind,
             formats.join(", ")
         ))),
-        _ => Err(io::Error::other("it holds no file system")),
+        Signature::Ambivalent(kinds) => Err(io::Error::other(format!(
+            "it has signatures of {} at once, so that nobody can say what it holds",
+            kinds.join(" and ")
+        ))),
+        Signature::Blank | Signature::Unknown => Err(io::Error::other("it holds no file system")),
     }
 }

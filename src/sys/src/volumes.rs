@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::disks;
 use crate::tool::{self, ToolError};
 use crate::uevents::{Wait, udev_runs};
+use crate::wipe::wipe;
 
 /// Why an operation on a volume failed.
 #[derive(Debug, thiserror::Error)]
@@ -277,7 +278,7 @@ fn create_array(
     tool::run("mdadm", &arguments, None)?;
     wait_for(&node, "mdadm")?;
     // What lay where the array's data begin is not the array's.
-    disks::wipe(&node)?;
+    wipe(&node)?;
     // Members without a name (superblocks of version 0.90) need no other one.
     let first = members.first().map(String::as_str).unwrap_or_default();
     if disks::label(first)?.starts_with(NEW_ARRAY) {

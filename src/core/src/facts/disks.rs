@@ -64,6 +64,9 @@ pub enum Signature {
     Blank,
     /// A file system or another format.
     Found(Superblock),
+    /// Several formats, none of which goes before the others, by the names that blkid uses: nobody can say
+    /// which of them is meant.
+    Ambivalent(Vec<String>),
     /// Not known before it is looked at: the place of a partition that is yet to be made.
     Unknown,
 }

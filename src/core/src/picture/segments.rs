@@ -225,6 +225,10 @@ fn content(signature: &Signature) -> Content {
             format: found.kind.clone(),
             label: found.label.clone(),
         },
+        Signature::Ambivalent(kinds) => Content::Format {
+            format: kinds.join(" and "),
+            label: String::new(),
+        },
     }
 }
 

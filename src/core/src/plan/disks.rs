@@ -5,6 +5,7 @@ use crate::facts::Facts;
 use crate::facts::disks::{Block, Entry, Signature, Table, TableState, partition_node};
 use crate::model::{Config, Disk};
 use crate::op::DiskOp;
+use crate::plan::filesystems::ambivalent;
 use crate::plan::partitions::{plan_on, used};
 use crate::plan::{Plan, Planned, fresh};
 
@@ -214,6 +215,9 @@ fn starting_table(
         (TableState::None, Signature::Found(found)) => {
             refuse(format!("{} without partitions", found.kind))
         }
+        (TableState::None, Signature::Ambivalent(kinds)) => {
+            refuse(format!("{}, without partitions", ambivalent(kinds)))
+        }
         (TableState::None, _) => Ok(Start {
             table: Table::empty(block.size, block.sector),
             op: Some(DiskOp::CreateTable {
@@ -236,6 +240,7 @@ fn describe(block: &Block) -> Option<String> {
         (TableState::None, Signature::Found(found)) => {
             Some(format!("the {} signature", found.kind))
         }
+        (TableState::None, Signature::Ambivalent(kinds)) => Some(ambivalent(kinds)),
         (TableState::None, _) => None,
     }
 }

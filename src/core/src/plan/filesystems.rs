@@ -145,8 +145,14 @@ pub(super) fn content(block: &Block) -> Option<String> {
             }
             Some(words)
         }
+        (TableState::None, Signature::Ambivalent(kinds)) => Some(ambivalent(kinds)),
         (TableState::None, Signature::Blank | Signature::Unknown) => None,
     }
+}
+
+/// Several formats on one device, in words.
+pub(super) fn ambivalent(kinds: &[String]) -> String {
+    format!("signatures of {} at once", kinds.join(" and "))
 }
 
 fn asked(filesystem: &Filesystem, format: Format) -> String {

@@ -93,3 +93,32 @@ fn the_oem_partition_is_made_anew_when_the_config_says_so() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[1].contains("ext4"), "{lines:?}");
 }
+
+#[test]
+fn a_device_of_several_signatures_is_refused_or_wiped_first() {
+    let mut facts = machine("ext4", "DATA");
+    let kinds = ["ext4", "zfs_member"].map(String::from).to_vec();
+    let block = facts.disks.blocks.get_mut("/dev/vdb").unwrap();
+    block.signature = Signature::Ambivalent(kinds);
+    let report = plan(&asked_for("DATA", Format::Ext4, false), &facts).unwrap_err();
+    assert_eq!(
+        report.items[0].message,
+        "/dev/vdb holds signatures of ext4 and zfs_member at once, not ext4"
+    );
+    let plan = plan(&asked_for("DATA", Format::Ext4, true), &facts).unwrap();
+    let ops: Vec<String> = plan.steps.iter().map(|step| step.op.to_string()).collect();
+    assert_eq!(ops.len(), 2, "{ops:?}");
+    assert!(plan.steps[0].op.is_destructive(), "{ops:?}");
+    assert!(matches!(
+        &plan.steps[0].op,
+        Op::Disk(DiskOp::WipeSignatures { .. })
+    ));
+
+    let disk = crate::model::Disk {
+        at: None,
+        device: SysPath::parse("/dev/vdb").unwrap(),
+        wipe_table: false,
+        partitions: Vec::new(),
+    };
+    assert_eq!(crate::plan::disks::plan(&[disk], &facts).is_err(), false);
+}

@@ -262,7 +262,7 @@ impl Work<'_> {
                 "the partition is new; if something old is found there, this is an error"
             }
             Signature::Blank => "the device is blank",
-            Signature::Found(_) => "the config asks for a new one",
+            Signature::Found(_) | Signature::Ambivalent(_) => "the config asks for a new one",
         };
         plan.push(op, why, luks.at);
         let Some(clevis) = &luks.clevis else {
