@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -25,6 +26,8 @@ const PARALLEL: usize = 4;
 #[derive(Debug, Clone)]
 pub struct BlobStore {
     directory: PathBuf,
+    /// The private directory around it that goes with it, where there is one.
+    around: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -39,7 +42,30 @@ impl BlobStore {
         name.push(".blobs");
         Self {
             directory: name.into(),
+            around: None,
         }
+    }
+
+    /// A store that belongs to this process alone, in the directory for temporary files.
+    ///
+    /// Others may write to that one: what they cannot guess they cannot take first.
+    pub fn temporary() -> Result<Self, String> {
+        let parent = std::env::temp_dir();
+        let around = pilotlight_sys::temporary_directory(&parent, "contents").map_err(|error| {
+            format!(
+                "while making a directory for fetched contents in {}: {error}",
+                parent.display()
+            )
+        })?;
+        Ok(Self {
+            directory: around.join("blobs"),
+            around: Some(around),
+        })
+    }
+
+    /// Whether a config refers to anything that is fetched or unpacked before it is written.
+    pub fn is_needed(config: &Config) -> bool {
+        !wanted(config).is_empty()
     }
 
     /// Path of a blob's bytes.
@@ -59,11 +85,12 @@ impl BlobStore {
         }
     }
 
-    /// Removes the store. What cannot be removed is left in a directory for temporary files.
+    /// Removes the store. What cannot be removed is left in memory or in a directory for temporary files.
     pub fn remove(&self) {
-        match std::fs::remove_dir_all(&self.directory) {
+        let all = self.around.as_ref().unwrap_or(&self.directory);
+        match std::fs::remove_dir_all(all) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!("while removing {}: {error}", self.directory.display());
+                tracing::warn!("while removing {}: {error}", all.display());
             }
             _ => {}
         }
@@ -99,7 +126,9 @@ impl BlobStore {
             return Err(report);
         }
         let text = serde_json::to_vec(&index).map_err(|error| broken(error.into()))?;
-        std::fs::write(self.directory.join("index.json"), text).map_err(broken)
+        File::create_new(self.directory.join("index.json"))
+            .and_then(|mut file| file.write_all(&text))
+            .map_err(broken)
     }
 
     async fn fetch_all(
@@ -170,7 +199,7 @@ async fn fetch_one(
         )
         .help("nothing has been changed on this machine's disks")
     };
-    let mut file = File::create(&path).map_err(|error| failed(error.to_string()))?;
+    let mut file = File::create_new(&path).map_err(|error| failed(error.to_string()))?;
     let mut request = transfer::request(&resource).map_err(failed)?;
     request.max_bytes = Some(bound);
     let (client, spoken) = &*tools;

@@ -319,7 +319,7 @@ fn files(options: &Options, state: &State) -> Result<Done, Failure> {
     let blobs = store
         .index()
         .map_err(|error| Failure::new(format!("while reading the fetched contents: {error}")))?;
-    let hands = hands(options, config, sources).with_blobs(store);
+    let hands = hands(options, config, sources).with_blobs(store.clone());
     let mut around = Surroundings {
         blobs,
         ssh_key_fragment: options.ssh_key_fragment,
@@ -336,6 +336,9 @@ fn files(options: &Options, state: &State) -> Result<Done, Failure> {
     hands.write_result(&result)?;
     around.extra = result.extra;
     done.operations += hands.run(&[Part::Relabel], &around)?.operations;
+    // They are written, and may be secrets. After a failure they stay: the stage can be run again without
+    // the servers.
+    store.remove();
     Ok(done)
 }
 

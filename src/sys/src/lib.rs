@@ -20,6 +20,7 @@ pub mod probe;
 pub mod root;
 mod runtime_dir;
 pub mod selinux;
+mod temporary;
 pub mod tool;
 pub mod tree;
 pub mod uevents;
@@ -27,4 +28,6 @@ pub mod volumes;
 
 pub use disks::DeviceMap;
 pub use local_files::LocalDirectory;
-pub use runtime_dir::{free_space, private_directory, replace_file, unnamed_file};
+pub use runtime_dir::{
+    free_space, private_directory, replace_file, temporary_directory, unnamed_file,
+};
