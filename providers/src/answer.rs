@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use pilotlight_core::http::Reply;
 use serde_json::Value;
 
 use crate::UserConfig;
-use crate::host::{Ask, Host, HostError, Patience, Reply};
+use crate::host::{Ask, Host, HostError, Patience};
 
 /// How long metadata is asked for, each part of it: nothing of it is worth a boot.
 const NOT_VITAL: Duration = Duration::from_secs(30);
@@ -104,7 +105,7 @@ pub(crate) fn each<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = 
     let list = value.pointer(pointer).and_then(Value::as_array);
     list.into_iter()
         .flatten()
-        .take(crate::metadata::MAX_INTERFACES * 16)
+        .take(pilotlight_core::model::metadata::MAX_INTERFACES * 16)
 }
 
 /// The texts of an array at a JSON pointer.

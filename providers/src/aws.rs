@@ -5,10 +5,12 @@
 
 use std::cell::RefCell;
 
+use pilotlight_core::http::{Method, Reply};
+use pilotlight_core::model::metadata::{Interface, MAX_INTERFACES, Metadata};
+
 use crate::UserConfig;
 use crate::answer::{at, bounded, first_of, json, last_part, present, refused, text};
-use crate::host::{Ask, Host, HostError, Method};
-use crate::metadata::{Interface, MAX_INTERFACES, Metadata};
+use crate::host::{Ask, Host, HostError};
 
 const BASES: &[&str] = &["http://169.254.169.254", "http://[fd00:ec2::254]"];
 /// Version of the service; every key that is asked for is in it.
@@ -53,7 +55,7 @@ impl<'h, H: Host> Imds<'h, H> {
         present(&ask, reply)
     }
 
-    async fn ask(&self, path: &str, vital: bool) -> Result<(Ask, crate::Reply), HostError> {
+    async fn ask(&self, path: &str, vital: bool) -> Result<(Ask, Reply), HostError> {
         let mut ask = Ask::link(format!("{}/{path}", self.base));
         if let Some(token) = self.token.borrow().as_deref() {
             ask = ask.header("X-aws-ec2-metadata-token", token);
@@ -149,7 +151,8 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
                 .for_each(|line| interface.add(line, prefix, public));
         }
         interface.name = imds.key(&at("interface-id")).await?;
-        let first = crate::metadata::mac(&primary).is_some_and(|mac| mac == interface.mac);
+        let first =
+            pilotlight_core::model::metadata::mac(&primary).is_some_and(|mac| mac == interface.mac);
         said.interfaces
             .insert(if first { 0 } else { said.interfaces.len() }, interface);
     }

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use pilotlight_core::model::metadata::{Interface, MAX_INTERFACES, Metadata};
 use serde_json::Value;
 
 use crate::UserConfig;
 use crate::answer::{at, bounded, each, fetch, json, text};
 use crate::azure_media::{Media, decode, unfold, user_of};
 use crate::host::{Ask, Host, HostError, Patience};
-use crate::metadata::{Interface, MAX_INTERFACES, Metadata};
 
 const BASE: &str = "http://169.254.169.254/metadata";
 const USER_DATA: &str = "instance/compute/userData?api-version=2021-01-01&format=text";

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use pilotlight_core::model::Metadata;
+
 use crate::UserConfig;
 use crate::host::{DeviceFiles, Host, HostError, Which};
-use crate::metadata::Metadata;
 use crate::wireserver::elements;
 
 const ENVIRONMENT: &str = "ovf-env.xml";

@@ -1,9 +1,10 @@
 //! `digitalocean`: the droplet metadata service (DigitalOcean docs, "Metadata API").
 
+use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
+
 use crate::UserConfig;
 use crate::answer::{at, bounded, config, each, fetch, json, texts};
 use crate::host::{Ask, Host, HostError};
-use crate::metadata::{Interface, Metadata, prefix_of};
 
 const BASE: &str = "http://169.254.169.254/metadata";
 

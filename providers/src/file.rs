@@ -1,6 +1,8 @@
 //! `file`: the config that `IGNITION_CONFIG_FILE` names, else `config.ign` in the working directory.
 
-use crate::{Host, HostError, Metadata, UserConfig};
+use pilotlight_core::model::Metadata;
+
+use crate::{Host, HostError, UserConfig};
 
 pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     let name = host

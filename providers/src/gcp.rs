@@ -1,11 +1,11 @@
 //! `gcp`: Google Compute Engine's metadata server (Compute Engine docs, "About VM metadata").
 
+use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 use serde_json::Value;
 
 use crate::UserConfig;
 use crate::answer::{at, each, first_of, json, last_part, present, texts};
 use crate::host::{Ask, Host, HostError};
-use crate::metadata::{Interface, Metadata, prefix_of};
 
 /// By number: the name would need a name server, which is the same machine. Both kinds of network have IPv4
 /// unless the machine was made without.

@@ -1,9 +1,10 @@
 //! `hetzner`: the metadata service of Hetzner Cloud (its docs, "Server metadata").
 
+use pilotlight_core::model::Metadata;
+
 use crate::UserConfig;
 use crate::answer::{bounded, config, fetch, json, text, texts};
 use crate::host::{Ask, Host, HostError};
-use crate::metadata::Metadata;
 
 const BASE: &str = "http://169.254.169.254/hetzner/v1";
 

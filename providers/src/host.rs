@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use pilotlight_core::http::{Method, Reply};
+
 /// Why the machine did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
@@ -98,18 +100,6 @@ pub struct Found {
     pub files: Vec<Option<Vec<u8>>>,
 }
 
-/// Method of a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Method {
-    /// GET
-    #[default]
-    Get,
-    /// PUT
-    Put,
-    /// POST
-    Post,
-}
-
 /// One request to a platform's server. It has no `Debug`: headers hold tokens.
 #[derive(Clone, Default)]
 pub struct Ask {
@@ -169,23 +159,4 @@ pub struct Patience {
     pub statuses: &'static [(u16, Duration)],
     /// Bound of the whole request where the answer is not vital; `None` is the caller's.
     pub bound: Option<Duration>,
-}
-
-/// A server's answer.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Reply {
-    /// Status.
-    pub status: u16,
-    /// Headers, names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// Body; empty unless the status is 2xx.
-    pub body: Vec<u8>,
-}
-
-impl Reply {
-    /// The value of a header, by its name in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(known, _)| known == name)?;
-        Some(&found.1)
-    }
 }

@@ -19,7 +19,6 @@ mod file;
 mod gcp;
 mod hetzner;
 mod host;
-mod metadata;
 pub mod metal;
 mod networkd;
 mod openstack;
@@ -31,11 +30,12 @@ mod transcript;
 mod vmware;
 mod wireserver;
 
+use pilotlight_core::model::Metadata;
+
 pub use aws::{Credentials, region as aws_region, role_credentials as aws_role_credentials};
 pub use azure::access_token as azure_access_token;
 pub use gcp::access_token as gcp_access_token;
-pub use host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Method, Patience, Reply, Which};
-pub use metadata::{Address, Interface, Metadata, SshKey};
+pub use host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Patience, Which};
 
 /// A user config as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use crate::{DeviceFiles, Host, HostError, Metadata, UserConfig, Which};
+use pilotlight_core::model::Metadata;
+
+use crate::{DeviceFiles, Host, HostError, UserConfig, Which};
 
 /// Where the OEM partition's files are, in the order in which they count.
 pub const OEM_DIRECTORIES: &[&str] = &["/oem", "/usr/share/oem"];

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::metadata::{Address, Interface, Metadata, interface_name, mac};
+use pilotlight_core::model::metadata::{Address, Interface, Metadata, interface_name, mac};
 
 /// Before the images' own units, of which those for all interfaces have 80 or more, and behind what people write.
 const BEGIN: &str = "70-pilotlight-";

@@ -3,12 +3,15 @@
 
 use std::net::IpAddr;
 
+use pilotlight_core::http::Method;
+use pilotlight_core::model::metadata::{
+    Interface, MAX_INTERFACES, Metadata, interface_name, prefix_of, value,
+};
 use serde_json::{Value, json};
 
 use crate::UserConfig;
 use crate::answer::{at, bounded, config, each, fetch, json as parse, texts};
-use crate::host::{Ask, Host, HostError, Method};
-use crate::metadata::{Interface, MAX_INTERFACES, Metadata, interface_name, prefix_of, value};
+use crate::host::{Ask, Host, HostError};
 use crate::status::{Status, Told, bounded_text};
 
 const BASE: &str = "https://metadata.packet.net";

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use pilotlight_core::model::Metadata;
+
 use crate::UserConfig;
 use crate::host::{FwCfg, Host, HostError};
-use crate::metadata::Metadata;
 
 /// Items in the order in which they count. The distribution's own name comes first: who sets both has
 /// a generic config and one for this image.

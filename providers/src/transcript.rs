@@ -9,7 +9,9 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use crate::host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Method, Reply, Which};
+use pilotlight_core::http::{Method, Reply};
+
+use crate::host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Which};
 
 #[derive(Default)]
 pub(crate) struct Transcript {
@@ -206,13 +208,13 @@ pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Compares with `testdata/NAME.json`, or writes it where `UPDATE_GOLDENS` is set.
-pub(crate) fn golden(name: &str, said: &crate::Metadata) {
+pub(crate) fn golden(name: &str, said: &pilotlight_core::model::Metadata) {
     let path = format!("{}/testdata/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let text = serde_json::to_string_pretty(said).unwrap() + "\n";
     if std::env::var_os("UPDATE_GOLDENS").is_some() {
         std::fs::write(&path, &text).unwrap();
     }
     assert_eq!(text, std::fs::read_to_string(&path).unwrap(), "{path}");
-    let back: crate::Metadata = serde_json::from_str(&text).unwrap();
+    let back: pilotlight_core::model::Metadata = serde_json::from_str(&text).unwrap();
     assert_eq!(back, *said);
 }

@@ -2,10 +2,11 @@
 
 use std::io::Read as _;
 
+use pilotlight_core::model::Metadata;
+
 use crate::UserConfig;
 use crate::azure_media::decode;
 use crate::host::{Host, HostError};
-use crate::metadata::Metadata;
 
 /// Names in the order in which they count: Ignition's, and the older of Container Linux.
 const NAMES: &[&str] = &["ignition.config.data", "coreos.config.data"];

@@ -1,11 +1,12 @@
 //! Azure's wireserver: how it learns that a machine is ready (Azure Linux Agent's protocol, version 2012-11-30).
 
+use pilotlight_core::http::{Method, Reply};
 use quick_xml::Reader;
 use quick_xml::escape::escape;
 use quick_xml::events::Event;
 
 use crate::answer::{bounded, refused};
-use crate::host::{Ask, Host, HostError, Method, Patience, Reply};
+use crate::host::{Ask, Host, HostError, Patience};
 use crate::status::{Status, Told, bounded_text};
 use std::time::Duration;
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use pilotlight_core::model::Metadata as Said;
 use pilotlight_engine::evidence;
+use pilotlight_providers::Platform;
 use pilotlight_providers::detect::{self, Evidence};
-use pilotlight_providers::{Metadata as Said, Platform};
 
 use crate::args::{Detect, Metadata};
 use crate::commands::out;

@@ -9,6 +9,8 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::hex;
+
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -140,12 +142,8 @@ fn unescape(data: &str, offset: usize) -> Result<Vec<u8>, String> {
     while let Some((at, byte)) = bytes.next() {
         let at = offset + at;
         if byte == b'%' {
-            let mut digit = || {
-                let (_, digit) = bytes.next()?;
-                char::from(digit).to_digit(16)
-            };
-            let code = digit().and_then(|high| Some(high * 16 + digit()?));
-            let code = code.and_then(|code| u8::try_from(code).ok());
+            let digits = bytes.next().zip(bytes.next());
+            let code = digits.and_then(|((_, high), (_, low))| hex::byte(high, low));
             out.push(code.ok_or(format!(
                 "\"%\" at byte {at} is not followed by two hexadecimal digits"
             ))?);

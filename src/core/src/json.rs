@@ -4,6 +4,7 @@
 //! Depth and number of values are bounded; size is bounded by the caller, who read the text.
 
 use crate::diag::{Diagnostic, SourceId, Span};
+use crate::hex;
 
 /// How deep values may nest. Ignition configs reach 8.
 pub const MAX_DEPTH: usize = 128;
@@ -370,9 +371,8 @@ impl Parser<'_> {
     fn unit(&self, at: usize) -> Result<u32, Diagnostic> {
         self.bytes()
             .get(at..at + 4)
-            .filter(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u32::from_str_radix(hex, 16).ok())
+            .and_then(hex::decode)
+            .map(|bytes| u32::from(u16::from_be_bytes(bytes)))
             .ok_or_else(|| self.error_here("\\u needs four hexadecimal digits"))
     }
 }

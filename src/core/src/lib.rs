@@ -14,6 +14,8 @@ pub mod convert;
 pub mod dataurl;
 pub mod diag;
 pub mod facts;
+pub mod hex;
+pub mod http;
 pub mod json;
 pub mod merge;
 pub mod model;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use pilotlight_core::diag::{Diagnostic, Report};
+use pilotlight_core::hex;
 use pilotlight_core::model::{Config, Resource};
-use pilotlight_core::op::hex;
 use pilotlight_core::plan::Blobs;
 use pilotlight_fetch::{Cause, Client};
 use serde::{Deserialize, Serialize};
@@ -204,7 +204,7 @@ async fn fetch_one(
     request.max_bytes = Some(bound);
     let (client, spoken) = &*tools;
     match client.fetch(&request, &mut file, spoken).await {
-        Ok(fetched) => Ok(Some((key, hex(&fetched.sha256), fetched.bytes))),
+        Ok(fetched) => Ok(Some((key, hex::encode(&fetched.sha256), fetched.bytes))),
         Err(error) => match error.cause {
             Cause::TooLarge { .. } => {
                 tracing::info!(

@@ -28,7 +28,8 @@ mod volumes;
 
 use std::time::Instant;
 
-use pilotlight_providers::{HostError, Metadata, Platform};
+use pilotlight_core::model::Metadata;
+use pilotlight_providers::{HostError, Platform};
 
 pub use acquire::Given;
 pub use apply::apply_to_directory;

@@ -6,10 +6,11 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use pilotlight_core::http::Reply;
 use pilotlight_fetch::{
     ACCEPT_CONFIG, CONFIG_LIMIT, Cause, Client, ClientConfig, Progress, Request, redact,
 };
-use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Method, Reply};
+use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError};
 
 use crate::{devices, log};
 
@@ -132,11 +133,7 @@ impl Host for Machine {
         match asked.await {
             Ok(reply) => {
                 self.spoken.begun.set(None);
-                Ok(Reply {
-                    status: reply.status,
-                    headers: reply.headers,
-                    body: reply.body,
-                })
+                Ok(reply)
             }
             Err(error) => {
                 let why = error.to_string();
@@ -156,11 +153,7 @@ impl Host for Machine {
 fn request(ask: &Ask) -> Request {
     let headers = ask.headers.iter();
     Request {
-        method: match ask.method {
-            Method::Get => pilotlight_fetch::Method::Get,
-            Method::Put => pilotlight_fetch::Method::Put,
-            Method::Post => pilotlight_fetch::Method::Post,
-        },
+        method: ask.method,
         body: ask.body.clone(),
         headers: headers
             .map(|(name, value)| ((*name).to_owned(), value.clone()))

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pilotlight_core::facts::accounts::Accounts;
-use pilotlight_core::model::{Config, Mode, SysPath};
+use pilotlight_core::model::{Config, Metadata, Mode, SysPath};
 use pilotlight_core::op::{Content, OwnerRef};
 use pilotlight_core::plan::ssh_keys::{self, KeyFile};
 use pilotlight_core::plan::want::{self, Kind, Want};
-use pilotlight_providers::{HostError, Metadata, Naming, Platform};
+use pilotlight_providers::{HostError, Naming, Platform};
 
 use crate::machine::{Machine, read_bounded};
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use pilotlight_core::model::{Compression, Digest, FetchOptions, Resource, Scheme};
+use pilotlight_core::model::{FetchOptions, Resource, Scheme};
 use pilotlight_fetch::{ClientConfig, Proxy, Request};
 use pilotlight_providers::{Platform, metal};
 
@@ -52,13 +52,7 @@ pub fn request(resource: &Resource) -> Result<Request, String> {
     };
     let mut request = Request::new(url);
     request.headers = resource.headers.clone();
-    request.compression = match resource.compression {
-        Compression::None => pilotlight_fetch::Compression::None,
-        Compression::Gzip => pilotlight_fetch::Compression::Gzip,
-    };
-    request.verify = resource.digest.map(|digest| match digest {
-        Digest::Sha256(bytes) => pilotlight_fetch::Digest::Sha256(bytes),
-        Digest::Sha512(bytes) => pilotlight_fetch::Digest::Sha512(bytes),
-    });
+    request.compression = resource.compression;
+    request.verify = resource.digest;
     Ok(request)
 }

@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 
 use flate2::write::MultiGzDecoder;
+use pilotlight_core::model::{Compression, Digest};
 use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::error::Cause;
-use crate::request::{Compression, Digest, Request};
+use crate::request::Request;
 use crate::sink::Sink;
 
 /// Input that is inflated at once. One byte of gzip stands for at most 1032 bytes, so this bounds the

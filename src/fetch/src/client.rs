@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use pilotlight_core::dataurl;
+use pilotlight_core::http::Reply;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 
@@ -16,14 +18,12 @@ use crate::hop::{Asker, Headers};
 use crate::progress::Progress;
 use crate::proxy::{Proxy, Rules};
 use crate::redact::redact;
-use crate::request::{Fetched, Reply, Request};
+use crate::request::{Fetched, Request};
 use crate::s3::Object;
 use crate::sink::Sink;
 use crate::store::Store;
 use crate::tftp::Tftp;
 use crate::transfer::Transfer;
-use pilotlight_core::dataurl;
-
 use crate::{USER_AGENT, tls};
 
 /// Settings of a [`Client`]. It has no `Debug`: proxies may hold passwords.

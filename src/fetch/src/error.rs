@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use crate::request::Digest;
+use pilotlight_core::model::Digest;
 
 /// A failed fetch: which URL, without its secrets, and why.
 #[derive(Debug, thiserror::Error)]

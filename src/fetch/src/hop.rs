@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pilotlight_core::http::Method;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue,
     LOCATION, USER_AGENT,
@@ -11,7 +12,7 @@ use reqwest::{Response, StatusCode, Url};
 use crate::error::Cause;
 use crate::proxy::Rules;
 use crate::redact::redact_url;
-use crate::request::{Method, Request};
+use crate::request::Request;
 use crate::store::Dressed;
 
 /// The headers of a request, read once.

@@ -43,7 +43,7 @@ pub use error::{Cause, FetchError};
 pub use progress::{Progress, Silent};
 pub use proxy::Proxy;
 pub use redact::redact;
-pub use request::{Compression, Digest, DigestError, Fetched, Method, Reply, Request};
+pub use request::{Fetched, Request};
 pub use sink::Sink;
 
 /// `User-Agent` of every request: servers that tell configs apart look for the product `Ignition/`.

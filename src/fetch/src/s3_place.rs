@@ -1,5 +1,6 @@
 //! Where an object of S3 is: `s3://` and `arn:` URLs, and the names of S3's servers.
 
+use pilotlight_core::hex;
 use reqwest::Url;
 
 use crate::error::Cause;
@@ -276,9 +277,8 @@ pub(crate) fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
-        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
-        let escaped = match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => u8::try_from(high * 16 + low).ok(),
+        let escaped = match (first, after) {
+            (b'%', [high, low, ..]) => hex::byte(*high, *low),
             _ => None,
         };
         bytes.push(escaped.unwrap_or(first));

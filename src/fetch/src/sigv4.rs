@@ -2,6 +2,7 @@
 //!
 //! What is signed, and in which form, is AWS's "Create a signed AWS API request" (IAM user guide).
 
+use pilotlight_core::hex;
 use ring::hmac;
 use sha2::{Digest as _, Sha256};
 
@@ -44,7 +45,7 @@ impl Signing<'_> {
             self.service
         );
         let canonical = self.canonical(&headers, &names);
-        let hash = hex(&Sha256::digest(canonical));
+        let hash = hex::encode(&Sha256::digest(canonical));
         let to_sign = format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{hash}", self.time);
         let mut key = format!("AWS4{}", keys.secret).into_bytes();
         for part in scope.split('/').chain([to_sign.as_str()]) {
@@ -54,7 +55,7 @@ impl Signing<'_> {
         format!(
             "AWS4-HMAC-SHA256 Credential={}/{scope},SignedHeaders={names},Signature={}",
             keys.id,
-            hex(&key)
+            hex::encode(&key)
         )
     }
 
@@ -101,10 +102,6 @@ pub(crate) fn escape(bytes: &[u8], keep_slashes: bool) -> String {
         }
     }
     escaped
-}
-
-fn hex(bytes: &[u8]) -> String {
-    pilotlight_core::op::hex(bytes)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pilotlight_core::http::Method;
 use reqwest::header::{
     CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_RANGE,
     LAST_MODIFIED, RANGE,
@@ -17,7 +18,7 @@ use crate::error::{Cause, describe, of_total};
 use crate::hop::{Answer, Asker};
 use crate::patience::Patience;
 use crate::progress::Progress;
-use crate::request::{Fetched, Method, Request};
+use crate::request::{Fetched, Request};
 use crate::retry_after::retry_after;
 use crate::store::Store;
 

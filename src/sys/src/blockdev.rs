@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pilotlight_core::facts::Usage;
 use pilotlight_core::facts::disks::{Entry, Table, partition_node};
 
 use crate::gpt::Geometry;
@@ -203,10 +204,9 @@ pub fn drives() -> Vec<String> {
 }
 
 /// By whom a device is used: mounts, swap, devices on top of it. Its own partitions do not count.
-pub fn user(node: &str) -> Option<String> {
-    if let Some(holder) = holders(node).first() {
-        let name = holder.strip_prefix("/dev/").unwrap_or(holder);
-        return Some(format!("part of {name}"));
+pub fn user(node: &str) -> Option<Usage> {
+    if let Some(holder) = holders(node).into_iter().next() {
+        return Some(Usage::PartOf(holder));
     }
     let (major, minor) = numbers(Path::new(node))?;
     let id = format!("{major}:{minor}");
@@ -218,7 +218,8 @@ pub fn user(node: &str) -> Option<String> {
             .nth(1)
             .and_then(|rest| rest.split(' ').nth(1));
         if fields.get(2) == Some(&id.as_str()) || source == Some(node) {
-            return Some(format!("mounted at {}", fields.get(4).unwrap_or(&"?")));
+            let place = fields.get(4).unwrap_or(&"?").to_string();
+            return Some(Usage::MountedAt(place));
         }
     }
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
@@ -226,11 +227,11 @@ pub fn user(node: &str) -> Option<String> {
     (swaps.lines())
         .filter_map(|line| line.split_whitespace().next())
         .any(|used| used == node || Path::new(used) == kernel)
-        .then(|| "a swap device in use".into())
+        .then_some(Usage::Swap)
 }
 
 /// Partitions of a disk that the kernel knows and that are used, and by whom.
-pub fn used_partitions(node: &str) -> Vec<(u32, String)> {
+pub fn used_partitions(node: &str) -> Vec<(u32, Usage)> {
     known(node)
         .unwrap_or_default()
         .into_iter()

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pilotlight_core::facts::Usage;
 use pilotlight_core::facts::disks::{
     Block, Disks, Entry, RAID_MEMBER, Signature, TableState, partition_node,
 };
@@ -267,7 +268,7 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
 }
 
 /// Who uses partitions that the kernel knows from another table than the one that was read.
-pub(crate) fn unlisted_user(node: &str, table: &TableState) -> Option<String> {
+pub(crate) fn unlisted_user(node: &str, table: &TableState) -> Option<Usage> {
     let listed = |number: &u32| match table {
         TableState::Gpt(table) => table.partitions.contains_key(number),
         _ => false,
@@ -275,7 +276,10 @@ pub(crate) fn unlisted_user(node: &str, table: &TableState) -> Option<String> {
     blockdev::used_partitions(node)
         .into_iter()
         .find(|(number, _)| !listed(number))
-        .map(|(number, user)| format!("used through its partition {number}, which is {user}"))
+        .map(|(partition, usage)| Usage::Through {
+            partition,
+            usage: Box::new(usage),
+        })
 }
 
 /// Remembers the running array that a device is a member of.

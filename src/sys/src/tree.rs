@@ -6,8 +6,9 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use pilotlight_core::facts::tree::{Node, Tree};
+use pilotlight_core::hex;
 use pilotlight_core::model::{Mode as Permissions, SysPath};
-use pilotlight_core::op::{Content, ContentSource, OwnerRef, TreeOp, hex};
+use pilotlight_core::op::{Content, ContentSource, OwnerRef, TreeOp};
 use pilotlight_core::plan::units::PRESET;
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, fchmod, fchown, linkat, mkdirat,
@@ -188,7 +189,7 @@ pub(crate) fn digest(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<Stri
     let mut buffer = vec![0; 128 << 10];
     loop {
         match from.read(&mut buffer)? {
-            0 => return Ok(hex(&hash.finalize())),
+            0 => return Ok(hex::encode(&hash.finalize())),
             n => {
                 hash.update(&buffer[..n]);
                 to.write_all(&buffer[..n])?;
@@ -403,7 +404,7 @@ impl NewFile<'_> {
                 ContentSource::Fetched { key } => provider.copy(key, &mut hashed)?,
             }
         }
-        let after = hex(&hashed.hash.finalize());
+        let after = hex::encode(&hashed.hash.finalize());
         if let [
             Content {
                 sha256: Some(expected),

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pilotlight_core::facts::disks::{BEING_MADE, NEW_ARRAY};
-use pilotlight_core::op::{VolumeOp, array_node, hex, volume_node};
+use pilotlight_core::hex;
+use pilotlight_core::op::{VolumeOp, array_node, volume_node};
 
 use sha2::{Digest as _, Sha256};
 
@@ -94,7 +95,7 @@ impl KeyStore {
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let key = fs::read(entry.path()).ok()?;
-            (!name.starts_with('.')).then(|| (name, hex(&Sha256::digest(&key))))
+            (!name.starts_with('.')).then(|| (name, hex::encode(&Sha256::digest(&key))))
         })
         .collect()
     }
@@ -134,7 +135,7 @@ impl KeyStore {
                 }
             })?;
         }
-        self.put(name, hex(&key).as_bytes())
+        self.put(name, hex::encode(&key).as_bytes())
     }
 
     /// The path as an argument.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::language::{self, Language, Start};
 use crate::dataurl::unbase64;
 use crate::diag::{Diagnostic, Report, SourceId, Span};
+use crate::hex;
 
 /// How many parts a message may have.
 const MAX_PARTS: usize = 64;
@@ -514,9 +515,7 @@ fn unquote(raw: &str) -> Vec<u8> {
             let escaped = bytes
                 .get(at + 1..at + 3)
                 .filter(|_| *byte == b'=')
-                .and_then(|digits| std::str::from_utf8(digits).ok())
-                .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
-                .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+                .and_then(|digits| hex::byte(digits[0], digits[1]));
             out.push(escaped.unwrap_or(*byte));
             at += if escaped.is_some() { 3 } else { 1 };
         }

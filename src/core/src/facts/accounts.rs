@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::op::hex;
+use crate::hex;
 
 /// The files that accounts are read from; `None` where the sysroot has no such file.
 ///
@@ -99,7 +99,7 @@ impl Default for Defaults {
 
 /// The digest by which password fields are compared: SHA-256 in hexadecimal digits.
 pub fn password_digest(field: &str) -> String {
-    hex(&Sha256::digest(field.as_bytes()))
+    hex::encode(&Sha256::digest(field.as_bytes()))
 }
 
 /// What passwd and group hold in place of a password that stands in the shadow file.

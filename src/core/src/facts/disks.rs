@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::Usage;
+use crate::hex;
 use crate::model::{Guid, SysPath};
 
 /// The block devices that a config names, and their partitions.
@@ -40,8 +42,8 @@ pub struct Block {
     pub table: TableState,
     /// What else is recognized at its beginning or end.
     pub signature: Signature,
-    /// By whom it is used: "mounted at /var", "a swap device", "part of dm-0".
-    pub used: Option<String>,
+    /// By whom it is used.
+    pub used: Option<Usage>,
 }
 
 /// The partition table of a device.
@@ -334,8 +336,7 @@ fn unescape(name: &str) -> String {
         let code = (*first == b'\\' && tail.first() == Some(&b'x'))
             .then(|| tail.get(1..3))
             .flatten()
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+            .and_then(|digits| hex::byte(digits[0], digits[1]));
         match code {
             Some(code) => {
                 out.push(code);
@@ -365,5 +366,6 @@ mod tests {
     fn link_names_are_unescaped() {
         assert_eq!(unescape("my\\x20disk"), "my disk");
         assert_eq!(unescape("a\\xzz\\"), "a\\xzz\\");
+        assert_eq!(unescape("a\\x+1"), "a\\x+1");
     }
 }

@@ -9,6 +9,9 @@ pub mod disks;
 pub mod instead;
 pub mod selinux;
 pub mod tree;
+mod usage;
+
+pub use usage::Usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 

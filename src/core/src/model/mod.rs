@@ -3,9 +3,11 @@
 //! [`crate::validate`] makes it from the wire types. Every entry knows the place in the user's config
 //! that asked for it (`at`), so that an error in a late stage still points at a line.
 
+pub mod metadata;
 mod scalar;
 mod unit_name;
 
+pub use metadata::Metadata;
 pub use scalar::{Digest, Gid, Guid, Mode, ScalarError, SysPath, Uid, account_number};
 pub use unit_name::UnitName;
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hex::{self, Hex};
+
 /// Why a scalar was refused, in words that follow "… is not …: ".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -201,41 +203,24 @@ impl Guid {
 
     /// Parses `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`.
     pub fn parse(text: &str) -> Result<Self, ScalarError> {
-        const WRONG: &str =
-            "a GUID is written as xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx in hexadecimal digits";
         let bytes = text.as_bytes();
-        if bytes.len() != 36 {
-            return refuse(WRONG);
+        let hyphen = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+        let hyphens = (0..36).all(|at| !hyphen(at) || bytes.get(at) == Some(&b'-'));
+        let digits = bytes.iter().enumerate().filter(|(at, _)| !hyphen(*at));
+        let digits: Vec<u8> = digits.map(|(_, byte)| *byte).collect();
+        match hex::decode(&digits) {
+            Some(guid) if hyphens => Ok(Self(guid)),
+            _ => refuse(
+                "a GUID is written as xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx in hexadecimal digits",
+            ),
         }
-        let mut out = [0; 16];
-        let mut nibbles = 0;
-        for (at, byte) in bytes.iter().enumerate() {
-            if matches!(at, 8 | 13 | 18 | 23) {
-                if *byte != b'-' {
-                    return refuse(WRONG);
-                }
-                continue;
-            }
-            let Some(digit) = char::from(*byte).to_digit(16) else {
-                return refuse(WRONG);
-            };
-            // A hexadecimal digit fits in four bits.
-            out[nibbles / 2] = out[nibbles / 2] << 4 | u8::try_from(digit).unwrap_or(0);
-            nibbles += 1;
-        }
-        Ok(Self(out))
     }
 }
 
 impl fmt::Display for Guid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, byte) in self.0.iter().enumerate() {
-            if matches!(at, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
+        let [a, b, c, d, e] = [0..4, 4..6, 6..8, 8..10, 10..16].map(|part| Hex(&self.0[part]));
+        write!(f, "{a}-{b}-{c}-{d}-{e}")
     }
 }
 
@@ -264,12 +249,12 @@ pub enum Digest {
 impl Digest {
     /// Parses `sha256-<hex>` or `sha512-<hex>`; digits may be of either case.
     pub fn parse(text: &str) -> Result<Self, ScalarError> {
-        let Some((function, hex)) = text.split_once('-') else {
+        let Some((function, digits)) = text.split_once('-') else {
             return refuse("a hash is written as sha512-<hex> or sha256-<hex>");
         };
         match function {
-            "sha256" => unhex(hex).map(Digest::Sha256),
-            "sha512" => unhex(hex).map(Digest::Sha512),
+            "sha256" => sum(digits).map(Digest::Sha256),
+            "sha512" => sum(digits).map(Digest::Sha512),
             _ => refuse(format!(
                 "unknown hash function {function:?}: sha512 and sha256 are known"
             )),
@@ -283,32 +268,20 @@ impl fmt::Display for Digest {
             Digest::Sha256(bytes) => ("sha256", bytes),
             Digest::Sha512(bytes) => ("sha512", bytes),
         };
-        write!(f, "{name}-")?;
-        bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{name}-{}", Hex(bytes))
     }
 }
 
-fn unhex<const N: usize>(hex: &str) -> Result<[u8; N], ScalarError> {
-    if hex.len() != 2 * N || !hex.is_ascii() {
+fn sum<const N: usize>(digits: &str) -> Result<[u8; N], ScalarError> {
+    if digits.len() != 2 * N || !digits.is_ascii() {
         return refuse(format!(
             "the hash needs {} hexadecimal digits, it has {}",
             2 * N,
-            hex.len()
+            digits.len()
         ));
     }
-    let mut out = [0; N];
-    for (byte, pair) in out.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        let digit = |c: u8| {
-            char::from(c)
-                .to_digit(16)
-                .and_then(|d| u8::try_from(d).ok())
-        };
-        let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else {
-            return refuse("the hash has a character that is no hexadecimal digit");
-        };
-        *byte = high << 4 | low;
-    }
-    Ok(out)
+    hex::decode(digits.as_bytes())
+        .ok_or_else(|| ScalarError("the hash has a character that is no hexadecimal digit".into()))
 }
 
 #[cfg(test)]
@@ -359,10 +332,36 @@ mod tests {
         assert_eq!(Guid::parse(guid).unwrap().to_string(), guid);
         assert_eq!(Guid::parse(&guid.to_uppercase()), Guid::parse(guid));
         assert!(Guid::parse("0fc63daf84834772-8e79-3d69d8477de4----").is_err());
-        let digest = format!("sha256-{}", "0a".repeat(32));
-        assert_eq!(Digest::parse(&digest).unwrap().to_string(), digest);
-        assert!(Digest::parse("sha256-00").is_err());
-        assert!(Digest::parse("md5-00").is_err());
-        assert!(Digest::parse(&format!("sha256-{}", "é".repeat(32))).is_err());
+        for digest in [
+            format!("sha256-{}", "0a".repeat(32)),
+            format!("sha512-{}", "a9".repeat(64)),
+        ] {
+            assert_eq!(Digest::parse(&digest).unwrap().to_string(), digest);
+            let upper = digest.to_uppercase().replace("SHA", "sha");
+            assert_eq!(Digest::parse(&upper), Digest::parse(&digest));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_digest() {
+        let of =
+            |function: &str, digits: &str, times| format!("{function}-{}", digits.repeat(times));
+        for (text, why) in [
+            (String::new(), "a hash is written as"),
+            ("md5-00".into(), "unknown hash function \"md5\""),
+            ("SHA256-00".into(), "unknown hash function \"SHA256\""),
+            ("sha256-".into(), "needs 64 hexadecimal digits, it has 0"),
+            (of("sha256", "0", 63), "it has 63"),
+            (of("sha256", "0", 65), "it has 65"),
+            (of("sha256", "+0", 32), "no hexadecimal digit"),
+            (of("sha256", "é", 32), "needs 64 hexadecimal digits"),
+            (
+                of("sha512", "0", 64),
+                "needs 128 hexadecimal digits, it has 64",
+            ),
+        ] {
+            let error = Digest::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
     }
 }

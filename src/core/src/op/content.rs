@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::hex;
+
 /// Where contents come from when the operation is performed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ContentSource {
@@ -36,16 +38,11 @@ impl Content {
         let bytes = bytes.into();
         Self {
             shown: shown.into(),
-            sha256: Some(hex(&Sha256::digest(&bytes))),
+            sha256: Some(hex::encode(&Sha256::digest(&bytes))),
             len: Some(bytes.len() as u64),
             source: ContentSource::Inline(bytes),
         }
     }
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Display for Content {

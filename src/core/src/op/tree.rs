@@ -8,8 +8,9 @@ use sha2::{Digest as _, Sha256};
 use crate::facts::Facts;
 use crate::facts::accounts::Accounts;
 use crate::facts::tree::Node;
+use crate::hex;
 use crate::model::{Mode, SysPath};
-use crate::op::{Content, ContentSource, hex};
+use crate::op::{Content, ContentSource};
 
 /// A change of the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -145,7 +146,7 @@ pub fn summary(contents: &[Content]) -> (Option<u64>, Option<String>) {
                 }
                 ContentSource::Fetched { .. } => false,
             });
-            known.then(|| hex(&hash.finalize()))
+            known.then(|| hex::encode(&hash.finalize()))
         }
     };
     (len, sha256)

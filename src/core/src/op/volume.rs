@@ -7,11 +7,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::facts::Facts;
 use crate::facts::disks::{
     Block, Detail, ENCRYPTED, LuksHeader, RAID_MEMBER, RaidMember, Signature, Superblock,
     TableState,
 };
+use crate::facts::{Facts, Usage};
 
 /// Path of an array by its name.
 pub fn array_node(name: &str) -> String {
@@ -166,7 +166,7 @@ impl VolumeOp {
                     }
                 }
                 let node = array_node(name);
-                set_used(blocks, members, Some(&format!("part of md/{name}")));
+                set_used(blocks, members, Some(&Usage::PartOf(node.clone())));
                 blocks.insert(node.clone(), volume(Signature::Unknown));
                 facts.disks.arrays.insert(uuid.clone(), node);
             }
@@ -191,7 +191,7 @@ impl VolumeOp {
                                 spare: Some(at >= active),
                             }),
                         });
-                        block.used = Some(format!("part of md/{name}"));
+                        block.used = Some(Usage::PartOf(array_node(name)));
                     }
                 }
                 blocks.insert(array_node(name), volume(Signature::Blank));
@@ -237,7 +237,7 @@ impl VolumeOp {
                     false => Signature::Unknown,
                 };
                 blocks.insert(volume_node(name), volume(signature));
-                let used = format!("part of mapper/{name}");
+                let used = Usage::PartOf(volume_node(name));
                 set_used(blocks, std::slice::from_ref(device), Some(&used));
             }
             VolumeOp::RemoveKey { name, .. } => {
@@ -262,10 +262,10 @@ fn volume(signature: Signature) -> Block {
     }
 }
 
-fn set_used(blocks: &mut BTreeMap<String, Block>, nodes: &[String], used: Option<&str>) {
+fn set_used(blocks: &mut BTreeMap<String, Block>, nodes: &[String], used: Option<&Usage>) {
     for node in nodes {
         if let Some(block) = blocks.get_mut(node) {
-            block.used = used.map(str::to_string);
+            block.used = used.cloned();
         }
     }
 }

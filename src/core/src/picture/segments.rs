@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Content, Data, Device, Fate, Segment, Side};
+use crate::facts::Usage;
 use crate::facts::disks::{Block, Disks, Signature, Table, TableState, partition_node};
 use crate::op::{DiskOp, Op, VolumeOp};
 
@@ -210,7 +211,7 @@ pub(super) fn whole(node: &str, block: &Block, fates: &Fates<'_>) -> Segment {
         start: 0,
         size: block.size,
         content,
-        used: block.used.clone(),
+        used: block.used.as_ref().map(Usage::to_string),
         fate,
         data,
     }
@@ -267,7 +268,7 @@ fn partitions(
             start: bytes(entry.start),
             size: bytes(entry.sectors()),
             content: content(signature),
-            used: block.and_then(|block| block.used.clone()),
+            used: block.and_then(|block| block.used.as_ref().map(Usage::to_string)),
             fate,
             data,
         });

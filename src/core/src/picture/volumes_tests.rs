@@ -1,9 +1,9 @@
 use super::super::tests::{GIB, add_blank, add_disk, block, found, picture, shown};
 use super::super::{Picture, svg};
-use crate::facts::Facts;
 use crate::facts::disks::{
     Block, Detail, RAID_MEMBER, RaidMember, Signature, Superblock, TableState,
 };
+use crate::facts::{Facts, Usage};
 use crate::op::{DiskOp, Op, VolumeOp};
 
 const MIRROR: &str = r#"{
@@ -69,7 +69,7 @@ fn member(node: &str, level: i32, facts: &mut Facts) {
         }),
     });
     let block = Block {
-        used: Some("part of md127".into()),
+        used: Some(Usage::PartOf("/dev/md127".into())),
         ..block(GIB, TableState::None, signature)
     };
     facts.disks.blocks.insert(node.into(), block);

@@ -44,7 +44,7 @@ pub(super) fn find<'f>(
             .unwrap_or_default();
         let error = Diagnostic::error(at, format!("the device {path} does not exist"));
         if instead.is_empty() {
-            error.help("check the name; nothing has been changed on any disk")
+            error.help("check the name")
         } else {
             error.help(instead)
         }
@@ -85,10 +85,10 @@ fn plan_disk(disk: &Disk, facts: &Facts, plan: &mut Plan) -> Result<(), Vec<Diag
         return Ok(());
     }
     if let Some(used) = &block.used {
-        return Err(vec![
-            Diagnostic::error(disk.at, format!("{node} is in use: it is {used}"))
-                .help("nothing has been changed on this disk"),
-        ]);
+        return Err(vec![Diagnostic::error(
+            disk.at,
+            format!("{node} is in use: it is {used}"),
+        )]);
     }
     let start = starting_table(disk, &node, block, facts)?;
     let steps = plan_on(start.table, disk, &node, block, facts)?.steps;
@@ -98,10 +98,10 @@ fn plan_disk(disk: &Disk, facts: &Facts, plan: &mut Plan) -> Result<(), Vec<Diag
     }
     changes.steps.extend(steps);
     if let Some(why) = impossible(&changes, &node, facts) {
-        return Err(vec![
-            Diagnostic::error(disk.at, format!("{node} cannot be changed: {why}"))
-                .help("nothing has been changed on this disk"),
-        ]);
+        return Err(vec![Diagnostic::error(
+            disk.at,
+            format!("{node} cannot be changed: {why}"),
+        )]);
     }
     plan.steps.extend(changes.steps);
     Ok(())
@@ -156,7 +156,7 @@ fn starting_table(
                 disk.at,
                 format!("{node} holds {what}, which partitions would destroy"),
             )
-            .help("set wipeTable to true if it may be lost; nothing has been changed on this disk"),
+            .help("set wipeTable to true if it may be lost"),
         ])
     };
     let content = describe(block);
@@ -178,13 +178,10 @@ fn starting_table(
         }
         let users: Vec<String> = partitions_in_use(node, block, facts);
         if !users.is_empty() {
-            return Err(vec![
-                Diagnostic::error(
-                    disk.at,
-                    format!("{node} cannot be wiped: {}", users.join(", ")),
-                )
-                .help("nothing has been changed on this disk"),
-            ]);
+            return Err(vec![Diagnostic::error(
+                disk.at,
+                format!("{node} cannot be wiped: {}", users.join(", ")),
+            )]);
         }
         // A disk without partitions needs no table: what was there is wiped, and nothing is put there.
         let op = if any {

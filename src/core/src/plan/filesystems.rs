@@ -43,7 +43,7 @@ fn plan_one(
     }
     match (&there, wipe) {
         (Some(content), false) => {
-            let help = "set wipeFilesystem to true if it may be lost; nothing has been changed on this device";
+            let help = "set wipeFilesystem to true if it may be lost";
             return Err(Diagnostic::error(
                 filesystem.at,
                 format!("{node} holds {content}, not {}", asked(filesystem, format)),
@@ -122,8 +122,7 @@ fn in_use(filesystem: &Filesystem, node: &str, block: &Block) -> Result<(), Diag
         Some(used) => Err(Diagnostic::error(
             filesystem.at,
             format!("{node} cannot be formatted: it is {used}"),
-        )
-        .help("nothing has been changed on this device")),
+        )),
         None => Ok(()),
     }
 }

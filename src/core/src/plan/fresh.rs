@@ -42,9 +42,7 @@ pub fn plan(disks: &Disks) -> Plan {
         };
         if let Some(obstacle) = obstacle(block) {
             let message = format!("{disk} keeps the disk GUID {from} of its image: {obstacle}");
-            plan.notes.push(
-                Diagnostic::warning(None, message).help("nothing has been changed on this disk"),
-            );
+            plan.notes.push(Diagnostic::warning(None, message));
             continue;
         }
         let op = DiskOp::ReplaceDiskGuid {

@@ -2,8 +2,8 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::diag::Sources;
-use crate::facts::Facts;
 use crate::facts::disks::{Entry, Superblock, Table};
+use crate::facts::{Facts, Usage};
 
 const NODE: &str = "/dev/vda";
 
@@ -99,7 +99,7 @@ fn only_a_disk_that_is_surely_an_image_gets_a_guid() {
     };
     out += &format!("grown:\n{}", words(block(grown)));
     let used = Block {
-        used: Some("part of mapper/mpatha".into()),
+        used: Some(Usage::PartOf("/dev/mapper/mpatha".into())),
         ..block(good())
     };
     out += &format!("multipath:\n{}", words(used));
@@ -130,13 +130,10 @@ fn only_a_disk_that_is_surely_an_image_gets_a_guid() {
           because every disk with a copy of the image has this GUID, and a partition labelled ROOT
     multipath:
     warning: /dev/vda keeps the disk GUID 00000000-0000-0000-0000-000000000001 of its image: it is part of mapper/mpatha
-      help: nothing has been changed on this disk
     firmware RAID:
     warning: /dev/vda keeps the disk GUID 00000000-0000-0000-0000-000000000001 of its image: it is a part of an array (isw_raid_member)
-      help: nothing has been changed on this disk
     overlapping:
     warning: /dev/vda keeps the disk GUID 00000000-0000-0000-0000-000000000001 of its image: partitions 1 and 2 overlap
-      help: nothing has been changed on this disk
     "#);
 }
 

@@ -12,8 +12,6 @@ use crate::op::{BootOp, KARGS_HELPER, split};
 use crate::plan::grub::{self, Value};
 use crate::plan::{Plan, Planned};
 
-const UNTOUCHED: &str = "nothing has been changed on this machine";
-
 /// What is asked for and what of it is not so, word by word.
 struct Wish {
     exist: Vec<String>,
@@ -99,9 +97,7 @@ pub fn plan(arguments: &KernelArguments, facts: &Facts) -> Planned {
                     if boot.live { "a boot disk, because this is a live image" } else { "a partition labelled OEM" },
                 ),
             )
-            .help(format!(
-                "change the command line where this machine gets it from, as the configuration of the PXE server or of the boot loader; {UNTOUCHED}"
-            )),
+            .help("change the command line where this machine gets it from, as the configuration of the PXE server or of the boot loader"),
         );
     };
     let Some(esp) = &boot.esp else {
@@ -110,15 +106,13 @@ pub fn plan(arguments: &KernelArguments, facts: &Facts) -> Planned {
                 arguments.at,
                 format!("{why}, and the machine has to restart for it, but there is no partition labelled EFI-SYSTEM, whose marker makes the next boot a first boot again"),
             )
-            .help(format!("label the EFI system partition; {UNTOUCHED}")),
+            .help("label the EFI system partition"),
         );
     };
     let statement = match statement(&wish, boot, oem) {
         Ok(statement) => statement,
         Err((message, help)) => {
-            return fail(
-                Diagnostic::error(arguments.at, message).help(format!("{help}; {UNTOUCHED}")),
-            );
+            return fail(Diagnostic::error(arguments.at, message).help(help));
         }
     };
     let text = oem.grub_cfg.as_deref().unwrap_or_default();

@@ -189,7 +189,7 @@ fn without_a_way_it_says_so_and_what_to_do() {
     assert!(refused(&facts).contains("live image"));
     insta::assert_snapshot!(refused(&Facts::default()), @r#"
     error: the kernel runs without "a", and nothing here can change that: there is neither the program ignition-kargs-helper nor a partition labelled OEM
-      help: change the command line where this machine gets it from, as the configuration of the PXE server or of the boot loader; nothing has been changed on this machine
+      help: change the command line where this machine gets it from, as the configuration of the PXE server or of the boot loader
     "#);
     let mut facts = flatcar("ro", None);
     facts.boot.esp = None;

@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::diag::{Diagnostic, Report};
-use crate::facts::Facts;
 use crate::facts::disks::{Block, Detail, LuksHeader, Signature, Superblock};
+use crate::facts::{Facts, Usage};
 use crate::model::{Clevis, Config, Luks};
 use crate::op::{DiskOp, VolumeOp, volume_node};
 use crate::plan::disks::find;
@@ -112,10 +112,8 @@ impl Work<'_> {
     fn plan(&self, plan: &mut Plan) -> Result<(), Diagnostic> {
         let luks = self.luks;
         if luks.cex {
-            return Err(self.error(
-                "cannot be bound to an IBM CEX card: this version has no support for that".into(),
-                "use a keyFile or clevis",
-            ));
+            let what = "cannot be bound to an IBM CEX card: this version has no support for that";
+            return Err(self.error(what.into()).help("use a keyFile or clevis"));
         }
         match self.fate()? {
             Fate::Keep => Ok(()),
@@ -129,15 +127,15 @@ impl Work<'_> {
         }
     }
 
-    fn error(&self, what: String, help: &str) -> Diagnostic {
-        Diagnostic::error(self.luks.at, format!("{} {what}", self.node)).help(help)
+    fn error(&self, what: String) -> Diagnostic {
+        Diagnostic::error(self.luks.at, format!("{} {what}", self.node))
     }
 
     /// The volume's own mapping, if it is open on this device.
     fn is_open(&self) -> bool {
         let name = &self.luks.name;
         self.facts.disks.blocks.contains_key(&volume_node(name))
-            && self.block.used.as_deref() == Some(&format!("part of mapper/{name}"))
+            && self.block.used == Some(Usage::PartOf(volume_node(name)))
     }
 
     fn fate(&self) -> Result<Fate, Diagnostic> {
@@ -202,21 +200,18 @@ impl Work<'_> {
             asked.push_str(&format!(" (UUID {})", uuid.to_lowercase()));
         }
         let help = "set wipeVolume to true if it may be lost; a volume is kept if it is LUKS2, has the label \
-             and UUID of the config, and the config gives its key or it is bound to clevis; nothing has \
-             been changed on this device";
-        self.error(format!("holds {content}, not {asked}"), help)
+             and UUID of the config, and the config gives its key or it is bound to clevis";
+        self.error(format!("holds {content}, not {asked}"))
+            .help(help)
     }
 
     /// `but` is by what is closed before.
-    fn unused(&self, but: Option<&str>) -> Result<(), Diagnostic> {
-        match self.block.used.as_deref().filter(|used| Some(*used) != but) {
-            Some(used) => Err(self.error(
-                format!(
-                    "cannot hold the encrypted volume {:?}: it is {used}",
-                    self.luks.name
-                ),
-                "nothing has been changed on this device",
-            )),
+    fn unused(&self, but: Option<&Usage>) -> Result<(), Diagnostic> {
+        match self.block.used.as_ref().filter(|used| Some(*used) != but) {
+            Some(used) => Err(self.error(format!(
+                "cannot hold the encrypted volume {:?}: it is {used}",
+                self.luks.name
+            ))),
             None => Ok(()),
         }
     }
@@ -227,10 +222,7 @@ impl Work<'_> {
         let open = self.facts.disks.blocks.get(&target);
         if self.is_open() {
             if let Some(used) = open.and_then(|block| block.used.as_ref()) {
-                return Err(self.error(
-                    format!("cannot be made anew: {target} is {used}"),
-                    "nothing has been changed on this device",
-                ));
+                return Err(self.error(format!("cannot be made anew: {target} is {used}")));
             }
             let op = VolumeOp::CloseVolume {
                 name: luks.name.clone(),
@@ -238,12 +230,11 @@ impl Work<'_> {
             };
             plan.push(op, "it is made anew", luks.at);
         } else if open.is_some() {
-            return Err(self.error(
-                format!("cannot be opened as {target}, which is open on another device"),
-                "nothing has been changed on this device",
-            ));
+            return Err(self.error(format!(
+                "cannot be opened as {target}, which is open on another device"
+            )));
         }
-        self.unused(Some(&format!("part of mapper/{}", luks.name)))?;
+        self.unused(Some(&Usage::PartOf(target)))?;
         if let Some(destroys) = content(self.block) {
             let device = self.node.clone();
             plan.push(DiskOp::WipeSignatures { device, destroys }, why, luks.at);

@@ -1,5 +1,6 @@
 use super::*;
 use crate::dataurl;
+use crate::facts::Usage;
 use crate::facts::disks::{Disks, ENCRYPTED, TableState};
 use crate::model::{Compression, Resource, Scheme, SysPath};
 use crate::op::ContentSource;
@@ -220,7 +221,8 @@ fn what_is_not_the_configs_volume_is_refused() {
 #[test]
 fn a_volume_in_use_is_neither_made_nor_opened() {
     let mut facts = machine(encrypted(2, false, false));
-    facts.disks.blocks.get_mut("/dev/a").unwrap().used = Some("part of mapper/other".into());
+    facts.disks.blocks.get_mut("/dev/a").unwrap().used =
+        Some(Usage::PartOf("/dev/mapper/other".into()));
     assert!(shown(&with_key(), &facts).contains("it is part of mapper/other"));
     let wiping = Luks {
         wipe_volume: true,
@@ -228,7 +230,8 @@ fn a_volume_in_use_is_neither_made_nor_opened() {
     };
     assert!(shown(&wiping, &facts).contains("it is part of mapper/other"));
     // Open under its own name, and mounted.
-    facts.disks.blocks.get_mut("/dev/a").unwrap().used = Some("part of mapper/v".into());
+    facts.disks.blocks.get_mut("/dev/a").unwrap().used =
+        Some(Usage::PartOf("/dev/mapper/v".into()));
     let mut open = device(Signature::Unknown);
     facts
         .disks
@@ -238,7 +241,7 @@ fn a_volume_in_use_is_neither_made_nor_opened() {
     assert!(
         shown(&wiping, &facts).starts_with("  close the encrypted volume /dev/mapper/v\n! wipe")
     );
-    open.used = Some("mounted at /srv".into());
+    open.used = Some(Usage::MountedAt("/srv".into()));
     facts.disks.blocks.insert("/dev/mapper/v".into(), open);
     assert!(shown(&wiping, &facts).contains("/dev/mapper/v is mounted at /srv"));
     // The name belongs to another device.

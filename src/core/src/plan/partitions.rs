@@ -5,8 +5,8 @@
 //! reuse semantics").
 
 use crate::diag::Diagnostic;
-use crate::facts::Facts;
 use crate::facts::disks::{Block, Entry, Table, partition_node};
+use crate::facts::{Facts, Usage};
 use crate::model::{Disk, Guid, Partition};
 use crate::op::{DiskOp, human};
 use crate::plan::Plan;
@@ -43,13 +43,13 @@ pub(super) fn plan_on(
 }
 
 /// By whom a partition is used.
-pub(super) fn used<'f>(node: &str, number: u32, facts: &'f Facts) -> Option<&'f str> {
+pub(super) fn used<'f>(node: &str, number: u32, facts: &'f Facts) -> Option<&'f Usage> {
     facts
         .disks
         .blocks
         .get(&partition_node(node, number))?
         .used
-        .as_deref()
+        .as_ref()
 }
 
 /// Where a partition is to lie: what the config leaves open is kept from an existing one.
@@ -190,10 +190,7 @@ impl<'a> Work<'a> {
                         "there is no partition {} on {}: its table has {slots} slots",
                         partition.number, self.node
                     );
-                    self.error(
-                        Diagnostic::error(partition.at, message)
-                            .help("nothing has been changed on this disk"),
-                    );
+                    self.error(Diagnostic::error(partition.at, message));
                 }
                 continue;
             }
@@ -257,13 +254,10 @@ impl<'a> Work<'a> {
             Err((which, why)) => {
                 let partition = asked[wanted[which].0].partition;
                 let name = describe_partition(partition);
-                self.error(
-                    Diagnostic::error(
-                        partition.at,
-                        format!("{name} does not fit on {}: {why}", self.node),
-                    )
-                    .help("nothing has been changed on this disk"),
-                );
+                self.error(Diagnostic::error(
+                    partition.at,
+                    format!("{name} does not fit on {}: {why}", self.node),
+                ));
                 None
             }
         }
@@ -287,7 +281,6 @@ impl<'a> Work<'a> {
                     self.node
                 ),
             )
-            .help("nothing has been changed on this disk")
         });
         let guard = |fate| in_use.clone().map_or(Ok(fate), Err);
         if !partition.should_exist {

@@ -307,7 +307,7 @@ fn number_0_takes_the_partition_of_its_label_or_a_free_slot() {
 #[test]
 fn what_is_in_use_or_not_ours_is_refused() {
     let mut used = facts(&[(1, entry(1, 10, "a")), (2, entry(11, 10, "b"))]);
-    used.disks.blocks.get_mut("/dev/vdb1").unwrap().used = Some("mounted at /".into());
+    used.disks.blocks.get_mut("/dev/vdb1").unwrap().used = Some(Usage::MountedAt("/".into()));
     let change = |number| Partition {
         wipe_partition_entry: true,
         ..partition(number, "new")
@@ -335,17 +335,15 @@ fn what_is_in_use_or_not_ours_is_refused() {
     out += &planned(&disk(vec![partition(1, "x")]), &other);
     assert_snapshot!(out, @r#"
     error: partition 1 of /dev/vdb would be changed, but it is mounted at /
-      help: nothing has been changed on this disk
     ! delete partition 2 "b" from /dev/vdb
       create partition 2 "new" on /dev/vdb: 88.9 MiB from 11 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
     error: /dev/vdb cannot be wiped: partition 1 is mounted at /
-      help: nothing has been changed on this disk
     error: /dev/vdb holds an MBR partition table, which partitions would destroy
-      help: set wipeTable to true if it may be lost; nothing has been changed on this disk
+      help: set wipeTable to true if it may be lost
     ! replace an MBR partition table on /dev/vdb by an empty partition table
       create partition 1 "x" on /dev/vdb: 98.9 MiB from 1 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
     error: /dev/vdb holds xfs without partitions, which partitions would destroy
-      help: set wipeTable to true if it may be lost; nothing has been changed on this disk
+      help: set wipeTable to true if it may be lost
     "#);
 }
 
@@ -496,10 +494,8 @@ fn what_the_table_cannot_hold_is_refused_before_anything_is_done() {
       create partition 4 "new" on /dev/vdb: 5 MiB from 21 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
     slot 5 of 4:
     error: there is no partition 5 on /dev/vdb: its table has 4 slots
-      help: nothing has been changed on this disk
     slot 129:
     error: there is no partition 129 on /dev/vdb: its table has 128 slots
-      help: nothing has been changed on this disk
     no slot is free:
     error: the table of /dev/vdb has no free slot
     beside a hybrid MBR's:
@@ -509,19 +505,15 @@ fn what_the_table_cannot_hold_is_refused_before_anything_is_done() {
       create partition 2 "new" on /dev/vdb: 5 MiB from 11 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
     a hybrid MBR's:
     error: /dev/vdb cannot be changed: it has a hybrid MBR, which names the sectors 2048 to 22527; set wipeTable to true if all may be lost
-      help: nothing has been changed on this disk
     a hybrid MBR's alone:
     error: /dev/vdb cannot be changed: it has a hybrid MBR, which names the sectors 122880 to 124928; set wipeTable to true if all may be lost
-      help: nothing has been changed on this disk
     overlapping ones stay:
     error: /dev/vdb cannot be changed: its partition table is at fault, partitions 1 and 2 overlap
-      help: nothing has been changed on this disk
     one of those that overlap goes:
     ! delete partition 2 "b" from /dev/vdb
       create partition 2 "new" on /dev/vdb: 5 MiB from 11 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
     nothing new:
     error: partition 1 ("a") does not fit on /dev/vdb: it needs 20480 sectors from sector 2048, there are 20479 free
-      help: nothing has been changed on this disk
     wipeTable:
     ! replace the partition table with 2 partitions on /dev/vdb by an empty partition table
       create partition 1 "new" on /dev/vdb: 5 MiB from 1 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID

@@ -55,7 +55,7 @@ pub fn check(config: &Config) -> Result<(), Report> {
                     raid.name, raid.level
                 ),
             );
-            report.push(error.help("nothing has been changed on any disk"));
+            report.push(error);
         }
     }
     match report.has_errors() {
@@ -134,7 +134,7 @@ fn plan_one(
         )
         .help(format!(
             "if it may be lost, stop it (mdadm --stop {target}) and let the config wipe its members' \
-             partitions; nothing has been changed on its members"
+             partitions"
         )));
     }
     let mut stopped: Vec<String> = Vec::new();
@@ -183,8 +183,7 @@ fn release(
             ),
         )
         .help(
-            "set wipeTable of its disk or wipePartitionEntry of its partition to true if it may be lost; \
-             nothing has been changed on this device",
+            "set wipeTable of its disk or wipePartitionEntry of its partition to true if it may be lost",
         ));
     }
     // A wiped device may still be held by the array that was started from it at power-on.
@@ -211,8 +210,7 @@ fn release(
         return Err(Diagnostic::error(
             raid.at,
             format!("{node} cannot become a member of an array: it is {used}"),
-        )
-        .help("nothing has been changed on this device"));
+        ));
     }
     if let Some(array) = array.filter(|array| !stopped.contains(array)) {
         stopped.push(array.clone());

@@ -1,4 +1,5 @@
 use super::*;
+use crate::facts::Usage;
 use crate::facts::disks::{Disks, Entry, RAID_MEMBER, TableState};
 use crate::model::{Disk, Partition, SysPath};
 
@@ -130,7 +131,7 @@ fn what_members_say_decides_whether_an_array_is_kept() {
 fn an_array_that_runs_is_left_alone_or_renamed() {
     let config = asked("1", &["/dev/a", "/dev/b"], 0);
     let mut one = member("any:data", 1, 2, Some(false));
-    one.used = Some("part of md127".into());
+    one.used = Some(Usage::PartOf("/dev/md127".into()));
     let mut facts = machine(&[("/dev/a", one.clone()), ("/dev/b", one)]);
     facts
         .disks
@@ -145,7 +146,7 @@ fn an_array_that_runs_is_left_alone_or_renamed() {
         )
     );
     let mut array = device(Signature::Blank);
-    array.used = Some("mounted at /var".into());
+    array.used = Some(Usage::MountedAt("/var".into()));
     facts.disks.blocks.insert("/dev/md127".into(), array);
     assert!(shown(&config, &facts).contains("cannot be stopped: it is mounted at /var"));
 }
@@ -252,7 +253,7 @@ fn members_are_different_devices_that_are_there_and_free() {
     );
     let missing = asked("1", &["/dev/a", "/dev/z"], 0);
     assert!(shown(&missing, &facts).contains("the device /dev/z does not exist"));
-    facts.disks.blocks.get_mut("/dev/b").unwrap().used = Some("mounted at /srv".into());
+    facts.disks.blocks.get_mut("/dev/b").unwrap().used = Some(Usage::MountedAt("/srv".into()));
     let busy = asked("1", &["/dev/a", "/dev/b"], 0);
     assert!(
         shown(&busy, &facts)

@@ -48,8 +48,7 @@ pub fn check(facts: &Facts) -> Result<(), Report> {
             ),
         )
         .help(format!(
-            "add {PROGRAM} (package policycoreutils) to the initramfs, or set SELINUX=disabled in the root's /etc/selinux/config; \
-             files of the root have not been touched"
+            "add {PROGRAM} (package policycoreutils) to the initramfs, or set SELINUX=disabled in the root's /etc/selinux/config"
         )),
     );
     Err(report)

@@ -9,8 +9,9 @@ use sha2::{Digest as _, Sha256};
 use crate::diag::{Diagnostic, Report, Span};
 use crate::facts::Facts;
 use crate::facts::tree::Node;
+use crate::hex;
 use crate::model::{Config, Mode, SysPath};
-use crate::op::{Content, ContentSource, OwnerRef, TreeOp, hex, summary};
+use crate::op::{Content, ContentSource, OwnerRef, TreeOp, summary};
 use crate::plan::units;
 use crate::plan::want::{self, Blobs, Kind, Want};
 use crate::plan::{Plan, Planned};
@@ -469,7 +470,7 @@ fn journal_name(path: &SysPath, contents: &[Content]) -> String {
             ContentSource::Fetched { key } => hash.update(key),
         }
     }
-    hex(&hash.finalize())
+    hex::encode(&hash.finalize())
 }
 
 /// A link target without `.`, double and final slashes, and with `..` taken by its word (Go's path.Clean).

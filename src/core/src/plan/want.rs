@@ -7,8 +7,9 @@ use sha2::{Digest as _, Sha256};
 use crate::dataurl;
 use crate::diag::Span;
 use crate::facts::accounts::Accounts;
+use crate::hex;
 use crate::model::{Compression, Config, Inode, Mode, Owner, Resource, Scheme, SysPath};
-use crate::op::{Content, ContentSource, OwnerRef, hex};
+use crate::op::{Content, ContentSource, OwnerRef};
 use crate::plan::ssh_keys::{KeyFile, main_group};
 
 /// Something that should be at a path.
@@ -80,7 +81,7 @@ impl Resource {
             "{:?}",
             (&self.url, self.compression, &self.headers, self.digest)
         );
-        hex(&Sha256::digest(parts.as_bytes()))
+        hex::encode(&Sha256::digest(parts.as_bytes()))
     }
 
     /// The contents, as far as they are known.

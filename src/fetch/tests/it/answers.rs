@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use flate2::write::GzEncoder;
+use pilotlight_core::model::{Compression, Digest};
 use pilotlight_fetch::{
-    ACCEPT_CONFIG, Cause, Client, ClientConfig, Compression, Digest, Request, Silent, Sink,
-    USER_AGENT, blocking,
+    ACCEPT_CONFIG, Cause, Client, ClientConfig, Request, Silent, Sink, USER_AGENT, blocking,
 };
 
 use crate::server::{Server, Step, answer, raw_answer};

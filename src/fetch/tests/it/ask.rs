@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use pilotlight_fetch::{
-    Cause, Client, ClientConfig, FetchError, Method, Proxy, Reply, Request, Silent, blocking,
-};
+use pilotlight_core::http::{Method, Reply};
+use pilotlight_fetch::{Cause, Client, ClientConfig, FetchError, Proxy, Request, Silent, blocking};
 
 use crate::quick;
 use crate::server::{Server, Step, answer, raw_answer};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pilotlight_fetch::{Cause, ClientConfig, Compression, Digest, Request};
+use pilotlight_core::model::{Compression, Digest};
+use pilotlight_fetch::{Cause, ClientConfig, Request};
 
 use crate::server::{Server, Step, answer, raw_answer};
 use crate::{Outcome, fetch, get, quick, sha256};

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use pilotlight_fetch::{Cause, ClientConfig, Compression, Digest, Request};
+use pilotlight_core::model::{Compression, Digest};
+use pilotlight_fetch::{Cause, ClientConfig, Request};
 
 use crate::{fetch, quick, sha256};
 

@@ -15,7 +15,7 @@ const MAX_VALUE: usize = 16 << 10;
 /// How many keys, tags or attributes are taken.
 const MAX_ITEMS: usize = 1024;
 /// How many interfaces are taken, and addresses of one.
-pub(crate) const MAX_INTERFACES: usize = 64;
+pub const MAX_INTERFACES: usize = 64;
 
 /// What a platform says of the machine. What it does not say is absent or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,12 +107,12 @@ pub struct Address {
 
 impl Metadata {
     /// Sets the host name, if it is one. One that is too long for the kernel is cut to its first label.
-    pub(crate) fn set_hostname(&mut self, name: Option<&str>) {
+    pub fn set_hostname(&mut self, name: Option<&str>) {
         self.hostname = name.and_then(hostname);
     }
 
     /// Adds the keys of a text, one a line; comments and lines that cannot be a key are left out.
-    pub(crate) fn add_keys(&mut self, user: Option<&str>, text: &str) {
+    pub fn add_keys(&mut self, user: Option<&str>, text: &str) {
         for line in text.lines().map(str::trim) {
             let usable = !line.is_empty() && !line.starts_with('#') && value(line).is_some();
             let user = user.map(str::to_string);
@@ -130,7 +130,7 @@ impl Metadata {
     }
 
     /// Adds a tag.
-    pub(crate) fn add_tag(&mut self, name: &str, text: &str) {
+    pub fn add_tag(&mut self, name: &str, text: &str) {
         if let (Some(name), Some(text)) = (value(name), value(text))
             && self.tags.len() < MAX_ITEMS
         {
@@ -139,7 +139,7 @@ impl Metadata {
     }
 
     /// Sets an attribute, unless the value is absent, empty or more than a line.
-    pub(crate) fn attribute(&mut self, name: impl Into<String>, text: Option<&str>) {
+    pub fn attribute(&mut self, name: impl Into<String>, text: Option<&str>) {
         let text = text.and_then(value).filter(|text| !text.is_empty());
         if let Some(text) = text
             && self.attributes.len() < MAX_ITEMS
@@ -149,7 +149,7 @@ impl Metadata {
     }
 
     /// The first address of a family and kind.
-    pub(crate) fn address(&self, v4: bool, public: bool) -> Option<String> {
+    pub fn address(&self, v4: bool, public: bool) -> Option<String> {
         let mut all = self.interfaces.iter().flat_map(|known| &known.addresses);
         let found = all.find(|known| known.address.is_ipv4() == v4 && known.public == public);
         found.map(|known| known.address.to_string())
@@ -183,7 +183,7 @@ impl Metadata {
 
 impl Interface {
     /// An interface by its MAC address in any spelling; `None` if it is none.
-    pub(crate) fn of_mac(text: &str) -> Option<Self> {
+    pub fn of_mac(text: &str) -> Option<Self> {
         Some(Self {
             mac: mac(text)?,
             ..Self::default()
@@ -191,12 +191,12 @@ impl Interface {
     }
 
     /// Adds an address, `ADDRESS` or `ADDRESS/PREFIX`; what is none is left out.
-    pub(crate) fn add(&mut self, text: &str, prefix: Option<u8>, public: bool) {
+    pub fn add(&mut self, text: &str, prefix: Option<u8>, public: bool) {
         self.add_routed(text, prefix, public, None);
     }
 
     /// The same with its gateway, which is left out where it is none or of the other version of IP.
-    pub(crate) fn add_routed(
+    pub fn add_routed(
         &mut self,
         text: &str,
         prefix: Option<u8>,
@@ -225,12 +225,12 @@ impl Interface {
     }
 
     /// Adds a gateway, if it is an address.
-    pub(crate) fn add_gateway(&mut self, text: Option<&str>) {
+    pub fn add_gateway(&mut self, text: Option<&str>) {
         add_ip(&mut self.gateways, text);
     }
 
     /// Adds a name server, if it is an address.
-    pub(crate) fn add_dns(&mut self, text: Option<&str>) {
+    pub fn add_dns(&mut self, text: Option<&str>) {
         add_ip(&mut self.dns, text);
     }
 }
@@ -246,7 +246,7 @@ fn add_ip(list: &mut Vec<IpAddr>, text: Option<&str>) {
 }
 
 /// The prefix that a netmask has; `None` where it is no mask.
-pub(crate) fn prefix_of(mask: &str) -> Option<u8> {
+pub fn prefix_of(mask: &str) -> Option<u8> {
     let bits = match mask.trim().parse::<IpAddr>().ok()? {
         IpAddr::V4(mask) => (u128::from(mask.to_bits()) << 96, 32),
         IpAddr::V6(mask) => (mask.to_bits(), 128),
@@ -257,7 +257,7 @@ pub(crate) fn prefix_of(mask: &str) -> Option<u8> {
 }
 
 /// A MAC address in lower case with colons, from a spelling with colons, hyphens or without either.
-pub(crate) fn mac(text: &str) -> Option<String> {
+pub fn mac(text: &str) -> Option<String> {
     let digits: String = text
         .trim()
         .trim_end_matches('/')
@@ -274,7 +274,7 @@ pub(crate) fn mac(text: &str) -> Option<String> {
 
 /// A name that the kernel gives an interface (dev_valid_name, net/core/dev.c), of usual characters and not one
 /// that has a meaning of its own in sysfs or sysctl.
-pub(crate) fn interface_name(text: &str) -> Option<&str> {
+pub fn interface_name(text: &str) -> Option<&str> {
     let usual = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let reserved = ["lo", "all", "default", "bonding_masters"];
     let usable = text.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -285,7 +285,7 @@ pub(crate) fn interface_name(text: &str) -> Option<&str> {
 }
 
 /// A value of one line and bounded length, trimmed; `None` where it is none.
-pub(crate) fn value(text: &str) -> Option<String> {
+pub fn value(text: &str) -> Option<String> {
     let text = text.trim();
     let usable = text.len() <= MAX_VALUE && !text.chars().any(char::is_control);
     usable.then(|| text.to_string())
