@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use crate::machine::Spoken;
 use crate::transfer;
 
+/// Name of the index beside the contents, whose names are hashes.
+const INDEX: &str = "index.json";
 /// Transfers that run side by side.
 const PARALLEL: usize = 4;
 
@@ -75,7 +77,7 @@ impl BlobStore {
 
     /// What an earlier stage has fetched.
     pub fn index(&self) -> std::io::Result<Blobs> {
-        match std::fs::read(self.directory.join("index.json")) {
+        match std::fs::read(self.directory.join(INDEX)) {
             Ok(bytes) => {
                 let index: Index = serde_json::from_slice(&bytes).map_err(std::io::Error::other)?;
                 Ok(Blobs(index.blobs))
@@ -85,12 +87,31 @@ impl BlobStore {
         }
     }
 
+    /// Removes the contents. The index stays: by it a files stage that is run again knows what it has written.
+    pub fn remove_contents(&self) {
+        let removed = (|| {
+            for entry in std::fs::read_dir(&self.directory)? {
+                let path = entry?.path();
+                if path.file_name().is_some_and(|name| name != INDEX) {
+                    std::fs::remove_file(path)?;
+                }
+            }
+            Ok(())
+        })();
+        Self::tell(&self.directory, removed);
+    }
+
     /// Removes the store. What cannot be removed is left in memory or in a directory for temporary files.
     pub fn remove(&self) {
         let all = self.around.as_ref().unwrap_or(&self.directory);
-        match std::fs::remove_dir_all(all) {
+        Self::tell(all, std::fs::remove_dir_all(all));
+    }
+
+    /// What cannot be removed is no reason to fail: all is written.
+    fn tell(what: &Path, removed: std::io::Result<()>) {
+        match removed {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!("while removing {}: {error}", all.display());
+                tracing::warn!("while removing {}: {error}", what.display());
             }
             _ => {}
         }
@@ -126,7 +147,7 @@ impl BlobStore {
             return Err(report);
         }
         let text = serde_json::to_vec(&index).map_err(|error| broken(error.into()))?;
-        File::create_new(self.directory.join("index.json"))
+        File::create_new(self.directory.join(INDEX))
             .and_then(|mut file| file.write_all(&text))
             .map_err(broken)
     }

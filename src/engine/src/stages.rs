@@ -120,7 +120,7 @@ pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
         Stage::Kargs => kargs(options, state),
         Stage::Disks => disks(options, state),
         Stage::Mount => later(options, &[Part::Mounts]),
-        Stage::Umount => umount(options),
+        Stage::Umount => umount(options, state),
         Stage::Files => files(options, state),
     }
 }
@@ -285,10 +285,13 @@ fn disks(options: &Options, state: &mut State) -> Result<Done, Failure> {
 }
 
 /// It also runs after a stage that failed, so that it does not say anything about the first boot.
-fn umount(options: &Options) -> Result<Done, Failure> {
+fn umount(options: &Options, state: &State) -> Result<Done, Failure> {
     let (config, sources) = cache::read(&options.config_cache)?;
     let done = hands(options, config, sources).run(&[Part::Unmounts], &Surroundings::default())?;
     volumes::forget_keys(options)?;
+    if state.has_done(Stage::Files) {
+        BlobStore::beside(&options.config_cache).remove();
+    }
     Ok(done)
 }
 
@@ -338,7 +341,7 @@ fn files(options: &Options, state: &State) -> Result<Done, Failure> {
     done.operations += hands.run(&[Part::Relabel], &around)?.operations;
     // They are written, and may be secrets. After a failure they stay: the stage can be run again without
     // the servers.
-    store.remove();
+    store.remove_contents();
     Ok(done)
 }
 

@@ -22,6 +22,7 @@ mod patience;
 mod progress;
 mod proxy;
 mod redact;
+mod redirect;
 mod refusal;
 mod refusal_text;
 mod request;
