@@ -31,7 +31,7 @@ PACKAGES := gcc libc6-dev g++ \
 	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin \
 	dnsmasq-base xorriso genisoimage \
 	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common \
-	tftpd-hpa python3-venv
+	tftpd-hpa python3-venv strace shellcheck
 
 .NOTPARALLEL:
 .PHONY: build deps demo test lint unit fuzz size vm-test clean

@@ -174,6 +174,15 @@ impl Hands {
                     self.root.display()
                 ))
             })?;
+            let ops = plan.steps.iter().filter_map(|step| match &step.op {
+                Op::Tree(op) => Some(op),
+                _ => None,
+            });
+            let gone = tree::take_away_leftovers(root, ops)
+                .map_err(|error| Failure::new(error.to_string()))?;
+            if gone > 0 {
+                tracing::info!("took away {gone} temporary files of an interrupted run");
+            }
         }
         let mut steps = plan.steps.as_slice();
         while let Some((first, rest)) = steps.split_first() {
@@ -399,11 +408,15 @@ pub fn apply_to_directory(
             config.shares.clear();
             config.kernel_arguments = KernelArguments::default();
         }
-        // Beside nothing that anyone uses: in the directory for temporary files, for this process.
-        let scratch = std::env::temp_dir().join(format!("pilotlight-{}", std::process::id()));
-        let store = BlobStore::beside(&scratch);
         let client = transfer::client(&config, None).map_err(Failure::new)?;
-        let filled = store.fill(&config, client).await;
+        let store = match BlobStore::is_needed(&config) {
+            true => Some(BlobStore::temporary().map_err(Failure::new)?),
+            false => None,
+        };
+        let filled = match &store {
+            Some(store) => store.fill(&config, client).await,
+            None => Ok(()),
+        };
         Ok((config, sources, store, filled))
     };
     let (config, sources, store, filled) = pilotlight_fetch::blocking(work)
@@ -414,17 +427,22 @@ pub fn apply_to_directory(
             sources: sources.clone(),
         })?;
         let around = Surroundings {
-            blobs: store.index().map_err(|error| {
-                Failure::new(format!("while reading the fetched contents: {error}"))
-            })?,
+            blobs: (store.as_ref().map(BlobStore::index).transpose())
+                .map_err(|error| {
+                    Failure::new(format!("while reading the fetched contents: {error}"))
+                })?
+                .unwrap_or_default(),
             ssh_key_fragment: std::env::var("IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT")
                 .is_ok_and(|value| crate::options::truth(&value)),
             ..Surroundings::default()
         };
-        let hands = Hands::new(root, config, sources).with_blobs(store.clone());
+        let mut hands = Hands::new(root, config, sources);
+        hands.blobs = store.clone();
         hands.run(&[Part::Accounts, Part::Tree], &around)
     })();
-    store.remove();
+    if let Some(store) = store {
+        store.remove();
+    }
     let done = outcome?;
     tracing::info!(
         "{} operations performed below {}",

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use crate::machine::Spoken;
 use crate::transfer;
 
+/// Name of the index beside the contents, whose names are hashes.
+const INDEX: &str = "index.json";
 /// Transfers that run side by side.
 const PARALLEL: usize = 4;
 
@@ -25,6 +28,8 @@ const PARALLEL: usize = 4;
 #[derive(Debug, Clone)]
 pub struct BlobStore {
     directory: PathBuf,
+    /// The private directory around it that goes with it, where there is one.
+    around: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -39,7 +44,30 @@ impl BlobStore {
         name.push(".blobs");
         Self {
             directory: name.into(),
+            around: None,
         }
+    }
+
+    /// A store that belongs to this process alone, in the directory for temporary files.
+    ///
+    /// Others may write to that one: what they cannot guess they cannot take first.
+    pub fn temporary() -> Result<Self, String> {
+        let parent = std::env::temp_dir();
+        let around = pilotlight_sys::temporary_directory(&parent, "contents").map_err(|error| {
+            format!(
+                "while making a directory for fetched contents in {}: {error}",
+                parent.display()
+            )
+        })?;
+        Ok(Self {
+            directory: around.join("blobs"),
+            around: Some(around),
+        })
+    }
+
+    /// Whether a config refers to anything that is fetched or unpacked before it is written.
+    pub fn is_needed(config: &Config) -> bool {
+        !wanted(config).is_empty()
     }
 
     /// Path of a blob's bytes.
@@ -49,7 +77,7 @@ impl BlobStore {
 
     /// What an earlier stage has fetched.
     pub fn index(&self) -> std::io::Result<Blobs> {
-        match std::fs::read(self.directory.join("index.json")) {
+        match std::fs::read(self.directory.join(INDEX)) {
             Ok(bytes) => {
                 let index: Index = serde_json::from_slice(&bytes).map_err(std::io::Error::other)?;
                 Ok(Blobs(index.blobs))
@@ -59,11 +87,31 @@ impl BlobStore {
         }
     }
 
-    /// Removes the store. What cannot be removed is left in a directory for temporary files.
+    /// Removes the contents. The index stays: by it a files stage that is run again knows what it has written.
+    pub fn remove_contents(&self) {
+        let removed = (|| {
+            for entry in std::fs::read_dir(&self.directory)? {
+                let path = entry?.path();
+                if path.file_name().is_some_and(|name| name != INDEX) {
+                    std::fs::remove_file(path)?;
+                }
+            }
+            Ok(())
+        })();
+        Self::tell(&self.directory, removed);
+    }
+
+    /// Removes the store. What cannot be removed is left in memory or in a directory for temporary files.
     pub fn remove(&self) {
-        match std::fs::remove_dir_all(&self.directory) {
+        let all = self.around.as_ref().unwrap_or(&self.directory);
+        Self::tell(all, std::fs::remove_dir_all(all));
+    }
+
+    /// What cannot be removed is no reason to fail: all is written.
+    fn tell(what: &Path, removed: std::io::Result<()>) {
+        match removed {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!("while removing {}: {error}", self.directory.display());
+                tracing::warn!("while removing {}: {error}", what.display());
             }
             _ => {}
         }
@@ -99,7 +147,9 @@ impl BlobStore {
             return Err(report);
         }
         let text = serde_json::to_vec(&index).map_err(|error| broken(error.into()))?;
-        std::fs::write(self.directory.join("index.json"), text).map_err(broken)
+        File::create_new(self.directory.join(INDEX))
+            .and_then(|mut file| file.write_all(&text))
+            .map_err(broken)
     }
 
     async fn fetch_all(
@@ -169,7 +219,7 @@ async fn fetch_one(
             format!("while fetching {}: {cause}", resource.shown()),
         )
     };
-    let mut file = File::create(&path).map_err(|error| failed(error.to_string()))?;
+    let mut file = File::create_new(&path).map_err(|error| failed(error.to_string()))?;
     let mut request = transfer::request(&resource).map_err(failed)?;
     request.max_bytes = Some(bound);
     let (client, spoken) = &*tools;

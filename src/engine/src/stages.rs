@@ -29,7 +29,7 @@ pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
         Stage::Kargs => kargs(options, state),
         Stage::Disks => disks(options, state),
         Stage::Mount => later(options, &[Part::Mounts]),
-        Stage::Umount => umount(options),
+        Stage::Umount => umount(options, state),
         Stage::Files => files(options, state),
     }
 }
@@ -196,10 +196,13 @@ fn disks(options: &Options, state: &mut State) -> Result<Done, Failure> {
 }
 
 /// It also runs after a stage that failed, so that it does not say anything about the first boot.
-fn umount(options: &Options) -> Result<Done, Failure> {
+fn umount(options: &Options, state: &State) -> Result<Done, Failure> {
     let (config, sources) = cache::read(&options.config_cache)?;
     let done = hands(options, config, sources).run(&[Part::Unmounts], &Surroundings::default())?;
     volumes::forget_keys(options)?;
+    if state.has_done(Stage::Files) {
+        BlobStore::beside(&options.config_cache).remove();
+    }
     Ok(done)
 }
 
@@ -235,11 +238,14 @@ fn files(options: &Options, state: &mut State) -> Result<Done, Failure> {
     };
     // Now the root is there: what it holds was not known before.
     Rehearsal::of(options, &config, &sources).files(&around)?;
-    let hands = hands(options, config, sources.clone()).with_blobs(store);
+    let hands = hands(options, config, sources.clone()).with_blobs(store.clone());
     let parts: Vec<Part> = Stage::Files.parts().collect();
     let (done, notes) = hands.run_noting(&parts, &around)?;
     warn(&notes, &sources, state);
     hands.announce_keys();
+    // They are written, and may be secrets. After a failure they stay: the stage can be run again without
+    // the servers.
+    store.remove_contents();
     Ok(done)
 }
 

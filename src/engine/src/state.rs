@@ -45,6 +45,15 @@ impl State {
         }
     }
 
+    /// Whether the last run of a stage succeeded.
+    pub fn has_done(&self, stage: Stage) -> bool {
+        let last = self
+            .stages
+            .iter()
+            .rfind(|entry| entry.stage == stage.name());
+        last.is_some_and(|entry| entry.error.is_none())
+    }
+
     /// Writes the state, readable by root alone.
     pub fn save(&self, path: &Path) -> std::io::Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(std::io::Error::other)?;
@@ -186,6 +195,7 @@ mod tests {
         };
         state.save(&path).unwrap();
         assert_eq!(State::load(&path).unwrap(), state);
+        assert!(state.has_done(Stage::Disks) && !state.has_done(Stage::Files));
         std::fs::write(&path, "{").unwrap();
         assert!(State::load(&path).is_err());
     }

@@ -18,6 +18,7 @@ use crate::error::{Cause, FetchError};
 use crate::hop::{Asker, Headers};
 use crate::progress::Progress;
 use crate::proxy::{Proxy, Rules};
+use crate::redirect::Outward;
 use crate::request::{Fetched, Request};
 use crate::s3::Object;
 use crate::sink::Sink;
@@ -81,9 +82,12 @@ pub struct Client {
 }
 
 /// What only network schemes need.
-struct Network {
+pub(crate) struct Network {
     http: reqwest::Client,
-    rules: Rules,
+    /// For redirects to where no proxy stands between: it does not connect to internal addresses, and shares no
+    /// connections with the one that does.
+    outward: OnceLock<reqwest::Client>,
+    pub(crate) rules: Rules,
 }
 
 impl Client {
@@ -191,12 +195,10 @@ impl Client {
         let store = self.store(&url, request, network)?;
         let headers = Headers::new(request, &self.config.user_agent)?;
         let asker = Asker {
-            http: &network.http,
+            network,
+            config: &self.config,
             request,
-            rules: &network.rules,
             headers: &headers,
-            header_timeout: self.config.response_header_timeout,
-            max_redirects: self.config.max_redirects,
         };
         Transfer::new(
             &self.config,
@@ -273,24 +275,52 @@ impl Network {
     fn new(config: &ClientConfig, proxy: &Proxy) -> Result<Self, Cause> {
         let rules = Rules::new(proxy)?;
         let chosen = rules.clone();
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::client_config(&config.extra_ca_pem)?)
-            .proxy(reqwest::Proxy::custom(move |url| {
-                chosen.proxy_for(url).cloned()
-            }))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            // Divided among the addresses of a name, so that a dead one does not use up all the time.
-            .connect_timeout(config.response_header_timeout)
-            .build()
-            .map_err(|error| {
-                Cause::InvalidSetting(format!(
-                    "while setting up HTTP: {}",
-                    crate::error::describe(&error)
-                ))
-            })?;
-        Ok(Self { http, rules })
+        let builder = builder(config)?.proxy(reqwest::Proxy::custom(move |url| {
+            chosen.proxy_for(url).cloned()
+        }));
+        Ok(Self {
+            http: built(builder)?,
+            outward: OnceLock::new(),
+            rules,
+        })
     }
+
+    /// What asks for a URL; only the config's own URLs lead to internal addresses.
+    pub(crate) fn http(
+        &self,
+        url: &Url,
+        outward: bool,
+        config: &ClientConfig,
+    ) -> Result<&reqwest::Client, Cause> {
+        // A proxy looks names up by itself.
+        if !outward || self.rules.proxy_for(url).is_some() {
+            return Ok(&self.http);
+        }
+        if let Some(http) = self.outward.get() {
+            return Ok(http);
+        }
+        let builder = builder(config)?.no_proxy().dns_resolver(Outward);
+        let http = built(builder)?;
+        Ok(self.outward.get_or_init(|| http))
+    }
+}
+
+fn builder(config: &ClientConfig) -> Result<reqwest::ClientBuilder, Cause> {
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::client_config(&config.extra_ca_pem)?)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        // Divided among the addresses of a name, so that a dead one does not use up all the time.
+        .connect_timeout(config.response_header_timeout))
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Cause> {
+    builder.build().map_err(|error| {
+        Cause::InvalidSetting(format!(
+            "while setting up HTTP: {}",
+            crate::error::describe(&error)
+        ))
+    })
 }
 
 /// Runs `future` to its end on a runtime of its own, for callers that have none.

@@ -63,6 +63,9 @@ pub enum Cause {
     /// A redirect to a URL that was visited before.
     #[error("the redirects go in a circle")]
     RedirectLoop,
+    /// A redirect to where the config's server has no business: where it leads, why not, and what to do.
+    #[error("the server's redirect is not followed: {0}")]
+    Redirect(String),
     /// More redirects than the client follows.
     #[error("more than {0} redirects")]
     TooManyRedirects(u8),
@@ -168,7 +171,9 @@ impl Cause {
 }
 
 /// An error and its causes, outermost first.
-fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+pub(crate) fn chain<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
         // An io::Error skips the error that it wraps when it is asked for its source.
         match error.downcast_ref().and_then(io::Error::get_ref) {

@@ -1,7 +1,5 @@
 //! From a URL to the headers of an answer, over redirects.
 
-use std::time::Duration;
-
 use pilotlight_core::http::Method;
 use pilotlight_core::redact;
 use reqwest::header::{
@@ -10,8 +8,9 @@ use reqwest::header::{
 };
 use reqwest::{Response, StatusCode, Url};
 
+use crate::client::{ClientConfig, Network};
 use crate::error::Cause;
-use crate::proxy::Rules;
+use crate::redirect;
 use crate::request::Request;
 use crate::store::Dressed;
 
@@ -68,12 +67,10 @@ pub(crate) struct Answer {
 
 /// Asks for URLs; one per client and request.
 pub(crate) struct Asker<'a> {
-    pub(crate) http: &'a reqwest::Client,
+    pub(crate) network: &'a Network,
+    pub(crate) config: &'a ClientConfig,
     pub(crate) request: &'a Request,
-    pub(crate) rules: &'a Rules,
     pub(crate) headers: &'a Headers,
-    pub(crate) header_timeout: Duration,
-    pub(crate) max_redirects: u8,
 }
 
 impl Asker<'_> {
@@ -89,8 +86,17 @@ impl Asker<'_> {
         let mut url = first.clone();
         let mut visited = vec![first.clone()];
         *shown = redact::url(first.as_str());
+        let mut is_internal = redirect::names_internal(first);
         loop {
-            let answer = self.hop(&url, dressed, visited.len() > 1, extra).await?;
+            let redirected = visited.len() > 1;
+            let outward = redirected && !is_internal;
+            let answer = self
+                .hop(&url, dressed, (redirected, outward), extra)
+                .await?;
+            if !redirected && answer.proxy.is_none() {
+                let server = answer.response.remote_addr();
+                is_internal |= server.is_some_and(|at| redirect::is_internal(at.ip()));
+            }
             // What was sent may not be for another place.
             if self.request.method != Method::Get || !dressed.follows {
                 return Ok(answer);
@@ -109,8 +115,10 @@ impl Asker<'_> {
             if visited.contains(&next) {
                 return Err(Cause::RedirectLoop);
             }
-            if visited.len() > usize::from(self.max_redirects) {
-                return Err(Cause::TooManyRedirects(self.max_redirects));
+            redirect::check(first, &next, is_internal)?;
+            let most = self.config.max_redirects;
+            if visited.len() > usize::from(most) {
+                return Err(Cause::TooManyRedirects(most));
             }
             visited.push(next.clone());
             url = next;
@@ -121,7 +129,7 @@ impl Asker<'_> {
         &self,
         url: &Url,
         dressed: &Dressed,
-        redirected: bool,
+        (redirected, outward): (bool, bool),
         extra: &HeaderMap,
     ) -> Result<Answer, Cause> {
         let mut headers = if url.origin() == dressed.url.origin() {
@@ -135,20 +143,23 @@ impl Asker<'_> {
             headers.extend(dressed.headers.clone());
         }
         headers.extend(extra.clone());
-        let proxy = self.rules.proxy_for(url).map(host_and_port);
+        let proxy = self.network.rules.proxy_for(url).map(host_and_port);
+        let http = self.network.http(url, outward, self.config)?;
         let sent = match self.request.method {
-            Method::Get => self.http.get(url.clone()),
-            Method::Put => self.http.put(url.clone()).body(self.request.body.clone()),
-            Method::Post => self.http.post(url.clone()).body(self.request.body.clone()),
+            Method::Get => http.get(url.clone()),
+            Method::Put => http.put(url.clone()).body(self.request.body.clone()),
+            Method::Post => http.post(url.clone()).body(self.request.body.clone()),
         };
         let sent = sent.headers(headers).send();
-        match tokio::time::timeout(self.header_timeout, sent).await {
+        let limit = self.config.response_header_timeout;
+        match tokio::time::timeout(limit, sent).await {
             Ok(Ok(response)) => Ok(Answer { response, proxy }),
             Ok(Err(error)) if error.is_builder() => {
                 Err(Cause::InvalidUrl(crate::error::describe(&error)))
             }
-            Ok(Err(error)) => Err(Cause::of_connection(&error, proxy.as_deref())),
-            Err(_) => Err(Cause::NoAnswer(self.header_timeout)),
+            Ok(Err(error)) => Err(redirect::refusal(&error)
+                .unwrap_or_else(|| Cause::of_connection(&error, proxy.as_deref()))),
+            Err(_) => Err(Cause::NoAnswer(limit)),
         }
     }
 }

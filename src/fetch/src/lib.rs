@@ -20,6 +20,7 @@ mod hop;
 mod patience;
 mod progress;
 mod proxy;
+mod redirect;
 mod refusal;
 mod refusal_text;
 mod request;

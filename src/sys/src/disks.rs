@@ -18,7 +18,7 @@ use crate::blockdev::{self, Known};
 use crate::gpt::{self, Found, Geometry, Raw};
 use crate::mkfs;
 use crate::probe::{self, Area};
-use crate::tool::{self, ToolError};
+use crate::tool::ToolError;
 use crate::uevents::{Wait, udev_runs};
 use crate::wipe;
 

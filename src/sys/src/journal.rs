@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 
 use pilotlight_core::model::SysPath;
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{FileType, Mode, OFlags, openat};
 
 use crate::root::Sysroot;
 
@@ -78,6 +78,12 @@ impl Journal {
 }
 
 fn sha256(root: &Sysroot, at: &SysPath) -> io::Result<Option<String>> {
+    // Whatever took its place since then is not what was written.
+    match root.stat(at) {
+        Ok(Some(stat)) if stat.kind == FileType::RegularFile => {}
+        Err(error) if error.kind() != io::ErrorKind::NotADirectory => return Err(error),
+        _ => return Ok(None),
+    }
     let Some(mut file) = root.read_file(at)? else {
         return Ok(None);
     };
@@ -94,8 +100,13 @@ fn write(root: &Sysroot, record: &serde_json::Value) -> io::Result<()> {
         }
         Err(error) => return Err(error),
     };
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // A named pipe was found when the journal was read; one that came later is not waited for.
+    let flags = OFlags::WRONLY
+        | OFlags::CREATE
+        | OFlags::APPEND
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::CLOEXEC;
     let mut file = File::from(openat(&directory, NAME, flags, Mode::from_raw_mode(0o600))?);
     // A torn line of an earlier run must not swallow this one.
     file.write_all(format!("\n{record}\n").as_bytes())?;

@@ -22,6 +22,7 @@ pub mod probe;
 pub mod root;
 mod runtime_dir;
 pub mod selinux;
+mod temporary;
 pub mod tool;
 pub mod tree;
 pub mod trial;
@@ -31,4 +32,6 @@ mod wipe;
 
 pub use disks::DeviceMap;
 pub use local_files::LocalDirectory;
-pub use runtime_dir::{free_space, private_directory, replace_file, unnamed_file};
+pub use runtime_dir::{
+    free_space, private_directory, replace_file, temporary_directory, unnamed_file,
+};

@@ -20,6 +20,7 @@ use crate::blockdev;
 use crate::mounts::explain;
 use crate::probe::{self, Area};
 use crate::root::Sysroot;
+use crate::temporary;
 
 /// File systems that boot partitions have. Others are not mounted: whatever parses a foreign disk can err.
 const FORMATS: &[&str] = &["vfat", "ext4", "ext3", "ext2", "btrfs", "xfs"];
@@ -123,15 +124,12 @@ impl PrivateMount {
     pub fn replace(&self, path: &SysPath, contents: &[u8]) -> io::Result<()> {
         let before = self.root.stat(path)?;
         let directory = self.root.parent(path)?;
-        let temporary = format!(".{}.pilotlight", path.name());
-        match unlinkat(&directory, &temporary, AtFlags::empty()) {
-            // What an interrupted run has left.
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
-        }
+        temporary::take_away(&directory)?;
+        let temporary = temporary::name(path.name())?;
         let mode = before.as_ref().map_or(0o644, |stat| stat.mode);
         let written: io::Result<()> = (|| {
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let flags =
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let mode = Mode::from_raw_mode(mode);
             let mut file = File::from(openat(&directory, &temporary, flags, mode)?);
             if let Some(stat) = &before {
@@ -161,7 +159,9 @@ impl PrivateMount {
             }
         }
         let directory = self.root.parent(path)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // Without NONBLOCK a named pipe in its place would be waited for.
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(&directory, path.name(), flags, Mode::from_raw_mode(0o644))?;
         rustix::fs::fsync(&file)?;
         Ok(rustix::fs::fsync(&directory)?)

@@ -92,14 +92,19 @@ impl Sysroot {
     }
 
     /// Opens a file below the root for reading, links followed inside the root; `None` if it is missing.
+    ///
+    /// Errors: it is a pipe, a device, a socket or a directory. Only /dev/null counts as an empty file, as
+    /// it does for systemd.
     pub fn read_file(&self, path: &SysPath) -> io::Result<Option<File>> {
         match self.open_in(
             path.relative(),
             OFlags::RDONLY | OFlags::NONBLOCK,
             ResolveFlags::empty(),
         ) {
-            Ok(fd) => Ok(Some(File::from(fd))),
+            Ok(fd) => regular(fd).map(Some),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            // What a socket answers, and a device that nobody drives.
+            Err(Errno::NXIO | Errno::NODEV) => Err(not_a_file()),
             Err(error) => Err(error.into()),
         }
     }
@@ -211,6 +216,32 @@ impl AsFd for Sysroot {
 
 fn join(parts: &[String]) -> io::Result<SysPath> {
     SysPath::parse(&format!("/{}", parts.join("/"))).map_err(io::Error::other)
+}
+
+/// Opens a file in a directory for reading, its name not followed.
+///
+/// Errors: it is no regular file. Without NONBLOCK a named pipe would hold the stage up for ever.
+pub(crate) fn open_file(directory: &OwnedFd, name: &str) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+        Ok(fd) => regular(fd),
+        Err(Errno::NXIO | Errno::NODEV) => Err(not_a_file()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn regular(fd: OwnedFd) -> io::Result<File> {
+    let stat = rustix::fs::fstat(&fd)?;
+    let null = rustix::fs::makedev(1, 3);
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(File::from(fd)),
+        FileType::CharacterDevice if stat.st_rdev == null => Ok(File::from(fd)),
+        _ => Err(not_a_file()),
+    }
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::other("it is not a regular file, but a pipe, a device, a socket or a directory")
 }
 
 pub(crate) fn stat_at(directory: BorrowedFd<'_>, name: &str) -> io::Result<Stat> {

@@ -1,5 +1,6 @@
 //! The tree below the sysroot: observing it, and performing operations on it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,7 +18,8 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use crate::journal::Journal;
-use crate::root::{Stat, Sysroot, stat_at};
+use crate::root::{Stat, Sysroot, open_file, stat_at};
+use crate::temporary;
 
 /// How deep a tree may be that is removed, against stack exhaustion.
 const MAX_DEPTH: usize = 256;
@@ -81,12 +83,7 @@ fn observe_node(root: &Sysroot, real: &SysPath) -> io::Result<Node> {
     };
     Ok(match stat.kind {
         FileType::RegularFile => {
-            let file = openat(
-                root.parent(real)?,
-                real.name(),
-                OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?;
+            let mut file = open_file(&root.parent(real)?, real.name())?;
             let Stat {
                 len,
                 mode,
@@ -97,7 +94,7 @@ fn observe_node(root: &Sysroot, real: &SysPath) -> io::Result<Node> {
             } = stat;
             Node::File {
                 len: Some(len),
-                sha256: Some(digest(&mut File::from(file), &mut io::sink())?),
+                sha256: Some(digest(&mut file, &mut io::sink())?),
                 mode,
                 uid: Some(uid),
                 gid: Some(gid),
@@ -199,6 +196,27 @@ pub(crate) fn digest(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<Stri
             }
         }
     }
+}
+
+/// Takes away what an interrupted run has left in the directories that operations write to.
+pub fn take_away_leftovers<'o>(
+    root: &Sysroot,
+    ops: impl Iterator<Item = &'o TreeOp>,
+) -> Result<usize, TreeError> {
+    let directories: BTreeSet<SysPath> = ops.filter_map(|op| op.path().parent()).collect();
+    let mut gone = 0;
+    for path in directories {
+        let taken = match root.directory(&path) {
+            // An operation before makes it, or fails.
+            Err(_) => continue,
+            Ok(directory) => temporary::take_away(&directory),
+        };
+        gone += taken.map_err(during(
+            "taking away what an interrupted run has left in",
+            &path,
+        ))?;
+    }
+    Ok(gone)
 }
 
 /// Performs one operation.
@@ -325,13 +343,6 @@ fn make_directory(
     Ok(rustix::fs::fsync(&parent)?)
 }
 
-/// A name that no config uses: temporary entries of this process.
-fn temporary(name: &str) -> String {
-    // Long names are cut, at a character boundary, to leave room.
-    let cut: String = name.chars().take(40).collect();
-    format!(".{cut}.pilotlight-{}", std::process::id())
-}
-
 /// A file that is to appear whole or not at all.
 struct NewFile<'a> {
     root: &'a Sysroot,
@@ -349,14 +360,9 @@ impl NewFile<'_> {
         journal: &mut Journal,
     ) -> io::Result<()> {
         let parent = self.root.parent(self.path)?;
-        let name = temporary(self.path.name());
+        let name = temporary::name(self.path.name())?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        // One that an interrupted run left behind is in the way and of no use.
-        match unlinkat(&parent, &name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
-        }
         let file = openat(&parent, &name, flags, Mode::from_raw_mode(0o600))?;
         let written = self.fill(
             File::from(file),
@@ -459,8 +465,7 @@ fn append(
     if stat.kind != FileType::RegularFile {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let old = openat(&parent, path.name(), flags, Mode::empty())?;
+    let old = open_file(&parent, path.name())?;
     let new = NewFile {
         root,
         path,
@@ -471,7 +476,7 @@ fn append(
         ),
         once: Some(once),
     };
-    new.write(Some(File::from(old)), contents, provider, journal)
+    new.write(Some(old), contents, provider, journal)
 }
 
 fn set_attributes(
@@ -503,11 +508,7 @@ fn put_link(
     make: impl FnOnce(&OwnedFd, &str) -> rustix::io::Result<()>,
 ) -> io::Result<()> {
     let parent = root.parent(path)?;
-    let name = temporary(path.name());
-    match unlinkat(&parent, &name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
+    let name = temporary::name(path.name())?;
     make(&parent, &name)?;
     let put = (|| {
         if uid.is_some() || gid.is_some() {

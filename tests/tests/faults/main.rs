@@ -7,6 +7,7 @@ mod http;
 mod names;
 mod platforms;
 mod prefetch;
+mod redirects;
 mod secrets;
 mod stores;
 mod tls;

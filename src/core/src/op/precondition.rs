@@ -56,6 +56,7 @@ fn blank(disks: &Disks, node: &str) -> Checked {
     })?;
     match &found.signature {
         Signature::Found(there) => Err(format!("{node} holds {}", there.kind)),
+        Signature::Ambivalent(kinds) => Err(format!("{node} holds {}", kinds.join(" and "))),
         Signature::Blank | Signature::Unknown => Ok(()),
     }
 }
@@ -84,7 +85,7 @@ impl DiskOp {
             DiskOp::CreateTable { disk, destroys } => {
                 let found = unused(disks, disk)?;
                 let blank = found.table == TableState::None
-                    && !matches!(found.signature, Signature::Found(_));
+                    && matches!(found.signature, Signature::Blank | Signature::Unknown);
                 require(blank || destroys.is_some(), || {
                     format!("{disk} holds something that the line does not name")
                 })
@@ -200,6 +201,9 @@ impl MountOp {
                     Signature::Found(there) => require(there.kind == format.name(), || {
                         format!("{device} holds {}", there.kind)
                     }),
+                    Signature::Ambivalent(kinds) => {
+                        Err(format!("{device} holds {}", kinds.join(" and ")))
+                    }
                     Signature::Unknown => Ok(()),
                     Signature::Blank => Err(format!("{device} holds nothing")),
                 }

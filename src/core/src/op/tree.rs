@@ -153,6 +153,19 @@ pub fn summary(contents: &[Content]) -> (Option<u64>, Option<String>) {
 }
 
 impl TreeOp {
+    /// The path that it changes.
+    pub fn path(&self) -> &SysPath {
+        match self {
+            TreeOp::MakeDirectory { path, .. }
+            | TreeOp::WriteFile { path, .. }
+            | TreeOp::AppendFile { path, .. }
+            | TreeOp::SetAttributes { path, .. }
+            | TreeOp::MakeSymlink { path, .. }
+            | TreeOp::MakeHardlink { path, .. }
+            | TreeOp::Remove { path, .. } => path,
+        }
+    }
+
     /// Whether data that is there now is gone afterwards.
     pub fn is_destructive(&self) -> bool {
         match self {
