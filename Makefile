@@ -7,9 +7,8 @@ AGENT := $(TARGET)/release/pilotlight
 RUNNER := $(TARGET)/debug/pilotlight-vm-tests
 # The binary lives in an initramfs: bytes, stripped.
 SIZE_LIMIT := 4194304
-# Of its version, so that another version is installed beside it.
-CARGO_FUZZ_VERSION := 0.13.2
-CARGO_FUZZ := .cache/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+# cargo-deny and cargo-fuzz.
+TOOLS := .cache/tools/cargo
 # A server that speaks S3 and checks signatures; of its version, too.
 MOTO_VERSION := 5.1.4
 MOTO := .cache/tools/moto-$(MOTO_VERSION)/installed
@@ -31,7 +30,7 @@ PACKAGES := gcc libc6-dev g++ \
 	tftpd-hpa python3-venv
 
 .NOTPARALLEL:
-.PHONY: build deps demo test lint unit fuzz size vm-test clean
+.PHONY: build deps demo test lint advisories unit fuzz size vm-test clean
 
 build:
 	$(CARGO) build --release -p pilotlight
@@ -46,7 +45,13 @@ deps:
 		$(SUDO) apt-get update -q && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	fi
-	@$(MAKE) --no-print-directory $(MOTO)
+	@$(MAKE) --no-print-directory $(MOTO) $(TOOLS)/installed
+
+$(TOOLS)/installed: .ci/tools.txt
+	rm -rf $(@D)
+	/usr/bin/python3 -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $<
+	touch $@
 
 # Debian's own Python, whatever else is in PATH; 20 seconds and 100 MB.
 $(MOTO): tests/s3/requirements.txt
@@ -60,27 +65,30 @@ demo: deps build
 	$(CARGO) build -p pilotlight-vm-tests
 	$(SUDO) $(RUNNER) --agent $(AGENT) demo $(if $(CONFIG),--config $(CONFIG)) $(if $(CONSOLE),--console)
 
-test: deps lint unit fuzz size vm-test
+# Ends with the time of each group.
+test:
+	@MAKE="$(MAKE)" .ci/groups deps lint unit fuzz size vm-test
 
-lint:
+lint: deps
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
+	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --workspace --no-deps
 
-# The tests of the command line call the program itself, which cargo builds for its own package only.
-unit:
-	$(CARGO) build -p pilotlight
-	$(CARGO) test --workspace
+# Not a part of "test": fetches the database of advisories, which is not to be had everywhere.
+advisories: deps
+	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph advisories
 
-$(CARGO_FUZZ):
-	$(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked \
-		--root $(abspath .cache/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)) --target-dir $(TARGET)/tools
+# The tests of the command line call the program itself, which cargo builds for its own package only.
+unit: deps
+	$(CARGO) build -p pilotlight
+	.ci/test-times $(CARGO) test --workspace --no-fail-fast
 
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
 # a stable one takes with RUSTC_BOOTSTRAP only.
-fuzz: deps $(CARGO_FUZZ)
-	RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) fuzz build --sanitizer $(FUZZ_SANITIZER) --fuzz-dir fuzz --target-dir $(TARGET)/fuzz
+fuzz: deps
+	RUSTC_BOOTSTRAP=1 $(TOOLS)/bin/cargo-fuzz fuzz build --sanitizer $(FUZZ_SANITIZER) --fuzz-dir fuzz --target-dir $(TARGET)/fuzz
 	@BIN=$(TARGET)/fuzz/$$(rustc -vV | sed -n 's/^host: //p')/release; export BIN; \
 	printf '%s\n' $(FUZZ_TARGETS) | xargs -P 2 -I {} fuzz/run {} $(FUZZ_SECONDS)
 
