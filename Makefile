@@ -62,7 +62,7 @@ $(MOTO): tests/s3/requirements.txt
 
 # CONFIG=mine.ign boots another config, CONSOLE=1 leaves a login shell on the node's console.
 demo: deps build
-	$(CARGO) build -p pilotlight-vm-tests
+	$(CARGO) build --workspace --bin pilotlight-vm-tests
 	$(SUDO) $(RUNNER) --agent $(AGENT) demo $(if $(CONFIG),--config $(CONFIG)) $(if $(CONSOLE),--console)
 
 # Ends with the time of each group.
@@ -80,9 +80,11 @@ lint: deps
 advisories: deps
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph advisories
 
-# The tests of the command line call the program itself, which cargo builds for its own package only.
+# The tests call the program itself, which "cargo test" does not build. The whole workspace is named wherever
+# something of it is built for tests: a single package would choose other features of its dependencies, and
+# nearly everything would be compiled once more.
 unit: deps
-	$(CARGO) build -p pilotlight
+	$(CARGO) build --workspace --all-targets
 	.ci/test-times $(CARGO) test --workspace --no-fail-fast
 
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
@@ -101,7 +103,7 @@ size: build
 
 # SCENARIOS="files disks" runs only these.
 vm-test: deps build
-	$(CARGO) build -p pilotlight-vm-tests
+	$(CARGO) build --workspace --bin pilotlight-vm-tests
 	$(SUDO) $(RUNNER) --agent $(AGENT) test $(SCENARIOS)
 
 clean:
