@@ -10,9 +10,8 @@ RUNNER := $(TARGET)/debug/pilotlight-vm-tests
 # Bytes, stripped: 8 MiB, and 3.8 MiB for what lives in an initramfs.
 PROGRAM_LIMIT := 8388608
 AGENT_LIMIT := 3984588
-# Of its version, so that another version is installed beside it.
-CARGO_FUZZ_VERSION := 0.13.2
-CARGO_FUZZ := .cache/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+# cargo-deny and cargo-fuzz.
+TOOLS := .cache/tools/cargo
 # A server that speaks S3 and checks signatures; of its version, too.
 MOTO_VERSION := 5.1.4
 MOTO := .cache/tools/moto-$(MOTO_VERSION)/installed
@@ -34,7 +33,7 @@ PACKAGES := gcc libc6-dev g++ \
 	tftpd-hpa python3-venv strace shellcheck
 
 .NOTPARALLEL:
-.PHONY: build deps demo test lint unit fuzz size vm-test clean
+.PHONY: build deps demo test lint advisories unit fuzz size vm-test clean
 
 build:
 	$(CARGO) build --release -p pilotlight -p pilotlight-boot
@@ -49,7 +48,13 @@ deps:
 		$(SUDO) apt-get update -q && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	fi
-	@$(MAKE) --no-print-directory $(MOTO)
+	@$(MAKE) --no-print-directory $(MOTO) $(TOOLS)/installed
+
+$(TOOLS)/installed: .ci/tools.txt
+	rm -rf $(@D)
+	/usr/bin/python3 -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $<
+	touch $@
 
 # Debian's own Python, whatever else is in PATH; 20 seconds and 100 MB.
 $(MOTO): tests/s3/requirements.txt
@@ -60,30 +65,35 @@ $(MOTO): tests/s3/requirements.txt
 
 # CONFIG=mine.ign boots another config, CONSOLE=1 leaves a login shell on the node's console.
 demo: deps build
-	$(CARGO) build -p pilotlight-vm-tests
+	$(CARGO) build --workspace --bin pilotlight-vm-tests
 	$(SUDO) $(RUNNER) --agent $(AGENT) demo $(if $(CONFIG),--config $(CONFIG)) $(if $(CONSOLE),--console)
 
-test: deps lint unit fuzz size vm-test
+# Ends with the time of each group.
+test:
+	@MAKE="$(MAKE)" .ci/groups deps lint unit fuzz size vm-test
 
-lint:
+lint: deps
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
+	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --workspace --no-deps
 
-# The tests of the command line call the program itself, which cargo builds for its own package only.
-unit:
-	$(CARGO) build -p pilotlight -p pilotlight-boot
-	$(CARGO) test --workspace
+# Not a part of "test": fetches the database of advisories, which is not to be had everywhere.
+advisories: deps
+	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph advisories
 
-$(CARGO_FUZZ):
-	$(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked \
-		--root $(abspath .cache/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)) --target-dir $(TARGET)/tools
+# The tests call the program itself, which "cargo test" does not build. The whole workspace is named wherever
+# something of it is built for tests: a single package would choose other features of its dependencies, and
+# nearly everything would be compiled once more.
+unit: deps
+	$(CARGO) build --workspace --all-targets
+	.ci/test-times $(CARGO) test --workspace --no-fail-fast
 
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
 # a stable one takes with RUSTC_BOOTSTRAP only.
-fuzz: deps $(CARGO_FUZZ)
-	RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) fuzz build --sanitizer $(FUZZ_SANITIZER) --fuzz-dir fuzz --target-dir $(TARGET)/fuzz
+fuzz: deps
+	RUSTC_BOOTSTRAP=1 $(TOOLS)/bin/cargo-fuzz fuzz build --sanitizer $(FUZZ_SANITIZER) --fuzz-dir fuzz --target-dir $(TARGET)/fuzz
 	@BIN=$(TARGET)/fuzz/$$(rustc -vV | sed -n 's/^host: //p')/release; export BIN; \
 	printf '%s\n' $(FUZZ_TARGETS) | xargs -P 2 -I {} fuzz/run {} $(FUZZ_SECONDS)
 
@@ -100,7 +110,7 @@ size: build
 
 # SCENARIOS="files disks" runs only these.
 vm-test: deps build
-	$(CARGO) build -p pilotlight-vm-tests
+	$(CARGO) build --workspace --bin pilotlight-vm-tests
 	$(SUDO) $(RUNNER) --agent $(AGENT) test $(SCENARIOS)
 
 clean:

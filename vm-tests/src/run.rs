@@ -1,5 +1,6 @@
 //! Runs scenarios and compares what came with what was expected.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +38,8 @@ pub fn prepare(
 
 /// Runs scenarios, `jobs` at a time, and reports on each when it has ended; true when all passed.
 pub fn test(repository: &Path, agent: &Path, names: &[String], jobs: usize) -> Result<bool> {
-    let (scenarios, artefacts) = prepare(repository, agent, names)?;
+    let (mut scenarios, artefacts) = prepare(repository, agent, names)?;
+    scenarios.sort_by_key(|scenario| Reverse(scenario.spec.length()));
     let begun = Instant::now();
     let next = AtomicUsize::new(0);
     let passed = AtomicUsize::new(0);

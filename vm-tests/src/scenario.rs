@@ -82,6 +82,19 @@ impl Spec {
             .or(implied.then(network::Spec::default))
     }
 
+    /// How long it takes, in boots that end in the initramfs. To be begun in the order of it: what takes long
+    /// and comes last has the machine for itself.
+    pub fn length(&self) -> u32 {
+        let boot = |boot: &Boot| {
+            let ends = if boot.ends == End::Running { 2 } else { 1 };
+            (1 + boot.reboots) * ends
+        };
+        let boots: u32 = self.boot.iter().map(boot).sum();
+        // Arrays are filled and keys derived; firmware and boot loader take time as well.
+        let is_slow = self.contents() == Contents::Storage || self.firmware == Firmware::Uefi;
+        boots * if is_slow { 2 } else { 1 }
+    }
+
     /// The initramfs that it takes.
     pub fn contents(&self) -> Contents {
         if self.storage || self.tpm || self.tang {

@@ -118,6 +118,13 @@ pub struct Plan {
     /// Compare with the tree below this directory; without it, with an empty root
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// Show the files that come from the platform too: what it says of the machine, as "pilotlight metadata
+    /// --json" prints it
+    #[arg(long, value_name = "FILE", requires = "platform")]
+    pub metadata: Option<PathBuf>,
+    /// The platform that says it
+    #[arg(long, value_name = "PLATFORM", value_parser = Platform::parse, requires = "metadata")]
+    pub platform: Option<Platform>,
     /// Draw the disks before and after as an SVG picture in this file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,

@@ -9,6 +9,7 @@ use pilotlight_boot::out::{self, out};
 use pilotlight_boot::{platform, report};
 use pilotlight_core::config::{self, Language, MAX_CONFIG, Parsed, Reading};
 use pilotlight_core::diag::{self, Diagnostic, Sources, Style};
+use pilotlight_core::model::Metadata;
 use pilotlight_core::translate::LocalFiles;
 use pilotlight_engine::{DryRun, Given, LocalDirectory};
 
@@ -97,6 +98,17 @@ impl<'a> Loaded<'a> {
     }
 }
 
+/// What the platform says of the machine, where a file has it.
+fn metadata(given: &Plan) -> anyhow::Result<Option<Metadata>> {
+    let Some(path) = &given.metadata else {
+        return Ok(None);
+    };
+    let text = std::fs::read(path).with_context(|| format!("while reading {}", path.display()))?;
+    let said = serde_json::from_slice(&text)
+        .with_context(|| format!("{} is not what \"pilotlight metadata --json\" prints", path.display()))?;
+    Ok(Some(said))
+}
+
 fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
     if given.svg.is_some() && given.disk.is_empty() {
         eprintln!(
@@ -115,6 +127,7 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
             .map(|disk| (disk.image.clone(), disk.device.clone()))
             .collect(),
         root: given.root.clone(),
+        platform: given.platform.zip(metadata(given)?),
     };
     let result = pilotlight_engine::dry_run(input.given(!given.offline), &run)?;
     eprint!("{}", result.warnings);

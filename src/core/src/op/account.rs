@@ -125,6 +125,19 @@ impl AccountOp {
         )
     }
 
+    /// The user or group that it concerns; a group of a user's own has the user's name.
+    pub fn name(&self) -> &AccountName {
+        match self {
+            AccountOp::AddGroup { name, .. }
+            | AccountOp::ModifyGroup { name, .. }
+            | AccountOp::DeleteGroup { name }
+            | AccountOp::ModifyUser { name, .. }
+            | AccountOp::DeleteUser { name, .. }
+            | AccountOp::SetPassword { name, .. } => name,
+            AccountOp::AddUser(user) => &user.name,
+        }
+    }
+
     /// Turns the facts into what they will be after the operation.
     pub fn predict(&self, facts: &mut Facts) {
         self.predict_accounts(&mut facts.accounts);
@@ -200,7 +213,13 @@ impl AddUser {
             user.gid = group.and_then(|(_, group)| group.gid);
         }
         accounts.users.insert(name.into(), user);
-        self.fields.predict(&self.name, accounts);
+        self.fields.predict_own(&self.name, accounts);
+        // useradd(8) adds only: groups that list the name already keep it.
+        for group in &self.fields.groups {
+            if let Some(facts) = accounts.groups.get_mut(group.as_str()) {
+                facts.members.insert(name.into());
+            }
+        }
     }
 }
 
@@ -211,6 +230,25 @@ impl UserFields {
     }
 
     fn predict(&self, name: &AccountName, accounts: &mut Accounts) {
+        if !accounts.users.contains_key(name.as_str()) {
+            return;
+        }
+        self.predict_own(name, accounts);
+        if self.groups.is_empty() {
+            return;
+        }
+        let wanted: BTreeSet<&str> = self.groups.iter().map(AccountName::as_str).collect();
+        for (group, facts) in &mut accounts.groups {
+            if wanted.contains(group.as_str()) {
+                facts.members.insert(name.as_str().into());
+            } else {
+                facts.members.remove(name.as_str());
+            }
+        }
+    }
+
+    /// What stands in the user's own entry.
+    fn predict_own(&self, name: &AccountName, accounts: &mut Accounts) {
         let main_gid = self
             .primary_group
             .as_ref()
@@ -231,17 +269,6 @@ impl UserFields {
         }
         if let Some(gecos) = &self.gecos {
             user.gecos = gecos.as_str().into();
-        }
-        if self.groups.is_empty() {
-            return;
-        }
-        let wanted: BTreeSet<&str> = self.groups.iter().map(AccountName::as_str).collect();
-        for (group, facts) in &mut accounts.groups {
-            if wanted.contains(group.as_str()) {
-                facts.members.insert(name.as_str().into());
-            } else {
-                facts.members.remove(name.as_str());
-            }
         }
     }
 }
@@ -381,6 +408,40 @@ mod tests {
         AccountOp::ModifyGroup { name, gid: 7 }.predict_accounts(&mut accounts);
         assert_eq!(accounts.user("a").unwrap().gid, Some(7));
         assert_eq!(accounts.user("b").unwrap().gid, Some(6));
+    }
+
+    #[test]
+    fn a_new_user_joins_groups_and_an_old_one_leaves_others() {
+        let name = |name: &str| AccountName::parse(name).unwrap();
+        let fields = |group: &str| UserFields {
+            groups: vec![name(group)],
+            ..UserFields::default()
+        };
+        let mut accounts = Accounts::default();
+        for group in ["a", "b", "c"] {
+            let members = [String::from("u")].into_iter().filter(|_| group == "a");
+            let group_facts = Group {
+                members: members.collect(),
+                ..Group::default()
+            };
+            accounts.groups.insert(group.into(), group_facts);
+        }
+        let user = AddUser {
+            name: name("u"),
+            fields: fields("b"),
+            create_home: false,
+            no_user_group: true,
+            no_log_init: false,
+            system: false,
+        };
+        AccountOp::AddUser(user).predict_accounts(&mut accounts);
+        assert_eq!(accounts.groups_of("u"), ["a", "b"].into());
+        let op = AccountOp::ModifyUser {
+            name: name("u"),
+            fields: fields("c"),
+        };
+        op.predict_accounts(&mut accounts);
+        assert_eq!(accounts.groups_of("u"), ["c"].into());
     }
 
     #[test]

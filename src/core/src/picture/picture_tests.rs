@@ -174,7 +174,10 @@ fn check(tag: &quick_xml::events::BytesStart<'_>) -> bool {
     let mut numbers = std::collections::BTreeMap::new();
     for attribute in tag.attributes() {
         let attribute = attribute.unwrap();
-        let value = attribute.unescape_value().unwrap().into_owned();
+        let value = attribute
+            .normalized_value(quick_xml::XmlVersion::default())
+            .unwrap()
+            .into_owned();
         if let Ok(number) = value.parse::<u64>() {
             numbers.insert(attribute.key.as_ref().to_vec(), number);
         }

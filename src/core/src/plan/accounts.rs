@@ -5,7 +5,11 @@
 //! before anything else (their numbers and groups become free), and a group that is still someone's
 //! main group is removed at the end, when that user may have left it.
 
+mod numbers;
+
 use std::collections::BTreeSet;
+
+use numbers::Numbers;
 
 use crate::diag::{Diagnostic, Report, Severity, Span, nearest};
 use crate::facts::Facts;
@@ -17,6 +21,7 @@ use crate::plan::{Plan, Planned};
 /// Plans the groups and users of a config. What is already as asked for gives no operation.
 pub fn plan(groups: &[Group], users: &[User], facts: &Facts) -> Planned {
     let mut planner = Planner {
+        numbers: Numbers::of(&facts.accounts),
         now: facts.accounts.clone(),
         plan: Plan::default(),
         report: Report::default(),
@@ -51,6 +56,7 @@ pub fn plan(groups: &[Group], users: &[User], facts: &Facts) -> Planned {
 /// The plan so far and what it makes of the accounts.
 struct Planner {
     now: Accounts,
+    numbers: Numbers,
     plan: Plan,
     report: Report,
 }
@@ -58,6 +64,7 @@ struct Planner {
 impl Planner {
     fn push(&mut self, op: AccountOp, why: impl Into<String>, at: Option<Span>) {
         op.predict_accounts(&mut self.now);
+        self.numbers.note(op.name().as_str(), &self.now);
         self.plan.push(op, why, at);
     }
 
@@ -122,7 +129,7 @@ impl Planner {
         };
         let gid = group.gid.map(|gid| gid.0);
         let other = gid
-            .and_then(|gid| self.now.group_by_gid(gid))
+            .and_then(|gid| self.numbers.group(gid, &self.now))
             .filter(|other| *other != group.name);
         if let (Some(gid), Some(other)) = (gid, other) {
             let message = format!(
@@ -249,7 +256,7 @@ impl Planner {
         let errors = self.report.items.len();
         let uid = user.uid.map(|uid| uid.0);
         let other = uid
-            .and_then(|uid| self.now.user_by_uid(uid))
+            .and_then(|uid| self.numbers.user(uid, &self.now))
             .filter(|other| *other != user.name);
         if let (Some(uid), Some(other)) = (uid, other) {
             let message =
