@@ -104,8 +104,12 @@ fn metadata(given: &Plan) -> anyhow::Result<Option<Metadata>> {
         return Ok(None);
     };
     let text = std::fs::read(path).with_context(|| format!("while reading {}", path.display()))?;
-    let said = serde_json::from_slice(&text)
-        .with_context(|| format!("{} is not what \"pilotlight metadata --json\" prints", path.display()))?;
+    let said = serde_json::from_slice(&text).with_context(|| {
+        format!(
+            "{} is not what \"pilotlight metadata --json\" prints",
+            path.display()
+        )
+    })?;
     Ok(Some(said))
 }
 
