@@ -12,12 +12,14 @@ pub mod mounts;
 mod partitions;
 pub mod placement;
 pub mod raid;
+pub mod runs;
 pub mod selinux;
 pub mod ssh_keys;
 pub mod tree;
 pub mod units;
 pub mod want;
 
+pub use runs::{Kind, Run};
 pub use want::{Blobs, Want};
 
 use std::fmt::Write as _;
