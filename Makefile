@@ -31,7 +31,7 @@ PACKAGES := gcc libc6-dev g++ \
 	tftpd-hpa python3-venv
 
 .NOTPARALLEL:
-.PHONY: build deps demo test lint unit fuzz size vm-test clean
+.PHONY: build deps demo test lint unit soak fuzz size vm-test clean
 
 build:
 	$(CARGO) build --release -p pilotlight
@@ -72,6 +72,11 @@ lint:
 unit:
 	$(CARGO) build -p pilotlight
 	$(CARGO) test --workspace
+
+# What fails once in a hundred times, two thousand times; half an hour of processor time. "make unit" takes a sample.
+soak: deps
+	$(CARGO) build -p pilotlight
+	$(CARGO) test -p pilotlight-tests --test partitioning_race -- --ignored --nocapture
 
 $(CARGO_FUZZ):
 	$(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked \
