@@ -33,7 +33,7 @@ PACKAGES := gcc libc6-dev g++ \
 	tftpd-hpa python3-venv strace shellcheck
 
 .NOTPARALLEL:
-.PHONY: build deps demo test lint advisories unit fuzz size vm-test clean
+.PHONY: build deps demo test lint advisories unit soak fuzz size vm-test clean
 
 build:
 	$(CARGO) build --release -p pilotlight -p pilotlight-boot
@@ -89,6 +89,11 @@ advisories: deps
 unit: deps
 	$(CARGO) build --workspace --all-targets
 	.ci/test-times $(CARGO) test --workspace --no-fail-fast
+
+# What fails once in a hundred times, two thousand times; half an hour of processor time. "make unit" takes a sample.
+soak: deps
+	$(CARGO) build --workspace --all-targets
+	$(CARGO) test --workspace --test partitioning_race -- --ignored --nocapture
 
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
 # a stable one takes with RUSTC_BOOTSTRAP only.

@@ -9,13 +9,13 @@ use pilotlight_core::diag::{Diagnostic, Report, Sources};
 use pilotlight_core::facts::accounts::Accounts;
 use pilotlight_core::model::{Config, KernelArguments, Resource};
 use pilotlight_core::op::{BootOp, DiskOp, Op};
-use pilotlight_core::plan::{Part, Plan, Step, Surroundings, crypttab};
+use pilotlight_core::plan::{Kind, Part, Plan, Run, Step, Surroundings, crypttab};
 use pilotlight_providers::Platform;
-use pilotlight_sys::apply::{Target, apply};
+use pilotlight_sys::apply::{self, Target};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::KeyStore;
-use pilotlight_sys::{DeviceMap, blockdev, disks, tree};
+use pilotlight_sys::{DeviceMap, settle, tree};
 
 use crate::acquire::{self, Acquired, Given, Stop};
 use crate::blobs::BlobStore;
@@ -184,19 +184,20 @@ impl Hands {
                 tracing::info!("took away {gone} temporary files of an interrupted run");
             }
         }
-        let mut steps = plan.steps.as_slice();
-        while let Some((first, rest)) = steps.split_first() {
-            let together = steps
-                .iter()
-                .take_while(|step| formatted(step).is_some())
-                .count();
-            if together > 1 {
-                self.make_filesystems(&steps[..together])?;
-                steps = &steps[together..];
-            } else {
-                self.log(first);
-                apply(&first.op, &mut target).map_err(|cause| self.step_failed(first, &cause))?;
-                steps = rest;
+        for run in plan.runs() {
+            // Before the work, in the order of the dry run.
+            for step in run.steps {
+                self.log(step);
+            }
+            match run.kind {
+                Kind::Tables => self.edit_tables(run)?,
+                Kind::Filesystems => self.make_filesystems(run)?,
+                Kind::Single => {
+                    for step in run.steps {
+                        apply::apply(&step.op, &mut target)
+                            .map_err(|cause| self.step_failed(step, &cause))?;
+                    }
+                }
             }
         }
         show_to_udev(plan);
@@ -221,22 +222,37 @@ impl Hands {
         Failure::diagnostic(diagnostic, self.sources.clone())
     }
 
-    /// Devices are wiped and formatted side by side, each one's steps in their order.
-    fn make_filesystems(&self, steps: &[Step]) -> Result<(), Failure> {
-        let mut chains: Vec<(&str, Vec<&Step>)> = Vec::new();
-        for step in steps {
-            self.log(step);
-            let device = formatted(step).unwrap_or_default();
-            match chains.iter_mut().find(|(known, _)| *known == device) {
-                Some((_, chain)) => chain.push(step),
-                None => chains.push((device, vec![step])),
-            }
-        }
-        let work = |chain: &[&Step]| -> Result<(), Failure> {
-            for step in chain {
-                if let Op::Disk(op) = &step.op {
-                    disks::apply(op).map_err(|cause| self.step_failed(step, &cause))?;
+    /// The table of each disk is written once.
+    fn edit_tables(&self, run: Run<'_>) -> Result<(), Failure> {
+        for (disk, chain) in run.by_device() {
+            let edits: Vec<&DiskOp> = chain.iter().map(|(_, op)| *op).collect();
+            apply::on_table(disk, &edits).map_err(|error| {
+                let to_blame = error.edit.and_then(|edit| chain.get(edit));
+                match (to_blame, chain.as_slice()) {
+                    (Some((step, _)), _) | (None, [(step, _)]) => {
+                        self.step_failed(step, &error.cause)
+                    }
+                    (None, all) => {
+                        let at = all.first().and_then(|(step, _)| step.at);
+                        let text = format!(
+                            "could not make the {} changes of the partition table of {disk}: {}",
+                            all.len(),
+                            error.cause
+                        );
+                        Failure::diagnostic(Diagnostic::error(at, text), self.sources.clone())
+                    }
                 }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Devices are wiped and formatted side by side, each one's steps in their order.
+    fn make_filesystems(&self, run: Run<'_>) -> Result<(), Failure> {
+        let chains = run.by_device();
+        let work = |chain: &[(&Step, &DiskOp)]| -> Result<(), Failure> {
+            for (step, op) in chain {
+                apply::on_disk(op).map_err(|cause| self.step_failed(step, &cause))?;
             }
             Ok(())
         };
@@ -276,7 +292,10 @@ impl Hands {
 
 /// What comes next, in this program and outside, finds devices by their new names.
 fn show_to_udev(plan: &Plan) {
+    // An edited table was shown at once.
+    let edits_table = |step: &&Step| matches!(&step.op, Op::Disk(op) if op.edits_table());
     let changed: BTreeSet<&str> = (plan.steps.iter())
+        .filter(|step| !edits_table(step))
         .flat_map(|step| step.op.devices())
         .map(String::as_str)
         .collect();
@@ -284,18 +303,9 @@ fn show_to_udev(plan: &Plan) {
         return;
     }
     // Whoever misses a name then says so; the disks are as they should be.
-    if let Err(error) = blockdev::look_again(changed) {
+    if let Err(error) = settle::settle(changed, "udev to look at the changed devices", || Ok(true))
+    {
         tracing::warn!("while waiting until udev has looked at the changed devices: {error}");
-    }
-}
-
-/// The device that a step formats, or wipes before that.
-fn formatted(step: &Step) -> Option<&str> {
-    match &step.op {
-        Op::Disk(DiskOp::MakeFilesystem { device, .. } | DiskOp::WipeSignatures { device, .. }) => {
-            Some(device)
-        }
-        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pilotlight_core::op::Op;
+use pilotlight_core::op::{DiskOp, Op};
 
 use crate::accounts::AccountError;
 use crate::boot::BootError;
@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::mounts::MountError;
 use crate::root::Sysroot;
 use crate::selinux::SelinuxError;
+use crate::table_edits::TableError;
 use crate::tree::{Provider, TreeError};
 use crate::volumes::{KeyStore, VolumeError};
 use crate::{accounts, boot, disks, mounts, selinux, tree, volumes};
@@ -67,12 +68,30 @@ pub fn begun() -> usize {
     BEGUN.load(Ordering::Relaxed)
 }
 
+fn begin(operations: usize) {
+    BEGUN.fetch_add(operations, Ordering::Relaxed);
+}
+
+/// Performs one operation on a disk, which needs nothing else: several may be performed side by side.
+pub fn on_disk(op: &DiskOp) -> Result<(), DiskError> {
+    begin(1);
+    disks::apply(op)
+}
+
+/// Performs operations on the partition table of one disk, in their order and by one write.
+pub fn on_table(disk: &str, edits: &[&DiskOp]) -> Result<(), TableError> {
+    begin(edits.len());
+    disks::apply_table(disk, edits)
+}
+
 /// Performs one operation.
 pub fn apply(op: &Op, target: &mut Target<'_>) -> Result<(), ApplyError> {
-    BEGUN.fetch_add(1, Ordering::Relaxed);
+    if !matches!(op, Op::Disk(_)) {
+        begin(1);
+    }
     match op {
         Op::Boot(op) => boot::apply(op)?,
-        Op::Disk(op) => disks::apply(op)?,
+        Op::Disk(op) => on_disk(op)?,
         Op::Volume(op) => volumes::apply(op, target.keys)?,
         Op::Account(op) => accounts::apply(op, target.root_path)?,
         Op::Mount(op) => {

@@ -1,65 +1,17 @@
-//! Block devices as the kernel shows them: sysfs, and the BLKPG ioctl by which it is told of partitions.
+//! Block devices as the kernel shows them in sysfs.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use pilotlight_core::facts::Usage;
-use pilotlight_core::facts::disks::{Entry, Table, partition_node};
+use pilotlight_core::facts::disks::partition_node;
 
 use crate::gpt::Geometry;
-use crate::tool;
-use crate::uevents::{Wait, udev_runs};
+use crate::kernel_table::known;
 
-/// Layout of the ioctl's arguments (include/uapi/linux/blkpg.h).
-mod sys {
-    /// struct blkpg_ioctl_arg
-    #[repr(C)]
-    pub struct Arg {
-        pub op: i32,
-        pub flags: i32,
-        pub datalen: i32,
-        pub data: *mut Partition,
-    }
-    /// struct blkpg_partition: bytes, a number, two names that nobody reads.
-    #[repr(C)]
-    pub struct Partition {
-        pub start: i64,
-        pub length: i64,
-        pub pno: i32,
-        pub devname: [u8; 64],
-        pub volname: [u8; 64],
-    }
-    pub const ADD: i32 = 1;
-    pub const DELETE: i32 = 2;
-    pub const RESIZE: i32 = 3;
-
-    nix::ioctl_write_ptr_bad!(blkpg, nix::request_code_none!(0x12, 105), Arg);
-}
-
-/// A partition as the kernel knows it, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
-    number: u32,
-    start: u64,
-    size: u64,
-}
-
-impl Known {
-    /// The partition that the kernel should know by an entry of a table.
-    pub fn of(number: u32, entry: &Entry, sector: u64) -> Self {
-        Self {
-            number,
-            start: entry.start.saturating_mul(sector),
-            size: entry.sectors().saturating_mul(sector),
-        }
-    }
-}
-
-fn sysfs(node: &str) -> PathBuf {
+pub(crate) fn sysfs(node: &str) -> PathBuf {
     // Arrays and volumes have names of their own: links to the kernel's nodes, or nodes beside them.
     if (node.starts_with("/dev/md/") || node.starts_with("/dev/mapper/"))
         && let Some((major, minor)) = numbers(Path::new(node))
@@ -120,7 +72,7 @@ fn holders(node: &str) -> Vec<String> {
         .collect()
 }
 
-fn number(path: PathBuf) -> io::Result<u64> {
+pub(crate) fn number(path: PathBuf) -> io::Result<u64> {
     let text = fs::read_to_string(&path)?;
     text.trim().parse().map_err(|_| {
         io::Error::other(format!(
@@ -236,167 +188,7 @@ pub fn used_partitions(node: &str) -> Vec<(u32, Usage)> {
         .unwrap_or_default()
         .into_iter()
         .filter_map(|known| {
-            user(&partition_node(node, known.number)).map(|user| (known.number, user))
+            user(&partition_node(node, known.number())).map(|user| (known.number(), user))
         })
         .collect()
-}
-
-/// The partitions of a disk that the kernel knows.
-pub fn known(node: &str) -> io::Result<Vec<Known>> {
-    let mut list = Vec::new();
-    for entry in fs::read_dir(sysfs(node))? {
-        let path = entry?.path();
-        if !path.join("partition").exists() {
-            continue;
-        }
-        let partition = number(path.join("partition"))?;
-        list.push(Known {
-            number: u32::try_from(partition).map_err(io::Error::other)?,
-            start: number(path.join("start"))?.saturating_mul(512),
-            size: number(path.join("size"))?.saturating_mul(512),
-        });
-    }
-    Ok(list)
-}
-
-fn blkpg(disk: &File, op: i32, partition: Known) -> io::Result<()> {
-    let signed = |n: u64| i64::try_from(n).map_err(io::Error::other);
-    let mut data = sys::Partition {
-        start: signed(partition.start)?,
-        length: signed(partition.size)?,
-        pno: i32::try_from(partition.number).map_err(io::Error::other)?,
-        devname: [0; 64],
-        volname: [0; 64],
-    };
-    let argument = sys::Arg {
-        op,
-        flags: 0,
-        datalen: i32::try_from(size_of::<sys::Partition>()).map_err(io::Error::other)?,
-        data: &mut data,
-    };
-    #[allow(unsafe_code)]
-    // SAFETY: the argument and the partition it points at have the layout of linux/blkpg.h and live
-    // until the call returns; the kernel only reads them.
-    unsafe { sys::blkpg(disk.as_raw_fd(), &raw const argument) }?;
-    Ok(())
-}
-
-/// How long someone may keep a partition open that goes away.
-const READERS_WAIT: Duration = Duration::from_secs(10);
-
-/// Has the kernel forget a partition, which it does not as long as anyone has it open. Those who use it were
-/// seen before the plan was made: what is left are programs that look at every device, for a moment.
-fn delete(disk: &File, node: &str, partition: Known) -> io::Result<()> {
-    let mut wait = Wait::begin(READERS_WAIT);
-    loop {
-        match blkpg(disk, sys::DELETE, partition) {
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-                let name = partition_node(node, partition.number);
-                if !wait.for_next_look(&format!("whoever has {name} open")) {
-                    return Err(error);
-                }
-            }
-            done => return done,
-        }
-    }
-}
-
-/// Makes the kernel know exactly the partitions of the table. Partitions that are right are not touched,
-/// so that mounted ones stay.
-pub fn tell_kernel(disk: &File, node: &str, table: &Table, sector: u64) -> io::Result<()> {
-    let wanted: Vec<Known> = table
-        .partitions
-        .iter()
-        .map(|(number, entry)| Known::of(*number, entry, sector))
-        .collect();
-    let known = known(node)?;
-    for old in known.iter().filter(|old| !wanted.contains(old)) {
-        let same_start = wanted
-            .iter()
-            .find(|new| new.number == old.number && new.start == old.start);
-        match same_start {
-            // Growing waits until the space behind it is free.
-            Some(new) if new.size < old.size => blkpg(disk, sys::RESIZE, *new)?,
-            Some(_) => {}
-            None => delete(disk, node, *old)?,
-        }
-    }
-    for new in wanted.iter().filter(|new| !known.contains(new)) {
-        let old = known
-            .iter()
-            .find(|old| old.number == new.number && old.start == new.start);
-        match old {
-            Some(old) if new.size > old.size => blkpg(disk, sys::RESIZE, *new)?,
-            Some(_) => {}
-            None => blkpg(disk, sys::ADD, *new)?,
-        }
-    }
-    Ok(())
-}
-
-/// How long udev may take to finish with a disk.
-const NODES_WAIT: Duration = Duration::from_secs(30);
-
-/// Waits until the kernel shows exactly the table and the nodes are there.
-///
-/// Where udev runs, it has noticed that the disk was written, and may itself read the table again;
-/// `udevadm trigger --settle` waits until it is done with that.
-pub fn settle(node: &str, table: &Table, sector: u64) -> io::Result<()> {
-    if udev_runs() {
-        let arguments = ["trigger", "--settle", node];
-        tool::run("udevadm", &arguments, None).map_err(io::Error::other)?;
-    }
-    let mut wait = Wait::begin(NODES_WAIT);
-    loop {
-        let known = known(node)?;
-        let shown = |number: &u32, start: u64, sectors: u64| {
-            let (start, size) = (start.saturating_mul(sector), sectors.saturating_mul(sector));
-            known
-                .iter()
-                .any(|k| (k.number, k.start, k.size) == (*number, start, size))
-                && Path::new(&partition_node(node, *number)).exists()
-        };
-        let whole = known.len() == table.partitions.len()
-            && (table.partitions.iter())
-                .all(|(number, entry)| shown(number, entry.start, entry.sectors()));
-        if whole {
-            return Ok(());
-        }
-        if !wait.for_next_look(&format!("the partitions of {node}")) {
-            return Err(io::Error::other(format!(
-                "the kernel does not show the new partitions of {node} after {} s: it knows {known:?}",
-                NODES_WAIT.as_secs()
-            )));
-        }
-    }
-}
-
-/// How long udev may take to look at devices again, in seconds; what `udevadm settle` has without being told.
-const LOOK_WAIT: &str = "--timeout=120";
-
-/// Has udev look again at devices whose content has changed, and waits until it is done.
-///
-/// udev notices by itself when someone closes a device that was open for writing, except while it handles an
-/// earlier event of that device (systemd, `udev-watch.c`): the link by the label of a file system that was wiped
-/// and made again may then be gone for good. And systemd starts nothing that is bound to a device whose last
-/// event said that the link is gone, such as the root's `systemd-fsck-root.service`. It takes the events that
-/// have come before it starts anything (`manager.c`: jobs have the priority "idle"), so they need only be out.
-pub fn look_again<'a>(nodes: impl IntoIterator<Item = &'a str>) -> io::Result<()> {
-    if !udev_runs() {
-        return Ok(());
-    }
-    for node in nodes {
-        // A link leads to the node, whose name sysfs has. What is gone needs no look.
-        if let Ok(node) = fs::canonicalize(node)
-            && let Some(name) = node.file_name()
-        {
-            let uevent = Path::new("/sys/class/block").join(name).join("uevent");
-            match fs::write(uevent, "change") {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-    }
-    tool::run("udevadm", &["settle", LOOK_WAIT], None).map_err(io::Error::other)?;
-    Ok(())
 }

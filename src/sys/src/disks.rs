@@ -1,7 +1,7 @@
 //! Disks: observing them, and performing operations on them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,13 +14,15 @@ use pilotlight_core::facts::{Place, Usage};
 use pilotlight_core::model::{Format, SysPath};
 use pilotlight_core::op::DiskOp;
 
-use crate::blockdev::{self, Known};
-use crate::gpt::{self, Found, Geometry, Raw};
+use crate::blockdev;
+use crate::gpt::{self, Found, Geometry};
+use crate::kernel_table::{self, Known};
 use crate::mkfs;
 use crate::probe::{self, Area};
+use crate::settle::{self, is_passing};
+use crate::table_edits::{self, TableError};
 use crate::tool::ToolError;
 use crate::uevents::{Wait, udev_runs};
-use crate::wipe;
 
 /// Devices of the config for which an image file stands: device path → image.
 pub type DeviceMap = BTreeMap<String, PathBuf>;
@@ -60,6 +62,9 @@ pub(crate) fn during(action: &'static str, device: &str) -> impl FnOnce(io::Erro
     }
 }
 
+/// How long a partition may be gone while it is looked at.
+const GONE_FOR_A_MOMENT: Duration = Duration::from_secs(10);
+
 /// What is to be observed.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
@@ -87,7 +92,7 @@ pub fn observe(request: Request<'_>) -> Result<Disks, DiskError> {
     };
     let mut wait = Wait::begin(request.wait);
     for path in request.required {
-        while !looking.observe_path(path.as_str(), &mut disks)? {
+        while !looking.observe_calmly(path.as_str(), &mut disks, request.wait)? {
             if !wait.for_next_look(&format!("the device {path}")) {
                 let said = looking.instead(path.as_str(), request.wait);
                 disks.missing.insert(path.to_string(), said);
@@ -96,7 +101,7 @@ pub fn observe(request: Request<'_>) -> Result<Disks, DiskError> {
         }
     }
     for path in request.optional {
-        looking.observe_path(path.as_str(), &mut disks)?;
+        looking.observe_calmly(path.as_str(), &mut disks, request.wait)?;
     }
     Ok(disks)
 }
@@ -141,6 +146,24 @@ impl Looking<'_> {
                 "it did not appear within {seconds} s: udev, which runs here, made no such link, though \
                  {node} is of that name; {there}"
             ),
+        }
+    }
+
+    /// The same as [`Looking::observe_path`], also while the kernel reads a table again and a partition that was
+    /// just there is gone for a moment.
+    fn observe_calmly(
+        &self,
+        path: &str,
+        disks: &mut Disks,
+        limit: Duration,
+    ) -> Result<bool, DiskError> {
+        let mut wait = Wait::begin(limit.min(GONE_FOR_A_MOMENT));
+        loop {
+            match self.observe_path(path, disks) {
+                Err(DiskError::Io { cause, .. })
+                    if is_passing(&cause) && wait.for_next_look(path) => {}
+                seen => return seen,
+            }
         }
     }
 
@@ -239,7 +262,7 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
         // Signatures beneath a table are remains; the table is what counts.
         signature = Signature::Blank;
         let known = if real {
-            blockdev::known(node).unwrap_or_default()
+            kernel_table::known(node).map_err(fail("looking at the partitions of"))?
         } else {
             Vec::new()
         };
@@ -353,54 +376,7 @@ pub(crate) fn label(node: &str) -> Result<String, DiskError> {
 /// Performs one operation.
 pub fn apply(op: &DiskOp) -> Result<(), DiskError> {
     match op {
-        DiskOp::CreateTable { disk, destroys } => {
-            if destroys.is_some() {
-                wipe::wipe_table(disk)?;
-            }
-            edit(disk, |_, geometry| Ok(Raw::empty(geometry)))
-        }
-        DiskOp::RepairTable { disk, .. } => {
-            edit(disk, |raw, _| raw.ok_or_else(|| "no table".into()))
-        }
-        DiskOp::ReplaceDiskGuid { disk, from, .. } => edit(disk, |raw, _| {
-            let mut raw = raw.ok_or_else(|| "it has no partition table".to_string())?;
-            raw.replace_guid(*from).map_err(|error| error.to_string())?;
-            Ok(raw)
-        }),
-        DiskOp::DeletePartition { disk, number, .. } => edit_slot(disk, *number, true, |raw| {
-            raw.delete(*number);
-            Ok(())
-        }),
-        DiskOp::CreatePartition {
-            disk,
-            number,
-            start,
-            end,
-            type_guid,
-            guid,
-            label,
-            ..
-        } => edit_slot(disk, *number, false, |raw| {
-            raw.create(
-                *number,
-                &Entry {
-                    start: *start,
-                    end: *end,
-                    type_guid: *type_guid,
-                    guid: *guid,
-                    label: label.clone(),
-                    attributes: 0,
-                },
-            )
-        }),
-        DiskOp::ResizePartition {
-            disk,
-            number,
-            from,
-            to,
-            ..
-        } => edit_slot(disk, *number, true, |raw| raw.resize(*number, *from, *to)),
-        DiskOp::WipeSignatures { device, .. } => wipe::wipe(device),
+        DiskOp::WipeSignatures { device, .. } => table_edits::wipe(device),
         DiskOp::MakeFilesystem {
             device,
             format,
@@ -408,65 +384,13 @@ pub fn apply(op: &DiskOp) -> Result<(), DiskError> {
             uuid,
             options,
         } => make_filesystem(device, *format, label.as_deref(), uuid.as_deref(), options),
+        edit => apply_table(edit.device(), &[edit]).map_err(|error| error.cause),
     }
 }
 
-/// Changes one slot, after checking that it is still as it was when the plan was made.
-fn edit_slot(
-    disk: &str,
-    number: u32,
-    filled: bool,
-    change: impl FnOnce(&mut Raw) -> io::Result<()>,
-) -> Result<(), DiskError> {
-    edit(disk, |raw, geometry| {
-        let mut raw = raw.ok_or_else(|| "it has no partition table".to_string())?;
-        if raw.facts(geometry).partitions.contains_key(&number) != filled {
-            let state = if filled { "is gone" } else { "exists" };
-            return Err(format!("partition {number} {state}"));
-        }
-        change(&mut raw).map_err(|error| error.to_string())?;
-        Ok(raw)
-    })
-}
-
-/// Reads the table, changes it in memory, rehearses, writes, and tells the kernel.
-fn edit(
-    disk: &str,
-    change: impl FnOnce(Option<Raw>, Geometry) -> Result<Raw, String>,
-) -> Result<(), DiskError> {
-    let geometry = blockdev::geometry(Path::new(disk)).map_err(during("looking at", disk))?;
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(disk)
-        .map_err(during("opening", disk))?;
-    // While the lock is held, udev keeps away from the disk (systemd, "Locking Block Device Access").
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
-        .map_err(|error| during("locking", disk)(error.into()))?;
-    let raw = match gpt::read(&mut file, geometry)
-        .map_err(during("reading the partition table of", disk))?
-    {
-        Found::Table(raw) | Found::Remains(raw) => Some(raw),
-        Found::Nothing | Found::Unusable(_) => None,
-    };
-    let mut raw = change(raw, geometry).map_err(|found| DiskError::Changed {
-        device: disk.into(),
-        found,
-    })?;
-    raw.problem = None;
-    raw.rehearse(geometry)
-        .map_err(during("rehearsing the new partition table of", disk))?;
-    raw.write(&mut file, geometry, |file| file.sync_all())
-        .map_err(during("writing the partition table of", disk))?;
-    if !blockdev::is_block_device(Path::new(disk)) {
-        return Ok(());
-    }
-    let table = raw.facts(geometry);
-    blockdev::tell_kernel(&file, disk, &table, geometry.sector)
-        .map_err(during("telling the kernel about the partitions of", disk))?;
-    drop(file);
-    blockdev::settle(disk, &table, geometry.sector)
-        .map_err(during("waiting for the partitions of", disk))
+/// Performs operations on the partition table of one disk, in their order and by one write.
+pub fn apply_table(disk: &str, edits: &[&DiskOp]) -> Result<(), TableError> {
+    table_edits::edit(disk, edits)
 }
 
 fn make_filesystem(
@@ -479,6 +403,10 @@ fn make_filesystem(
     let Some(call) = mkfs::Call::new(format, label, uuid, options) else {
         return Ok(());
     };
+    // Someone may just have the kernel read the disk's table again.
+    if !Path::new(device).exists() {
+        settle::appear(device).map_err(during("waiting for", device))?;
+    }
     call.run(device)?;
     let file = File::open(device).map_err(during("opening", device))?;
     file.sync_all().map_err(during("syncing", device))

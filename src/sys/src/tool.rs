@@ -85,6 +85,8 @@ pub fn run_bounded<S: AsRef<str>>(
         .args(arguments.iter().map(AsRef::as_ref))
         // Messages are shown to people and searched for words.
         .env("LC_ALL", "C")
+        // The lock of a disk is taken here: a program of util-linux that took it as well would wait for ever.
+        .env_remove("LOCK_BLOCK_DEVICE")
         .stdin(if input.is_some() {
             Stdio::piped()
         } else {

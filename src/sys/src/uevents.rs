@@ -34,6 +34,13 @@ pub fn tell_by(tell: fn(&str)) {
     let _ = TELL.set(tell);
 }
 
+/// Says something to whoever hears what is waited for.
+pub(crate) fn tell(line: &str) {
+    if let Some(tell) = TELL.get() {
+        tell(line);
+    }
+}
+
 /// Whether udev runs, and makes links of devices.
 pub fn udev_runs() -> bool {
     Path::new("/run/udev/control").exists()
@@ -45,6 +52,7 @@ pub struct Wait {
     socket: Option<OwnedFd>,
     begun: Instant,
     limit: Duration,
+    look: Duration,
     told: Duration,
 }
 
@@ -57,8 +65,16 @@ impl Wait {
             socket,
             begun: Instant::now(),
             limit,
+            look: LOOK,
             told: Duration::ZERO,
         }
+    }
+
+    /// For what no event tells: so long is the longest time between two looks.
+    #[must_use]
+    pub fn looking_every(mut self, look: Duration) -> Self {
+        self.look = look;
+        self
     }
 
     /// Waits until it is worth while to look again; false if the time is over and there was a last look.
@@ -71,12 +87,12 @@ impl Wait {
         let silent = passed.saturating_sub(self.told);
         if silent >= QUIET {
             self.told = passed;
-            if let Some(tell) = TELL.get() {
-                tell(&format!("waiting for {what} since {} s", passed.as_secs()));
-            }
+            tell(&format!("waiting for {what} since {} s", passed.as_secs()));
         }
         let next_line = self.told.saturating_add(QUIET).saturating_sub(passed);
-        let pause = LOOK.min(next_line).min(self.limit.saturating_sub(passed));
+        let pause = (self.look)
+            .min(next_line)
+            .min(self.limit.saturating_sub(passed));
         self.pause(pause);
         true
     }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use pilotlight_core::facts::disks::{BEING_MADE, NEW_ARRAY};
 use pilotlight_core::hex;
@@ -12,10 +11,8 @@ use pilotlight_core::op::{VolumeOp, array_node, volume_node};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::disks;
 use crate::tool::{self, ToolError};
-use crate::uevents::{Wait, udev_runs};
-use crate::wipe::wipe;
+use crate::{disks, settle, table_edits};
 
 /// Why an operation on a volume failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +21,14 @@ pub enum VolumeError {
     #[error(transparent)]
     Tool(#[from] ToolError),
     /// What a program made did not appear.
-    #[error("{node} did not appear within {} s after \"{program}\" had ended", APPEARANCE.as_secs())]
+    #[error("{node} did not appear after \"{program}\" had ended: {cause}")]
     Missing {
         /// The device.
         node: String,
         /// The program.
         program: &'static str,
+        /// How long it was waited for.
+        cause: io::Error,
     },
     /// A key could not be kept or read.
     #[error("while {action} the key of the volume {name:?}: {cause}")]
@@ -278,7 +277,7 @@ fn create_array(
     tool::run("mdadm", &arguments, None)?;
     wait_for(&node, "mdadm")?;
     // What lay where the array's data begin is not the array's.
-    wipe(&node)?;
+    table_edits::wipe(&node)?;
     // Members without a name (superblocks of version 0.90) need no other one.
     let first = members.first().map(String::as_str).unwrap_or_default();
     if disks::label(first)?.starts_with(NEW_ARRAY) {
@@ -313,21 +312,10 @@ fn by_clevis_unlocked(device: &str) -> Result<Vec<u8>, VolumeError> {
     })
 }
 
-/// How long a device may take to appear after the program that makes it has ended.
-const APPEARANCE: Duration = Duration::from_secs(30);
-
 fn wait_for(node: &str, program: &'static str) -> Result<(), VolumeError> {
-    let mut wait = Wait::begin(APPEARANCE);
-    if udev_runs() {
-        tool::run("udevadm", &["settle", "--exit-if-exists", node], None)?;
-    }
-    while !Path::new(node).exists() {
-        if !wait.for_next_look(&format!("{node}, which \"{program}\" has made")) {
-            return Err(VolumeError::Missing {
-                node: node.into(),
-                program,
-            });
-        }
-    }
-    Ok(())
+    settle::appear(node).map_err(|cause| VolumeError::Missing {
+        node: node.into(),
+        program,
+        cause,
+    })
 }

@@ -5,8 +5,6 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::path::Path;
 
-use pilotlight_core::facts::disks::Table;
-
 use crate::blockdev;
 use crate::disks::{DiskError, during};
 use crate::gpt::{self, Found, Geometry};
@@ -16,32 +14,18 @@ use crate::tool;
 /// How often what is left is looked for. What shows only when something else is gone shows in the second round.
 const ROUNDS: usize = 8;
 
-/// Wipes all signatures; the kernel forgets the partitions of a table that is gone.
-pub(crate) fn wipe(device: &str) -> Result<(), DiskError> {
+/// Wipes all signatures of a device.
+pub(crate) fn signatures(device: &str) -> Result<(), DiskError> {
     tool::run("wipefs", &["--all", "--force", device], None)?;
-    clear(device, &[])?;
-    forget_partitions(device)
+    clear(device, &[])
 }
 
 /// The same before another table is made, which may have partitions in the old places: what is on those is
 /// decided when their turn comes.
-pub(crate) fn wipe_table(disk: &str) -> Result<(), DiskError> {
+pub(crate) fn signatures_of_table(disk: &str) -> Result<(), DiskError> {
     let partitions = partitions(disk).map_err(during("reading the partition table of", disk))?;
     tool::run("wipefs", &["--all", "--force", disk], None)?;
-    clear(disk, &partitions)?;
-    forget_partitions(disk)
-}
-
-fn forget_partitions(device: &str) -> Result<(), DiskError> {
-    if !blockdev::is_disk(device) {
-        return Ok(());
-    }
-    let file = File::open(device).map_err(during("opening", device))?;
-    let nothing = Table::empty(0, 512);
-    blockdev::tell_kernel(&file, device, &nothing, 512)
-        .map_err(during("telling the kernel about the partitions of", device))?;
-    drop(file);
-    blockdev::settle(device, &nothing, 512).map_err(during("waiting for the partitions of", device))
+    clear(disk, &partitions)
 }
 
 /// Overwrites what wipefs leaves: it takes what libblkid needs for an answer, which leaves three uberblocks of

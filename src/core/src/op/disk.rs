@@ -1,7 +1,7 @@
 //! Operations on partition tables and file systems.
 //!
-//! Each is complete in itself: the table is valid after every single one, so that power may fail
-//! between any two.
+//! Edits of one disk's table that follow one another are written together: power may fail before or after, and
+//! on the way one of the table's two copies is whole.
 
 use std::fmt;
 
@@ -113,6 +113,19 @@ impl DiskOp {
             | DiskOp::ReplaceDiskGuid { .. }
             | DiskOp::CreatePartition { .. }
             | DiskOp::MakeFilesystem { .. } => false,
+        }
+    }
+
+    /// Whether it edits a partition table, which is written once for all edits of it.
+    pub fn edits_table(&self) -> bool {
+        match self {
+            DiskOp::CreateTable { .. }
+            | DiskOp::RepairTable { .. }
+            | DiskOp::ReplaceDiskGuid { .. }
+            | DiskOp::DeletePartition { .. }
+            | DiskOp::CreatePartition { .. }
+            | DiskOp::ResizePartition { .. } => true,
+            DiskOp::WipeSignatures { .. } | DiskOp::MakeFilesystem { .. } => false,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod platform;
 pub mod raid;
 pub mod rehearse;
 pub mod result;
+pub mod runs;
 pub mod selinux;
 pub mod ssh_keys;
 pub mod tree;
@@ -24,6 +25,7 @@ pub mod units;
 pub mod want;
 
 pub use part::{PARTS, Part, Stage, Surroundings};
+pub use runs::{Kind, Run};
 pub use want::{Blobs, Want};
 
 use std::fmt::Write as _;
