@@ -215,9 +215,7 @@ fn starting_table(
         (TableState::None, Signature::Found(found)) => {
             refuse(format!("{} without partitions", found.kind))
         }
-        (TableState::None, Signature::Ambivalent(kinds)) => {
-            refuse(format!("{}, without partitions", ambivalent(kinds)))
-        }
+        (TableState::None, Signature::Ambivalent(kinds)) => refuse(ambivalent(kinds)),
         (TableState::None, _) => Ok(Start {
             table: Table::empty(block.size, block.sector),
             op: Some(DiskOp::CreateTable {

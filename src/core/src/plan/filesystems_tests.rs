@@ -113,12 +113,4 @@ fn a_device_of_several_signatures_is_refused_or_wiped_first() {
         &plan.steps[0].op,
         Op::Disk(DiskOp::WipeSignatures { .. })
     ));
-
-    let disk = crate::model::Disk {
-        at: None,
-        device: SysPath::parse("/dev/vdb").unwrap(),
-        wipe_table: false,
-        partitions: Vec::new(),
-    };
-    assert_eq!(crate::plan::disks::plan(&[disk], &facts).is_err(), false);
 }
