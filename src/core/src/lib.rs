@@ -16,6 +16,7 @@ pub mod convert;
 pub mod dataurl;
 pub mod diag;
 pub mod facts;
+pub mod grub;
 pub mod hex;
 pub mod http;
 pub mod json;

@@ -26,6 +26,7 @@ mod request;
 mod retry_after;
 mod s3;
 mod s3_place;
+mod settings;
 mod sigv4;
 mod sink;
 mod store;
@@ -35,12 +36,13 @@ mod tls;
 mod transfer;
 
 pub use backoff::Backoff;
-pub use client::{Client, ClientConfig, blocking};
+pub use client::{Client, blocking};
 pub use credentials::{Asked, AwsKeys, Credentials, Token};
 pub use error::{Cause, FetchError};
 pub use progress::{Progress, Silent};
 pub use proxy::Proxy;
 pub use request::{Fetched, Request};
+pub use settings::ClientConfig;
 pub use sink::Sink;
 
 /// `User-Agent` of every request: servers that tell configs apart look for the product `Ignition/`.

@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod blockdev;
 pub mod boot;
 pub mod cpu;
+mod digest;
 pub mod disks;
 pub mod fresh;
 pub mod gpt;

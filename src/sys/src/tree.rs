@@ -1,7 +1,7 @@
 //! The tree below the sysroot: observing it, and performing operations on it.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use pilotlight_core::facts::tree::{Node, Tree};
@@ -16,6 +16,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
+use crate::digest::digest;
 use crate::journal::Journal;
 use crate::root::{Stat, Sysroot, stat_at};
 
@@ -184,21 +185,6 @@ fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<String>> {
         }
     }
     Ok(list)
-}
-
-/// Copies and answers the SHA-256 of what was copied.
-pub(crate) fn digest(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 128 << 10];
-    loop {
-        match from.read(&mut buffer)? {
-            0 => return Ok(hex::encode(&hash.finalize())),
-            n => {
-                hash.update(&buffer[..n]);
-                to.write_all(&buffer[..n])?;
-            }
-        }
-    }
 }
 
 /// Performs one operation.
