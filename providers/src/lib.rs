@@ -31,6 +31,7 @@ pub mod vmware;
 mod wireserver;
 
 use pilotlight_core::model::Metadata;
+use status::{Status, Told};
 
 pub use aws::{Credentials, region as aws_region, role_credentials as aws_role_credentials};
 pub use azure::access_token as azure_access_token;
@@ -121,6 +122,20 @@ platforms! {
 }
 
 impl Platform {
+    /// Whether the platform wants to know how stages and the first boot end.
+    pub fn wants_status(self) -> bool {
+        matches!(self, Platform::Azure | Platform::Packet)
+    }
+
+    /// Tells the platform, within bounds. The boot goes on whatever the answer is.
+    pub async fn report(self, host: &impl Host, status: &Status<'_>) -> Result<Told, HostError> {
+        match self {
+            Platform::Azure => wireserver::report(host, status).await,
+            Platform::Packet => packet::report(host, status).await,
+            _ => Ok(Told::Nobody),
+        }
+    }
+
     /// Units of systemd-networkd for a network of which the metadata tell everything: name and text of each file.
     /// None where the network tells addresses and routes itself (DHCP, router advertisements).
     pub fn networkd_units(self, said: &Metadata) -> Vec<(String, String)> {
@@ -158,6 +173,7 @@ impl Platform {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transcript::{Transcript, now};
 
     #[test]
     fn every_alias_leads_to_its_platform() {
@@ -183,5 +199,12 @@ mod tests {
              metal (pxe, baremetal, rpi4, raspberrypi), openstack, packet (equinixmetal, equinix, metal.packet), \
              qemu, vmware"
         );
+    }
+
+    #[test]
+    fn others_are_not_told() {
+        let nobody = now(Platform::Aws.report(&Transcript::default(), &Status::Ready));
+        assert_eq!(nobody, Ok(Told::Nobody));
+        assert!(!Platform::Qemu.wants_status() && Platform::Azure.wants_status());
     }
 }

@@ -3,9 +3,6 @@
 //! Azure gives up on a machine that says nothing, Equinix Metal shows it as being installed for ever. Nobody else
 //! listens: the instance check of EC2 fails where a machine does not answer on its network, whatever it says.
 
-use crate::host::{Host, HostError};
-use crate::{Platform, packet, wireserver};
-
 /// Longest text that a platform takes, in characters.
 pub const MAX_TEXT: usize = 512;
 
@@ -34,22 +31,6 @@ pub enum Told {
     Nobody,
 }
 
-impl Platform {
-    /// Whether the platform wants to know how stages and the first boot end.
-    pub fn wants_status(self) -> bool {
-        matches!(self, Platform::Azure | Platform::Packet)
-    }
-
-    /// Tells the platform, within bounds. The boot goes on whatever the answer is.
-    pub async fn report(self, host: &impl Host, status: &Status<'_>) -> Result<Told, HostError> {
-        match self {
-            Platform::Azure => wireserver::report(host, status).await,
-            Platform::Packet => packet::report(host, status).await,
-            _ => Ok(Told::Nobody),
-        }
-    }
-}
-
 /// A text on one line, as long as platforms take it. Control characters are blanks.
 pub(crate) fn bounded_text(text: &str) -> String {
     let mut words = String::new();
@@ -70,7 +51,6 @@ pub(crate) fn bounded_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transcript::{Transcript, now};
 
     #[test]
     fn a_text_is_one_line_of_bounded_length() {
@@ -78,12 +58,5 @@ mod tests {
         let long = bounded_text(&"\u{e9}".repeat(600));
         assert_eq!(long.chars().count(), MAX_TEXT);
         assert!(long.ends_with('…'));
-    }
-
-    #[test]
-    fn others_are_not_told() {
-        let nobody = now(Platform::Aws.report(&Transcript::default(), &Status::Ready));
-        assert_eq!(nobody, Ok(Told::Nobody));
-        assert!(!Platform::Qemu.wants_status() && Platform::Azure.wants_status());
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pilotlight_core::plan::grub::{self, Value};
+use pilotlight_core::grub::{self, Value};
 use pilotlight_tests::{Answer, FirstBoot, program};
 
 const BEGIN: &str =

@@ -6,6 +6,7 @@
 mod json;
 mod marks;
 mod sources;
+mod span;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::redact;
 
 pub use crate::spelling::nearest;
-pub use sources::{Place, SourceId, Sources, Span, TextLine};
+pub use sources::{Sources, TextLine};
+pub use span::{Place, SourceId, Span};
 
 /// How much a diagnostic weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ pub mod dataurl;
 pub mod diag;
 pub mod facts;
 pub mod flags;
+pub mod grub;
 pub mod hex;
 pub mod http;
 pub mod json;

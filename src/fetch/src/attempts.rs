@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use crate::client::ClientConfig;
 use crate::error::Cause;
 use crate::progress::Progress;
 use crate::request::Request;
+use crate::settings::ClientConfig;
 
 /// How often something that is waited for is told again.
 pub(crate) const TELL_EVERY: Duration = Duration::from_secs(5);

@@ -1,9 +1,7 @@
-//! The client: settings, one pool of connections, and the choice by scheme.
+//! The client: one pool of connections, and the choice by scheme.
 
 use std::io;
-use std::rc::Rc;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use pilotlight_core::dataurl;
 use pilotlight_core::http::Reply;
@@ -13,64 +11,19 @@ use reqwest::header::HeaderMap;
 
 use crate::bearer::Bearer;
 use crate::body::Body;
-use crate::credentials::{Credentials, Keyring};
+use crate::credentials::Keyring;
 use crate::error::{Cause, FetchError};
 use crate::hop::{Asker, Headers};
+use crate::network::Network;
 use crate::progress::Progress;
-use crate::proxy::{Proxy, Rules};
-use crate::redirect::Outward;
+use crate::proxy::Proxy;
 use crate::request::{Fetched, Request};
 use crate::s3::Object;
+use crate::settings::ClientConfig;
 use crate::sink::Sink;
 use crate::store::Store;
 use crate::tftp::Tftp;
 use crate::transfer::Transfer;
-use crate::{USER_AGENT, tls};
-
-/// Settings of a [`Client`]. It has no `Debug`: proxies may hold passwords.
-#[derive(Clone)]
-pub struct ClientConfig {
-    /// Longest time from the request to the headers of its answer, the connection included.
-    pub response_header_timeout: Duration,
-    /// Longest silence within a body before the transfer is broken off and resumed.
-    pub body_idle_timeout: Duration,
-    /// Longest time of one fetch with all its attempts; `None` is for ever.
-    pub total_timeout: Option<Duration>,
-    /// Bound of the first pause between attempts; each one is twice as long as the one before.
-    pub first_pause: Duration,
-    /// Bound of all pauses, but for those that a server asks for.
-    pub longest_pause: Duration,
-    /// Proxies; the environment's are ignored.
-    pub proxy: Proxy,
-    /// PEM texts of authorities to trust besides the public ones, each with one certificate or more.
-    pub extra_ca_pem: Vec<Vec<u8>>,
-    /// Value of `User-Agent`.
-    pub user_agent: String,
-    /// Redirects that one attempt follows.
-    pub max_redirects: u8,
-    /// What stores are shown; without it, everything is asked for as anybody would.
-    pub credentials: Option<Rc<dyn Credentials>>,
-    /// URL of a server that speaks S3 and is not AWS's; buckets are the first part of its paths.
-    pub s3_endpoint: Option<String>,
-}
-
-impl Default for ClientConfig {
-    fn default() -> Self {
-        Self {
-            response_header_timeout: Duration::from_secs(10),
-            body_idle_timeout: Duration::from_secs(30),
-            total_timeout: None,
-            first_pause: Duration::from_millis(200),
-            longest_pause: Duration::from_secs(5),
-            proxy: Proxy::default(),
-            extra_ca_pem: Vec::new(),
-            user_agent: USER_AGENT.to_owned(),
-            max_redirects: 10,
-            credentials: None,
-            s3_endpoint: None,
-        }
-    }
-}
 
 /// Fetches URLs with one set of settings; connections are kept and used again.
 pub struct Client {
@@ -79,15 +32,6 @@ pub struct Client {
     network: OnceLock<Network>,
     /// The same without proxies.
     direct: OnceLock<Network>,
-}
-
-/// What only network schemes need.
-pub(crate) struct Network {
-    http: reqwest::Client,
-    /// For redirects to where no proxy stands between: it does not connect to internal addresses, and shares no
-    /// connections with the one that does.
-    outward: OnceLock<reqwest::Client>,
-    pub(crate) rules: Rules,
 }
 
 impl Client {
@@ -269,58 +213,6 @@ fn endpoint(text: &str) -> Result<Url, Cause> {
             let why = "the endpoint of the S3 server is no http or https URL";
             Cause::InvalidSetting(why.to_owned())
         })
-}
-
-impl Network {
-    fn new(config: &ClientConfig, proxy: &Proxy) -> Result<Self, Cause> {
-        let rules = Rules::new(proxy)?;
-        let chosen = rules.clone();
-        let builder = builder(config)?.proxy(reqwest::Proxy::custom(move |url| {
-            chosen.proxy_for(url).cloned()
-        }));
-        Ok(Self {
-            http: built(builder)?,
-            outward: OnceLock::new(),
-            rules,
-        })
-    }
-
-    /// What asks for a URL; only the config's own URLs lead to internal addresses.
-    pub(crate) fn http(
-        &self,
-        url: &Url,
-        outward: bool,
-        config: &ClientConfig,
-    ) -> Result<&reqwest::Client, Cause> {
-        // A proxy looks names up by itself.
-        if !outward || self.rules.proxy_for(url).is_some() {
-            return Ok(&self.http);
-        }
-        if let Some(http) = self.outward.get() {
-            return Ok(http);
-        }
-        let builder = builder(config)?.no_proxy().dns_resolver(Outward);
-        let http = built(builder)?;
-        Ok(self.outward.get_or_init(|| http))
-    }
-}
-
-fn builder(config: &ClientConfig) -> Result<reqwest::ClientBuilder, Cause> {
-    Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::client_config(&config.extra_ca_pem)?)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        // Divided among the addresses of a name, so that a dead one does not use up all the time.
-        .connect_timeout(config.response_header_timeout))
-}
-
-fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Cause> {
-    builder.build().map_err(|error| {
-        Cause::InvalidSetting(format!(
-            "while setting up HTTP: {}",
-            crate::error::describe(&error)
-        ))
-    })
 }
 
 /// Runs `future` to its end on a runtime of its own, for callers that have none.

@@ -8,10 +8,11 @@ use reqwest::header::{
 };
 use reqwest::{Response, StatusCode, Url};
 
-use crate::client::{ClientConfig, Network};
 use crate::error::Cause;
+use crate::network::Network;
 use crate::redirect;
 use crate::request::Request;
+use crate::settings::ClientConfig;
 use crate::store::Dressed;
 
 /// The headers of a request, read once.

@@ -17,6 +17,7 @@ mod client;
 mod credentials;
 mod error;
 mod hop;
+mod network;
 mod patience;
 mod progress;
 mod proxy;
@@ -27,6 +28,7 @@ mod request;
 mod retry_after;
 mod s3;
 mod s3_place;
+mod settings;
 mod sigv4;
 mod sink;
 mod store;
@@ -36,12 +38,13 @@ mod tls;
 mod transfer;
 
 pub use backoff::Backoff;
-pub use client::{Client, ClientConfig, blocking};
+pub use client::{Client, blocking};
 pub use credentials::{Asked, AwsKeys, Credentials, Token};
 pub use error::{Cause, FetchError};
 pub use progress::{Progress, Silent};
 pub use proxy::Proxy;
 pub use request::{Fetched, Request};
+pub use settings::ClientConfig;
 pub use sink::Sink;
 
 /// `User-Agent` of every request: servers that tell configs apart look for the product `Ignition/`.

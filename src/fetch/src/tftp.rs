@@ -12,11 +12,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::attempts::{Attempts, BrokenOff, TELL_EVERY, total_timeout};
 use crate::backoff::{Backoff, random};
 use crate::body::Body;
-use crate::client::ClientConfig;
 use crate::error::Cause;
 use crate::progress::Progress;
 use crate::request::{Fetched, Request};
 use crate::s3_place::unescape;
+use crate::settings::ClientConfig;
 use crate::tftp_packet::{self as packet, BLOCK, Reader, Step};
 
 /// A file on a TFTP server.

@@ -13,13 +13,13 @@ use tokio::time::{Instant, timeout};
 use crate::attempts::{Attempts, BrokenOff, TELL_EVERY, total_timeout};
 use crate::backoff::{Backoff, random};
 use crate::body::Body;
-use crate::client::ClientConfig;
 use crate::error::{Cause, describe, of_total};
 use crate::hop::{Answer, Asker};
 use crate::patience::Patience;
 use crate::progress::Progress;
 use crate::request::{Fetched, Request};
 use crate::retry_after::retry_after;
+use crate::settings::ClientConfig;
 use crate::store::Store;
 
 /// Longest `Retry-After` that is obeyed: the boot waits for nothing else.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use pilotlight_core::cmdline::words;
 use pilotlight_core::facts::boot::{Boot, Esp, Oem};
+use pilotlight_core::grub;
 use pilotlight_core::model::SysPath;
 use pilotlight_core::op::{BootOp, FIRST_BOOT_MARKER, KARGS_HELPER};
-use pilotlight_core::plan::grub;
 use rustix::system::RebootCommand;
 
 use crate::disks;

@@ -10,6 +10,7 @@ use std::io::{self, Write as _};
 use pilotlight_core::model::SysPath;
 use rustix::fs::{FileType, Mode, OFlags, openat};
 
+use crate::digest::digest;
 use crate::root::Sysroot;
 
 /// Name of the journal in /etc of the root.
@@ -87,7 +88,7 @@ fn sha256(root: &Sysroot, at: &SysPath) -> io::Result<Option<String>> {
     let Some(mut file) = root.read_file(at)? else {
         return Ok(None);
     };
-    Ok(Some(crate::tree::digest(&mut file, &mut io::sink())?))
+    Ok(Some(digest(&mut file, &mut io::sink())?))
 }
 
 fn write(root: &Sysroot, record: &serde_json::Value) -> io::Result<()> {

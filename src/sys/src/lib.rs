@@ -9,6 +9,7 @@ pub mod apply;
 pub mod blockdev;
 pub mod boot;
 pub mod cpu;
+mod digest;
 pub mod disks;
 pub mod fresh;
 pub mod gpt;

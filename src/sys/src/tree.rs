@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use pilotlight_core::facts::tree::{Node, Tree};
@@ -17,6 +17,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
+use crate::digest::digest;
 use crate::journal::Journal;
 use crate::root::{Stat, Sysroot, open_file, stat_at};
 use crate::temporary;
@@ -181,21 +182,6 @@ fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<String>> {
         }
     }
     Ok(list)
-}
-
-/// Copies and answers the SHA-256 of what was copied.
-pub(crate) fn digest(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 128 << 10];
-    loop {
-        match from.read(&mut buffer)? {
-            0 => return Ok(hex::encode(&hash.finalize())),
-            n => {
-                hash.update(&buffer[..n]);
-                to.write_all(&buffer[..n])?;
-            }
-        }
-    }
 }
 
 /// Takes away what an interrupted run has left in the directories that operations write to.

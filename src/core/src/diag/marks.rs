@@ -1,7 +1,7 @@
 //! Where lines begin and how many characters lie before, so that no place is counted from the beginning
 //! of a text: a config may be one line of megabytes, and each of its values is asked for its place.
 
-use super::{Place, Span};
+use super::span::{Place, Span};
 
 /// Bytes between two marks.
 const STRIDE: usize = 1024;

@@ -1,8 +1,7 @@
 //! The texts that were read, and places in them.
 
-use serde::{Deserialize, Serialize};
-
 use super::marks::Marks;
+use super::span::{Place, SourceId, Span};
 
 /// A line of a text that stands in the config as one value, such as the text of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,36 +14,6 @@ pub struct TextLine {
 
 /// Longest value in which one of its lines is looked for, in bytes; no unit is as long.
 const SEARCHED: usize = 1 << 20;
-
-/// Index of a source in [`Sources`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SourceId(pub u32);
-
-/// A range of bytes in one source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Span {
-    /// The source that the offsets count in.
-    pub source: SourceId,
-    /// First byte.
-    pub start: u32,
-    /// One past the last byte.
-    pub end: u32,
-}
-
-/// A place as a person reads it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// Name of the file, URL or firmware item.
-    pub file: String,
-    /// Line, counted from 1.
-    pub line: u32,
-    /// Column in characters, counted from 1.
-    pub column: u32,
-    /// The line itself. Empty where the source is gone, and for a line too long to be read by a person.
-    pub text: String,
-    /// How many characters from `column` on are meant; at least 1.
-    pub width: u32,
-}
 
 /// One text that was read: a user config, a base config, a merged child.
 #[derive(Debug, Clone, PartialEq, Eq)]

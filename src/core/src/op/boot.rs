@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::cmdline::words;
 use crate::facts::Facts;
-use crate::plan::grub;
+use crate::grub;
 
 /// The distribution's program that changes kernel arguments, by Ignition's name.
 pub const KARGS_HELPER: &str = "ignition-kargs-helper";

@@ -7,9 +7,9 @@
 use crate::diag::{Diagnostic, Report};
 use crate::facts::Facts;
 use crate::facts::boot::{Boot, Oem};
+use crate::grub::{self, Value};
 use crate::model::KernelArguments;
 use crate::op::{BootOp, KARGS_HELPER, split};
-use crate::plan::grub::{self, Value};
 use crate::plan::{Plan, Planned};
 
 /// What is asked for and what of it is not so, word by word.

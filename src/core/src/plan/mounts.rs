@@ -1,59 +1,13 @@
 //! Mounts below the sysroot for the files stage, outermost first.
 
-use crate::diag::{Report, Span};
+use crate::diag::Report;
 use crate::facts::Facts;
-use crate::model::{Config, Filesystem, Format, SysPath};
+use crate::model::Config;
 use crate::op::MountOp;
 use crate::plan::disks::find;
 use crate::plan::filesystems::kept_as;
+use crate::plan::mounted::mounted;
 use crate::plan::{Plan, Planned, selinux};
-
-/// Something that is mounted while the machine is provisioned.
-struct Mounted<'c> {
-    at: Option<Span>,
-    path: &'c SysPath,
-    /// A device, or the tag of a share.
-    source: &'c str,
-    format: Format,
-    options: &'c [String],
-    /// The file system; `None` for a share.
-    filesystem: Option<&'c Filesystem>,
-}
-
-/// Where something is mounted, sorted by depth.
-pub(super) fn points(config: &Config) -> impl Iterator<Item = &SysPath> {
-    mounted(config).into_iter().map(|mounted| mounted.path)
-}
-
-/// What is mounted: file systems and shares with a path, sorted by depth.
-fn mounted(config: &Config) -> Vec<Mounted<'_>> {
-    let filesystems = config.filesystems.iter().filter_map(|filesystem| {
-        let format = filesystem
-            .format
-            .filter(|format| !matches!(format, Format::Swap | Format::None))?;
-        Some(Mounted {
-            at: filesystem.at,
-            path: filesystem.path.as_ref()?,
-            source: filesystem.device.as_str(),
-            format,
-            options: &filesystem.mount_options,
-            filesystem: Some(filesystem),
-        })
-    });
-    let shares = config.shares.iter().filter_map(|share| {
-        Some(Mounted {
-            at: share.at,
-            path: share.path.as_ref()?,
-            source: &share.tag,
-            format: Format::Virtiofs,
-            options: &share.mount_options,
-            filesystem: None,
-        })
-    });
-    let mut list: Vec<_> = filesystems.chain(shares).collect();
-    list.sort_by_key(|mounted| mounted.path.depth());
-    list
-}
 
 /// Plans the mounts that are not there yet.
 pub fn plan(config: &Config, facts: &Facts) -> Planned {
@@ -124,7 +78,7 @@ pub fn unmount(config: &Config, facts: &Facts) -> Planned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Share;
+    use crate::model::{Share, SysPath};
 
     #[test]
     fn a_share_needs_no_device_and_is_unmounted_again() {

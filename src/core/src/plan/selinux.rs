@@ -12,7 +12,7 @@ use crate::facts::selinux::{PROGRAM, Selinux};
 use crate::model::{Config, SysPath};
 use crate::op::RelabelOp;
 use crate::plan::want::{self, Blobs, Want};
-use crate::plan::{Plan, Planned, crypttab, mounts, units};
+use crate::plan::{Plan, Planned, crypttab, mounted, units};
 
 /// What changing accounts writes in /etc, besides the databases the agent knows: the tools' copies and locks.
 const ACCOUNTS: &[&str] = &["passwd", "group", "shadow", "gshadow", "subuid", "subgid"];
@@ -103,7 +103,7 @@ pub fn plan(config: &Config, extra: &[Want], facts: &Facts) -> Planned {
         .collect();
     // The mount stage has labelled what it mounted, unless it failed between the two.
     let mut directories = above(paths.iter().chain(&trees));
-    directories.extend(mounts::points(config).cloned());
+    directories.extend(mounted::points(config).cloned());
     let op = RelabelOp {
         policy: name.clone(),
         contexts: contexts.clone(),
@@ -245,7 +245,7 @@ mod tests {
             text.contains("\"mcs\"") && text.contains("\"setfiles\""),
             "{text}"
         );
-        assert!(super::mounts::plan(&Config::default(), &with_policy(false)).is_err());
+        assert!(crate::plan::mounts::plan(&Config::default(), &with_policy(false)).is_err());
     }
 
     #[test]
