@@ -9,25 +9,25 @@ use pilotlight_core::diag::{Diagnostic, Report, Sources};
 use pilotlight_core::facts::accounts::Accounts;
 use pilotlight_core::model::{Config, KernelArguments, Resource};
 use pilotlight_core::op::{BootOp, DiskOp, Op};
-use pilotlight_core::plan::{Plan, Step, crypttab};
+use pilotlight_core::plan::{Part, Plan, Step, Surroundings, crypttab};
 use pilotlight_providers::Platform;
+use pilotlight_sys::apply::{Target, apply};
 use pilotlight_sys::journal::Journal;
 use pilotlight_sys::root::Sysroot;
-use pilotlight_sys::volumes::{self, KeyStore};
-use pilotlight_sys::{DeviceMap, accounts, blockdev, boot, disks, mounts, selinux, tree};
+use pilotlight_sys::volumes::KeyStore;
+use pilotlight_sys::{DeviceMap, blockdev, disks, tree};
 
 use crate::acquire::{self, Acquired, Given, Stop};
 use crate::blobs::BlobStore;
 use crate::failure::Failure;
 use crate::machine::Spoken;
 use crate::observe::Observer;
-use crate::stages::{self, Part, Surroundings};
 use crate::state::Done;
 use crate::{log, transfer};
 
 /// How long a device of the config may take to appear: what `PILOTLIGHT_DEVICE_WAIT` says in seconds, or 90,
 /// which is what systemd gives a device.
-fn device_wait() -> Duration {
+pub fn device_wait() -> Duration {
     let given = std::env::var("PILOTLIGHT_DEVICE_WAIT").ok();
     Duration::from_secs(given.and_then(|text| text.parse().ok()).unwrap_or(90))
 }
@@ -120,8 +120,7 @@ impl Hands {
                 .observe(*part, around, &mut facts)
                 .map_err(|report| self.failure(report))?;
             if let Some(warning) = facts.selinux.warning().filter(|_| *part == Part::Policy) {
-                tracing::warn!("{warning}");
-                log::console(&format!("pilotlight: warning: {warning}"));
+                notes.warning(None, warning);
             }
             let plan = part
                 .plan(&self.config, &facts, around)
@@ -149,9 +148,14 @@ impl Hands {
             .steps
             .iter()
             .any(|step| !matches!(step.op, Op::Boot(_) | Op::Disk(_) | Op::Volume(_)));
-        let mut tools = Tools {
+        let mut contents = Contents {
             hands: self,
             accounts,
+        };
+        let mut target = Target {
+            root_path: &self.root,
+            keys: &self.keys,
+            provider: &mut contents,
             root: needs_root
                 .then(|| Sysroot::open(&self.root))
                 .transpose()
@@ -163,8 +167,8 @@ impl Hands {
                 })?,
             journal: Journal::default(),
         };
-        if let Some(root) = &tools.root {
-            tools.journal = Journal::load(root).map_err(|error| {
+        if let Some(root) = &target.root {
+            target.journal = Journal::load(root).map_err(|error| {
                 Failure::new(format!(
                     "while reading the journal in {}: {error}",
                     self.root.display()
@@ -191,9 +195,7 @@ impl Hands {
                 steps = &steps[together..];
             } else {
                 self.log(first);
-                tools
-                    .perform(first)
-                    .map_err(|cause| self.step_failed(first, &cause))?;
+                apply(&first.op, &mut target).map_err(|cause| self.step_failed(first, &cause))?;
                 steps = rest;
             }
         }
@@ -207,6 +209,9 @@ impl Hands {
             .place(&self.sources)
             .map(|at| format!("  [{at}]"))
             .unwrap_or_default();
+        if let Op::Boot(BootOp::Reboot { .. }) = step.op {
+            log::console(&format!("pilotlight: {}", step.op));
+        }
         tracing::info!("{}", step.line());
         tracing::info!("      because {}{at}", step.why);
     }
@@ -267,29 +272,6 @@ impl Hands {
             );
         }
     }
-
-    /// Writes the result file through the same path as any other file.
-    pub fn write_result(&self, around: &Surroundings) -> Result<(), Failure> {
-        let only_extra = Config::default();
-        let hands = Hands::new(&self.root, only_extra, Sources::default());
-        hands.run(&[Part::Accounts, Part::Tree], around).map(|_| ())
-    }
-
-    /// The accounts of the root as they are now.
-    pub fn accounts(&self) -> Result<Accounts, Failure> {
-        let images = DeviceMap::new();
-        let observer = self.observer(&images);
-        let mut facts = pilotlight_core::facts::Facts::default();
-        observer
-            .observe(Part::Accounts, &Surroundings::default(), &mut facts)
-            .map_err(|report| self.failure(report))?;
-        Ok(facts.accounts)
-    }
-
-    /// Contents of a file below the root, for the result file.
-    pub fn read(&self, path: &pilotlight_core::model::SysPath) -> io::Result<Option<Vec<u8>>> {
-        Sysroot::open(&self.root)?.read_text(path)
-    }
 }
 
 /// What comes next, in this program and outside, finds devices by their new names.
@@ -314,49 +296,6 @@ fn formatted(step: &Step) -> Option<&str> {
             Some(device)
         }
         _ => None,
-    }
-}
-
-/// What the steps of one plan are performed with.
-struct Tools<'a> {
-    hands: &'a Hands,
-    accounts: &'a Accounts,
-    root: Option<Sysroot>,
-    journal: Journal,
-}
-
-impl Tools<'_> {
-    fn perform(&mut self, step: &Step) -> Result<(), String> {
-        let text = |error: &dyn std::fmt::Display| error.to_string();
-        let no_root = || "there is no root".to_string();
-        match &step.op {
-            Op::Boot(op) => {
-                if let BootOp::Reboot { .. } = op {
-                    log::console(&format!("pilotlight: {op}"));
-                }
-                boot::apply(op).map_err(|error| text(&error))
-            }
-            Op::Disk(op) => disks::apply(op).map_err(|error| text(&error)),
-            Op::Volume(op) => volumes::apply(op, &self.hands.keys).map_err(|error| text(&error)),
-            Op::Mount(op) => {
-                let root = self.root.as_ref().ok_or_else(no_root)?;
-                mounts::apply(op, root, &self.hands.root).map_err(|error| text(&error))
-            }
-            Op::Relabel(op) => {
-                let root = self.root.as_ref().ok_or_else(no_root)?;
-                selinux::apply(op, root, &self.hands.root).map_err(|error| text(&error))
-            }
-            Op::Account(op) => accounts::apply(op, &self.hands.root).map_err(|error| text(&error)),
-            Op::Tree(op) => {
-                let root = self.root.as_ref().ok_or_else(no_root)?;
-                let mut contents = Contents {
-                    hands: self.hands,
-                    accounts: self.accounts,
-                };
-                tree::apply(op, root, &mut contents, &mut self.journal)
-                    .map_err(|error| text(&error))
-            }
-        }
     }
 }
 
@@ -401,7 +340,7 @@ impl Hands {
             .find(|resource| resource.blob_key() == key);
         let resource =
             resource.ok_or_else(|| io::Error::other("no resource of the config has this key"))?;
-        let client = stages::client(&self.config, self.platform).map_err(io::Error::other)?;
+        let client = transfer::client(&self.config, self.platform).map_err(io::Error::other)?;
         let mut file = pilotlight_sys::unnamed_file(&self.root)?;
         let request = transfer::request(resource).map_err(io::Error::other)?;
         let spoken = Spoken::default();
@@ -469,7 +408,7 @@ pub fn apply_to_directory(
             config.shares.clear();
             config.kernel_arguments = KernelArguments::default();
         }
-        let client = stages::client(&config, None).map_err(Failure::new)?;
+        let client = transfer::client(&config, None).map_err(Failure::new)?;
         let store = match BlobStore::is_needed(&config) {
             true => Some(BlobStore::temporary().map_err(Failure::new)?),
             false => None,

@@ -218,7 +218,6 @@ async fn fetch_one(
             resource.at,
             format!("while fetching {}: {cause}", resource.shown()),
         )
-        .help("nothing has been changed on this machine's disks")
     };
     let mut file = File::create_new(&path).map_err(|error| failed(error.to_string()))?;
     let mut request = transfer::request(&resource).map_err(failed)?;

@@ -1,22 +1,18 @@
-//! The dry run: the same plans as the real run, on facts that each plan predicts for the next.
+//! The dry run: the rehearsal of all stages, printed.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pilotlight_core::diag::Style;
-use pilotlight_core::facts::Facts;
-use pilotlight_core::facts::tree::Node;
-use pilotlight_core::model::{Config, SysPath};
+use pilotlight_core::diag::{Diagnostic, Sources, Style};
 use pilotlight_core::picture::{self, Picture};
-use pilotlight_core::plan::Plan;
+use pilotlight_core::plan::rehearse::{Root, rehearse};
+use pilotlight_core::plan::{PARTS, Part, Plan, Stage, Surroundings};
 use pilotlight_sys::DeviceMap;
 use serde_json::{Value, json};
 
 use crate::acquire::{self, Given};
 use crate::failure::Failure;
 use crate::observe::Observer;
-use crate::options::Stage;
-use crate::stages::{Part, Surroundings};
 
 /// What a dry run looks at.
 #[derive(Debug, Clone, Default)]
@@ -42,22 +38,6 @@ pub struct Shown {
     pub warnings: String,
 }
 
-/// Parts of the stages in boot order.
-const PARTS: &[(Stage, Part)] = &[
-    (Stage::Kargs, Part::KernelArguments),
-    (Stage::Disks, Part::Partitions),
-    (Stage::Disks, Part::Raid),
-    (Stage::Disks, Part::Luks),
-    (Stage::Disks, Part::Filesystems),
-    (Stage::Mount, Part::Mounts),
-    (Stage::Files, Part::Accounts),
-    (Stage::Files, Part::Tree),
-    (Stage::Files, Part::Relabel),
-    // By a unit of its own, after the first-boot marker is gone.
-    (Stage::Files, Part::Finish),
-    (Stage::Umount, Part::Unmounts),
-];
-
 /// Plans all stages of a config without touching anything.
 pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
     let acquired = acquire::given_config(given)?;
@@ -79,48 +59,44 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         wait: Duration::ZERO,
         keys: None,
     };
-    let fail = |report| Failure {
+    let root = match run.root {
+        Some(_) => Root::Known,
+        None => Root::Empty,
+    };
+    // By a unit of its own, after the first-boot marker is gone.
+    let finish = [(Stage::Files, Part::Finish)];
+    let (before, after) =
+        PARTS.split_at(PARTS.partition_point(|(stage, _)| *stage != Stage::Umount));
+    let parts = [before, &finish, after].concat();
+    let rehearsed = rehearse(
+        &acquired.config,
+        &around,
+        &parts,
+        root,
+        &mut |look, facts| observer.look(look, facts),
+    )
+    .map_err(|report| Failure {
         report,
         sources: acquired.sources.clone(),
-    };
-    let mut facts = Facts::default();
-    let mut before = None;
+    })?;
     let mut notes = acquired.report.clone();
-    observer.selinux(&mut facts).map_err(fail)?;
-    if let Some(warning) = facts.selinux.warning() {
-        notes.warning(None, warning);
-    }
-    let mut plans: Vec<(Stage, Plan)> = Vec::new();
-    for (stage, part) in PARTS {
-        // Only what no earlier part changes is looked at; everything else is predicted.
-        if matches!(
-            part,
-            Part::KernelArguments | Part::Partitions | Part::Accounts
-        ) {
-            observer.observe(*part, &around, &mut facts).map_err(fail)?;
-        }
-        if *part == Part::Partitions {
-            before = Some(facts.disks.clone());
-        }
-        if *part == Part::Tree {
-            observer.observe_tree(&around, &mut facts).map_err(fail)?;
-            assume_mounts(&mut facts);
-            assume_homes(&acquired.config, &mut facts);
-        }
-        let plan = part.plan(&acquired.config, &facts, &around).map_err(fail)?;
-        facts = plan.predict(facts);
-        notes.extend(plan.notes.clone());
-        match plans.last_mut() {
-            Some((last, steps)) if last == stage => steps.steps.extend(plan.steps),
-            _ => plans.push((*stage, plan)),
-        }
-    }
+    notes.extend(rehearsed.notes);
+    let mut plans = rehearsed.plans;
     plans.retain(|(_, plan)| !plan.is_empty());
+    let of_root = plans.iter().any(|(stage, _)| *stage == Stage::Files);
+    if run.root.is_none() && of_root {
+        notes.push(
+            Diagnostic::hint(
+                None,
+                "the root is taken for an empty one: what its users, files and links change in this shows with --root",
+            ),
+        );
+    }
     let operations = plans.iter().flat_map(|(_, plan)| &plan.steps);
     let picture = Picture::new(
-        &before.unwrap_or_default(),
+        &rehearsed.before,
         operations.map(|step| &step.op),
-        &facts.disks,
+        &rehearsed.after.disks,
     );
     Ok(Shown {
         warnings: notes.render(&acquired.sources),
@@ -155,63 +131,7 @@ impl Shown {
     }
 }
 
-/// What the root holds below a mount point is hidden by the time the tree is planned, and the file system
-/// there is taken for an empty one.
-fn assume_mounts(facts: &mut Facts) {
-    let mounts: Vec<SysPath> = facts.disks.mounts.keys().cloned().collect();
-    for path in mounts {
-        facts.tree.clear(&path);
-        for directory in path.ancestors().iter().chain([&path]) {
-            if *facts.tree.node(directory) == Node::Absent {
-                let node = Node::Directory {
-                    mode: 0o755,
-                    uid: Some(0),
-                    gid: Some(0),
-                    empty: true,
-                };
-                facts.tree.put(directory, node);
-            }
-        }
-    }
-}
-
-/// The homes that useradd would have made by the time the tree is planned.
-fn assume_homes(config: &Config, facts: &mut Facts) {
-    let directory = |uid, gid| Node::Directory {
-        mode: 0o755,
-        uid,
-        gid,
-        empty: false,
-    };
-    let users = config
-        .users
-        .iter()
-        .filter(|user| user.should_exist && !user.no_create_home);
-    for user in users {
-        // System users get a home only when the config names one, as in useradd(8).
-        let Some(account) = facts
-            .accounts
-            .user(&user.name)
-            .filter(|_| !user.system || user.home_dir.is_some())
-        else {
-            continue;
-        };
-        let Ok(home) = SysPath::parse(&account.home) else {
-            continue;
-        };
-        let (uid, gid) = (account.uid, account.gid);
-        for above in home.ancestors() {
-            if *facts.tree.node(&above) == Node::Absent {
-                facts.tree.put(&above, directory(Some(0), Some(0)));
-            }
-        }
-        if *facts.tree.node(&home) == Node::Absent {
-            facts.tree.put(&home, directory(uid, gid));
-        }
-    }
-}
-
-fn text(plans: &[(Stage, Plan)], sources: &pilotlight_core::diag::Sources) -> String {
+fn text(plans: &[(Stage, Plan)], sources: &Sources) -> String {
     let mut out = String::new();
     for (stage, plan) in plans {
         out.push_str(&format!("stage {}\n{}", stage.name(), plan.render(sources)));

@@ -19,6 +19,7 @@ mod observe;
 mod oem;
 mod options;
 mod platform;
+mod rehearsal;
 mod report_back;
 mod result_file;
 mod stages;
@@ -78,7 +79,10 @@ pub fn run(options: &Options) -> u8 {
     tracing::info!("{line}");
     log::console(&line);
     if entry.error.is_some() {
-        state::report_failure(options, &entry);
+        // What a stage has begun is counted where it is done.
+        let earlier: usize = state.stages.iter().map(|entry| entry.operations).sum();
+        let begun = earlier + pilotlight_sys::apply::begun();
+        state::report_failure(options, &entry, begun);
         report_back::stage_ended(options, &outcome);
         return 1;
     }

@@ -9,51 +9,7 @@ use pilotlight_providers::{Platform, cmdline};
 /// can restart it with a bound and read why.
 const BOUND_KEY: &str = "pilotlight.fetch_timeout";
 
-/// A boot stage. Each runs in a process of its own; the config cache carries the config between them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Find and merge the config without a network.
-    FetchOffline,
-    /// Find and merge the config with the network, and fetch what it refers to.
-    Fetch,
-    /// Kernel arguments.
-    Kargs,
-    /// Partitions and file systems.
-    Disks,
-    /// Mount the config's file systems below the root.
-    Mount,
-    /// Accounts, files, links, units.
-    Files,
-    /// Undo the mounts.
-    Umount,
-}
-
-impl Stage {
-    /// All stages in boot order with the names of the command line.
-    pub const NAMES: &[(&str, Stage)] = &[
-        ("fetch-offline", Stage::FetchOffline),
-        ("fetch", Stage::Fetch),
-        ("kargs", Stage::Kargs),
-        ("disks", Stage::Disks),
-        ("mount", Stage::Mount),
-        ("files", Stage::Files),
-        ("umount", Stage::Umount),
-    ];
-
-    /// Finds a stage by name.
-    pub fn parse(name: &str) -> Option<Stage> {
-        let found = Self::NAMES.iter().find(|(known, _)| *known == name)?;
-        Some(found.1)
-    }
-
-    /// The stage's name.
-    pub fn name(self) -> &'static str {
-        Self::NAMES
-            .iter()
-            .find(|(_, stage)| *stage == self)
-            .map_or("", |(name, _)| name)
-    }
-}
+pub use pilotlight_core::plan::Stage;
 
 /// A switch in the environment: everything but Go's spellings of false is true.
 pub fn truth(text: &str) -> bool {

@@ -1,35 +1,18 @@
-//! `/etc/.ignition-result.json`: what provisioned this root, for whoever asks later.
+//! What the result file says of this run that only the machine knows: its boot and the time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use pilotlight_core::plan::result::Provisioned;
 
-/// Path below the root.
-pub const PATH: &str = "/etc/.ignition-result.json";
-
-/// The report. An earlier one, from a root that is provisioned again, is kept inside, without its own
-/// predecessors.
-pub fn contents(
-    boot_id: &str,
-    now: SystemTime,
-    user_config_provided: bool,
-    warnings: &[String],
-    previous: Option<&[u8]>,
-) -> String {
-    let mut report = json!({
-        "provisioningBootID": boot_id.trim(),
-        "provisioningDate": rfc3339(now),
-        "userConfigProvided": user_config_provided,
-    });
-    if !warnings.is_empty() {
-        report["warnings"] = json!(warnings);
+/// This run.
+pub fn provisioned(user_config: bool, warnings: &[String]) -> Provisioned {
+    Provisioned {
+        // Containers and chroots may have no boot id; that is no reason to fail.
+        boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default(),
+        date: rfc3339(SystemTime::now()),
+        user_config,
+        warnings: warnings.to_vec(),
     }
-    let previous = previous.and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok());
-    if let Some(Value::Object(mut previous)) = previous {
-        previous.remove("previousReport");
-        report["previousReport"] = Value::Object(previous);
-    }
-    format!("{report:#}\n")
 }
 
 /// A time as RFC 3339 in UTC, to the second. Times before 1970 (no battery clock) show as 1970.
@@ -89,24 +72,5 @@ mod tests {
         ] {
             assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), expected);
         }
-    }
-
-    #[test]
-    fn an_earlier_report_is_kept_one_deep() {
-        let first = contents("a\n", UNIX_EPOCH, false, &[], None);
-        let second = contents("b", UNIX_EPOCH, true, &[], Some(first.as_bytes()));
-        let third = contents(
-            "c",
-            UNIX_EPOCH,
-            true,
-            &["w".into()],
-            Some(second.as_bytes()),
-        );
-        let third: Value = serde_json::from_str(&third).unwrap();
-        assert_eq!(third["provisioningBootID"], "c");
-        assert_eq!(third["warnings"], json!(["w"]));
-        assert_eq!(third["previousReport"]["provisioningBootID"], "b");
-        assert_eq!(third["previousReport"].get("previousReport"), None);
-        assert!(!contents("d", UNIX_EPOCH, true, &[], Some(b"{broken")).contains("previous"));
     }
 }

@@ -1,18 +1,15 @@
-//! Each stage: which parts it consists of, and the loop observe → plan → apply over them.
-//!
-//! The real run and the dry run share [`Part::plan`]; they differ in where the facts come from.
+//! Each stage: what it does, in order. Planning is the core's; here plans are asked for and performed.
 
 use std::path::Path;
 use std::time::Duration;
 
 use pilotlight_core::diag::{Report, Severity, Sources};
-use pilotlight_core::facts::Facts;
-use pilotlight_core::model::{Config, Mode, SysPath};
+use pilotlight_core::model::Config;
 use pilotlight_core::needs_network;
-use pilotlight_core::op::{Content, OwnerRef};
-use pilotlight_core::plan::{self, Blobs, Planned, Want};
-use pilotlight_fetch::Client;
-use pilotlight_providers::{HostError, Platform};
+use pilotlight_core::plan::platform::FromPlatform;
+use pilotlight_core::plan::result::Provisioned;
+use pilotlight_core::plan::{Part, Surroundings};
+use pilotlight_providers::HostError;
 
 use crate::acquire::{self, Acquired, Places, Stop};
 use crate::apply::Hands;
@@ -20,97 +17,9 @@ use crate::blobs::BlobStore;
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::options::{Options, Stage};
+use crate::rehearsal::Rehearsal;
 use crate::state::{Done, State};
 use crate::{cache, log, platform, result_file, transfer, volumes};
-
-/// A part of a stage: planned and applied as one, on facts observed right before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// Kernel arguments.
-    KernelArguments,
-    /// Partition tables.
-    Partitions,
-    /// RAID arrays.
-    Raid,
-    /// Encrypted volumes.
-    Luks,
-    /// File systems.
-    Filesystems,
-    /// Mounts below the root.
-    Mounts,
-    /// Undoing the mounts.
-    Unmounts,
-    /// Groups and users.
-    Accounts,
-    /// Files, directories, links, units, SSH keys.
-    Tree,
-    /// Whether what will be written can be labelled, where the root has an SELinux policy.
-    Policy,
-    /// Labelling what was written.
-    Relabel,
-    /// Taking the marks of being made away from encrypted volumes, when the first boot is done.
-    Finish,
-}
-
-/// What planning needs besides config and facts.
-#[derive(Debug, Default)]
-pub struct Surroundings {
-    /// What was fetched.
-    pub blobs: Blobs,
-    /// Write SSH keys to authorized_keys.d/ignition.
-    pub ssh_key_fragment: bool,
-    /// Files that the agent itself adds.
-    pub extra: Vec<Want>,
-    /// What the platform adds.
-    pub platform: Option<platform::Said>,
-}
-
-impl Part {
-    /// Plans the part: pure.
-    pub fn plan(self, config: &Config, facts: &Facts, around: &Surroundings) -> Planned {
-        match self {
-            Part::KernelArguments => plan::kargs::plan(&config.kernel_arguments, facts),
-            Part::Partitions => {
-                plan::raid::check(config).and_then(|()| plan::disks::plan(&config.disks, facts))
-            }
-            Part::Raid => plan::raid::plan(config, facts),
-            Part::Luks => plan::luks::plan(config, facts),
-            Part::Filesystems => plan::filesystems::plan(&config.filesystems, facts),
-            Part::Mounts => plan::mounts::plan(config, facts),
-            Part::Unmounts => plan::mounts::unmount(config, facts),
-            Part::Accounts => plan::accounts::plan(&config.groups, &config.users, facts),
-            Part::Tree => {
-                let wants = extra_wants(config, facts, around)?;
-                let amended = plan::crypttab::amended(config, facts);
-                let config = amended.as_ref().unwrap_or(config);
-                plan::tree::plan(config, &wants, facts, &around.blobs)
-            }
-            Part::Policy => plan::selinux::check(facts).map(|()| plan::Plan::default()),
-            Part::Relabel => {
-                plan::selinux::plan(config, &extra_wants(config, facts, around)?, facts)
-            }
-            Part::Finish => Ok(plan::luks::finish(facts)),
-        }
-    }
-}
-
-/// Wants that are not files of the config: SSH keys, and what the agent itself adds.
-pub fn extra_wants(
-    config: &Config,
-    facts: &Facts,
-    around: &Surroundings,
-) -> Result<Vec<Want>, Report> {
-    let keys = plan::ssh_keys::key_files(&config.users, &facts.accounts, around.ssh_key_fragment)?;
-    let mut wants = plan::want::of_homes(config, &facts.accounts);
-    wants.extend(keys.iter().flat_map(plan::want::of_key_file));
-    wants.extend(plan::crypttab::wants(config, facts, &around.blobs));
-    wants.extend(around.extra.iter().cloned());
-    if let Some(said) = &around.platform {
-        let accounts = &facts.accounts;
-        said.add_to(&mut wants, &keys, config, accounts, around.ssh_key_fragment);
-    }
-    Ok(wants)
-}
 
 /// Runs the stage that the options name.
 pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
@@ -151,11 +60,26 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
         if let Some(what) = ask_platform(options, &machine, state).await {
             return ask_for_network(&options.neednet, &what);
         }
+        rehearse(options, &acquired, state)?;
         cache::write(&options.config_cache, &acquired)?;
         Ok(Done::default())
     };
     pilotlight_fetch::blocking(work)
         .map_err(|error| Failure::new(format!("while starting the I/O runtime: {error}")))?
+}
+
+/// All stages after this one, on what the machine shows by now. The config is cached only if nothing speaks
+/// against it.
+fn rehearse(options: &Options, acquired: &Acquired, state: &mut State) -> Result<(), Failure> {
+    let around = Surroundings {
+        blobs: index(&BlobStore::beside(&options.config_cache))?,
+        ssh_key_fragment: options.ssh_key_fragment,
+        platform: from_platform(options),
+        result: Some(provisioned(state)),
+    };
+    let notes = Rehearsal::of(options, &acquired.config, &acquired.sources).all(&around)?;
+    warn(&notes, &acquired.sources, state);
+    Ok(())
 }
 
 /// Asks the platform about the machine and keeps the answer. What lies behind the network is returned; what is
@@ -194,7 +118,8 @@ fn bound(options: &Options) -> Option<Duration> {
 }
 
 async fn prefetch(options: &Options, acquired: &Acquired) -> Result<(), Failure> {
-    let client = client(&acquired.config, Some(options.platform)).map_err(Failure::new)?;
+    let client =
+        transfer::client(&acquired.config, Some(options.platform)).map_err(Failure::new)?;
     BlobStore::beside(&options.config_cache)
         .fill(&acquired.config, client)
         .await
@@ -202,20 +127,6 @@ async fn prefetch(options: &Options, acquired: &Acquired) -> Result<(), Failure>
             report,
             sources: acquired.sources.clone(),
         })
-}
-
-/// A client with the merged config's settings, whose authorities are all `data:` URLs by now.
-pub fn client(config: &Config, platform: Option<Platform>) -> Result<Client, String> {
-    let authorities = config
-        .fetch
-        .certificate_authorities
-        .iter()
-        .map(|resource| {
-            pilotlight_core::dataurl::decode(&resource.url).map_err(|error| error.to_string())
-        })
-        .collect::<Result<_, _>>()?;
-    let settings = transfer::client_config(&config.fetch, authorities, None, platform);
-    Ok(Client::new(settings))
 }
 
 /// Asks the initramfs for the network; the fetch stage then starts over.
@@ -276,7 +187,9 @@ fn later(options: &Options, parts: &[Part]) -> Result<Done, Failure> {
 fn disks(options: &Options, state: &mut State) -> Result<Done, Failure> {
     let (config, sources) = cache::read(&options.config_cache)?;
     volumes::keep_given_keys(&config, &sources, options)?;
-    let layers = [Part::Partitions, Part::Raid, Part::Luks, Part::Filesystems];
+    // The devices may be others by now than when the config was fetched.
+    Rehearsal::of(options, &config, &sources).stages(&[Stage::Disks, Stage::Mount])?;
+    let layers: Vec<Part> = Stage::Disks.parts().collect();
     let (done, notes) = hands(options, config, sources.clone())
         .started_with(&options.cmdline)
         .run_noting(&layers, &Surroundings::default())?;
@@ -316,87 +229,44 @@ fn kargs(options: &Options, state: &mut State) -> Result<Done, Failure> {
     Ok(done)
 }
 
-fn files(options: &Options, state: &State) -> Result<Done, Failure> {
+fn files(options: &Options, state: &mut State) -> Result<Done, Failure> {
     let (config, sources) = cache::read(&options.config_cache)?;
     let store = BlobStore::beside(&options.config_cache);
-    let blobs = store
-        .index()
-        .map_err(|error| Failure::new(format!("while reading the fetched contents: {error}")))?;
-    let hands = hands(options, config, sources).with_blobs(store.clone());
-    let mut around = Surroundings {
-        blobs,
+    let around = Surroundings {
+        blobs: index(&store)?,
         ssh_key_fragment: options.ssh_key_fragment,
-        ..Surroundings::default()
+        platform: from_platform(options),
+        result: Some(provisioned(state)),
     };
-    let mut done = hands.run(&[Part::Policy, Part::Accounts], &around)?;
-    around.platform = said(options, &hands);
-    done.operations += hands.run(&[Part::Tree], &around)?.operations;
+    // Now the root is there: what it holds was not known before.
+    Rehearsal::of(options, &config, &sources).files(&around)?;
+    let hands = hands(options, config, sources.clone()).with_blobs(store.clone());
+    let parts: Vec<Part> = Stage::Files.parts().collect();
+    let (done, notes) = hands.run_noting(&parts, &around)?;
+    warn(&notes, &sources, state);
     hands.announce_keys();
-    let result = Surroundings {
-        extra: vec![result_want(&hands, state)?],
-        ..Surroundings::default()
-    };
-    hands.write_result(&result)?;
-    around.extra = result.extra;
-    done.operations += hands.run(&[Part::Relabel], &around)?.operations;
     // They are written, and may be secrets. After a failure they stay: the stage can be run again without
     // the servers.
     store.remove_contents();
     Ok(done)
 }
 
-/// What the platform has said, for users that exist by now.
-fn said(options: &Options, hands: &Hands) -> Option<platform::Said> {
-    let read = || -> std::io::Result<Option<platform::Said>> {
-        let Some(kept) = platform::kept(&options.config_cache)? else {
-            return Ok(None);
-        };
-        let accounts = hands
-            .accounts()
-            .map_err(|failure| std::io::Error::other(failure.render()))?;
-        let fragment = options.ssh_key_fragment;
-        platform::Said::new(options.platform, &kept, &accounts, fragment, |path| {
-            hands.read(path)
-        })
-        .map(Some)
-    };
-    read().unwrap_or_else(|error| {
-        tracing::warn!("host name and SSH keys of the platform are left out: {error}");
-        None
-    })
+fn index(store: &BlobStore) -> Result<pilotlight_core::plan::Blobs, Failure> {
+    store
+        .index()
+        .map_err(|error| Failure::new(format!("while reading the fetched contents: {error}")))
 }
 
-/// The file that says what provisioned the root.
-fn result_want(hands: &Hands, state: &State) -> Result<Want, Failure> {
-    let broken = |error: &dyn std::fmt::Display| {
-        Failure::new(format!("while making {}: {error}", result_file::PATH))
-    };
-    let path = SysPath::parse(result_file::PATH).map_err(|error| broken(&error))?;
-    let previous = hands.read(&path).map_err(|error| broken(&error))?;
-    if previous.is_some() {
-        tracing::warn!("{path} exists: this root was provisioned before");
-    }
-    // Containers and chroots may have no boot id; that is no reason to fail.
-    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let text = result_file::contents(
-        &boot_id,
-        std::time::SystemTime::now(),
-        state.user_config_provided,
-        &state.warnings,
-        previous.as_deref(),
-    );
-    Ok(Want {
-        path,
-        kind: plan::want::Kind::File {
-            contents: Some(Content::inline("the result of this run", text)),
-            append: Vec::new(),
-            mode: Some(Mode::OWNER_ONLY),
-        },
-        user: Some(OwnerRef::Id(0)),
-        group: Some(OwnerRef::Id(0)),
-        overwrite: true,
-        keep_attributes: false,
-        at: None,
-        why: "others ask it later whether and when the root was provisioned".into(),
-    })
+/// What the platform has said. Nothing of it is worth a boot.
+fn from_platform(options: &Options) -> Option<FromPlatform> {
+    let kept = platform::kept(&options.config_cache).unwrap_or_else(|error| {
+        tracing::warn!("host name and SSH keys of the platform are left out: {error}");
+        None
+    });
+    kept.map(|said| platform::given(options.platform, said))
+}
+
+/// What the result file says of this run.
+fn provisioned(state: &State) -> Provisioned {
+    result_file::provisioned(state.user_config_provided, &state.warnings)
 }

@@ -93,10 +93,17 @@ pub fn line(entry: &Entry) -> String {
 }
 
 /// What the console shows last when a first boot fails.
-pub fn failure_text(entry: &Entry) -> String {
+///
+/// `begun` is how many operations this boot has begun; without any, nothing can have been changed.
+pub fn failure_text(entry: &Entry, begun: usize) -> String {
     let error = entry.error.as_deref().unwrap_or_default();
+    let changed = match begun {
+        0 => "nothing has been changed on this machine's disks or in its root".to_string(),
+        1 => "1 operation of this boot was begun before; the log names it".to_string(),
+        n => format!("{n} operations of this boot were begun before; the log names each"),
+    };
     format!(
-        "pilotlight: the first boot failed in the stage \"{stage}\".\n\n{error}\n\
+        "pilotlight: the first boot failed in the stage \"{stage}\"; {changed}.\n\n{error}\n\
          What to do next:\n\
          - correct the config and boot again: the first-boot marker is still there, so all stages run again\n\
          - \"pilotlight plan CONFIG\" shows on any machine what a config would do\n\
@@ -106,12 +113,12 @@ pub fn failure_text(entry: &Entry) -> String {
 }
 
 /// Writes the failure report beside the state file, for the console and for machines, and logs it.
-pub fn report_failure(options: &Options, entry: &Entry) {
-    let text = failure_text(entry);
+pub fn report_failure(options: &Options, entry: &Entry, begun: usize) {
+    let text = failure_text(entry, begun);
     tracing::error!("{}", text.trim_end());
     log::console(&format!("\n{text}"));
     let directory = report_directory(options);
-    let json = serde_json::json!({ "failed": entry }).to_string();
+    let json = serde_json::json!({ "failed": entry, "begun": begun }).to_string();
     for (name, text) in [
         ("report.txt", text.as_str()),
         ("report.json", json.as_str()),
@@ -157,11 +164,23 @@ mod tests {
         );
         let failed = entry(Stage::Fetch, &Err(Failure::new("no route")), Duration::ZERO);
         assert_eq!(line(&failed), "pilotlight: fetch         FAILED, 0.00 s");
-        let text = failure_text(&failed);
-        assert!(
-            text.contains("stage \"fetch\"") && text.contains("error: no route"),
-            "{text}"
-        );
+        for (begun, words) in [
+            (
+                0,
+                "stage \"fetch\"; nothing has been changed on this machine's disks or in its root.\n",
+            ),
+            (
+                1,
+                "stage \"fetch\"; 1 operation of this boot was begun before",
+            ),
+            (7, "7 operations of this boot were begun before"),
+        ] {
+            let text = failure_text(&failed, begun);
+            assert!(
+                text.contains(words) && text.contains("error: no route"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use pilotlight_core::model::{FetchOptions, Resource, Scheme};
-use pilotlight_fetch::{ClientConfig, Proxy, Request};
+use pilotlight_core::dataurl;
+use pilotlight_core::model::{Config, FetchOptions, Resource, Scheme};
+use pilotlight_fetch::{Client, ClientConfig, Proxy, Request};
 use pilotlight_providers::{Platform, metal};
 
 use crate::credentials::{self, OfMachine};
@@ -55,4 +56,16 @@ pub fn request(resource: &Resource) -> Result<Request, String> {
     request.compression = resource.compression;
     request.verify = resource.digest;
     Ok(request)
+}
+
+/// A client with the merged config's settings, whose authorities are all `data:` URLs by now.
+pub fn client(config: &Config, platform: Option<Platform>) -> Result<Client, String> {
+    let authorities = config
+        .fetch
+        .certificate_authorities
+        .iter()
+        .map(|resource| dataurl::decode(&resource.url).map_err(|error| error.to_string()))
+        .collect::<Result<_, _>>()?;
+    let settings = client_config(&config.fetch, authorities, None, platform);
+    Ok(Client::new(settings))
 }

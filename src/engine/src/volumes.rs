@@ -54,7 +54,6 @@ fn unreadable(luks: &Luks, cause: &str) -> Diagnostic {
             luks.name
         ),
     )
-    .help("nothing has been changed on this machine's disks")
 }
 
 fn key_bytes(resource: &Resource, store: &BlobStore) -> Result<Vec<u8>, String> {
@@ -79,16 +78,6 @@ fn list() -> Result<SysPath, Failure> {
     SysPath::parse(crypttab::UNFINISHED).map_err(|error| Failure::new(error.to_string()))
 }
 
-/// Removes the root's list of volumes that carry the mark of being made.
-fn forget_unfinished(root: &Path, path: &SysPath) -> Result<(), Failure> {
-    match Sysroot::open(root).and_then(|root| root.remove_file(path)) {
-        // The marks are gone, and a list without effect does no harm.
-        Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => Ok(()),
-        other => other
-            .map_err(|error| Failure::new(format!("while removing {path} from the root: {error}"))),
-    }
-}
-
 /// How long the volumes may take to appear, on a later boot.
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -101,9 +90,11 @@ pub fn finish(root: &Path) -> Result<Done, Failure> {
     };
     let text = Sysroot::open(root)
         .and_then(|root| root.read_text(&path))
-        .map_err(|error| broken(&error))?
-        .unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+        .map_err(|error| broken(&error))?;
+    let Some(text) = text else {
+        return Ok(Done::default());
+    };
+    let text = String::from_utf8_lossy(&text).into_owned();
     let devices: Vec<SysPath> = (text.lines())
         .filter_map(|uuid| SysPath::parse(&format!("/dev/disk/by-uuid/{uuid}")).ok())
         .collect();
@@ -117,10 +108,8 @@ pub fn finish(root: &Path) -> Result<Done, Failure> {
     .map_err(|error| broken(&error))?;
     let facts = Facts {
         disks,
+        texts: [(path, text)].into(),
         ..Facts::default()
     };
-    let done = Hands::new(root, Config::default(), Sources::default())
-        .perform_plan(&luks::finish(&facts))?;
-    forget_unfinished(root, &path)?;
-    Ok(done)
+    Hands::new(root, Config::default(), Sources::default()).perform_plan(&luks::finish(&facts))
 }

@@ -6,16 +6,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pilotlight_core::facts::Usage;
 use pilotlight_core::facts::disks::{
     Block, Disks, Entry, RAID_MEMBER, Signature, TableState, partition_node,
 };
 use pilotlight_core::facts::instead::instead;
+use pilotlight_core::facts::{Place, Usage};
 use pilotlight_core::model::{Format, SysPath};
-use pilotlight_core::op::{DiskOp, canonical_uuid};
+use pilotlight_core::op::DiskOp;
 
 use crate::blockdev::{self, Known};
 use crate::gpt::{self, Found, Geometry, Raw};
+use crate::mkfs;
 use crate::probe::{self, Area};
 use crate::tool::{self, ToolError};
 use crate::uevents::{Wait, udev_runs};
@@ -312,6 +313,22 @@ fn observe_partition(file: &mut File, geometry: Geometry, entry: &Entry) -> io::
     })
 }
 
+/// What begins at a place of a disk that is no partition yet. What cannot be read there is not known.
+pub fn observe_place(place: &Place, images: &DeviceMap) -> Signature {
+    let path = images
+        .get(&place.disk)
+        .map_or(Path::new(&place.disk), PathBuf::as_path);
+    let look = || {
+        let there = blockdev::geometry(path)?.size.saturating_sub(place.start);
+        probe::probe(&mut Area {
+            device: &mut File::open(path)?,
+            start: place.start,
+            size: there.min(place.size),
+        })
+    };
+    look().unwrap_or(Signature::Unknown)
+}
+
 fn observe_node(node: &str, size: u64) -> io::Result<Signature> {
     probe::probe(&mut Area {
         device: &mut File::open(node)?,
@@ -462,8 +479,6 @@ pub(crate) fn wipe(device: &str) -> Result<(), DiskError> {
     blockdev::settle(device, &nothing, 512).map_err(during("waiting for the partitions of", device))
 }
 
-/// The user's options come before the device and before nothing else: flags that make mkfs work without
-/// questions come last, as in Ignition.
 fn make_filesystem(
     device: &str,
     format: Format,
@@ -471,48 +486,10 @@ fn make_filesystem(
     uuid: Option<&str>,
     options: &[String],
 ) -> Result<(), DiskError> {
-    let mut arguments: Vec<String> = options.to_vec();
-    let mut add = |words: &[&str]| arguments.extend(words.iter().map(ToString::to_string));
-    let program = match format {
-        Format::Ext4 => {
-            add(&["-F"]);
-            add(&uuid.map(|uuid| vec!["-U", uuid]).unwrap_or_default());
-            add(&label.map(|label| vec!["-L", label]).unwrap_or_default());
-            "mkfs.ext4"
-        }
-        Format::Btrfs => {
-            add(&["--force"]);
-            add(&uuid.map(|uuid| vec!["-U", uuid]).unwrap_or_default());
-            add(&label.map(|label| vec!["-L", label]).unwrap_or_default());
-            "mkfs.btrfs"
-        }
-        Format::Xfs => {
-            add(&["-f"]);
-            if let Some(uuid) = uuid {
-                add(&["-m", &format!("uuid={uuid}")]);
-            }
-            add(&label.map(|label| vec!["-L", label]).unwrap_or_default());
-            "mkfs.xfs"
-        }
-        Format::Swap => {
-            add(&["-f"]);
-            add(&uuid.map(|uuid| vec!["-U", uuid]).unwrap_or_default());
-            add(&label.map(|label| vec!["-L", label]).unwrap_or_default());
-            "mkswap"
-        }
-        Format::Vfat => {
-            // -I: a whole disk is as good as a partition.
-            add(&["-I"]);
-            if let Some(uuid) = uuid {
-                add(&["-i", &canonical_uuid(Format::Vfat, uuid).replace('-', "")]);
-            }
-            add(&label.map(|label| vec!["-n", label]).unwrap_or_default());
-            "mkfs.fat"
-        }
-        Format::None | Format::Virtiofs => return Ok(()),
+    let Some(call) = mkfs::Call::new(format, label, uuid, options) else {
+        return Ok(());
     };
-    add(&[device]);
-    tool::run(program, &arguments, None)?;
+    call.run(device)?;
     let file = File::open(device).map_err(during("opening", device))?;
     file.sync_all().map_err(during("syncing", device))
 }

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod accounts;
+pub mod apply;
 pub mod blockdev;
 pub mod boot;
 pub mod cpu;
@@ -14,6 +15,7 @@ pub mod gpt;
 pub mod journal;
 mod local_files;
 pub mod media;
+mod mkfs;
 pub mod mounts;
 pub mod private_mount;
 pub mod probe;
@@ -23,6 +25,7 @@ pub mod selinux;
 mod temporary;
 pub mod tool;
 pub mod tree;
+pub mod trial;
 pub mod uevents;
 pub mod volumes;
 

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use pilotlight_core::model::{Format, SysPath};
-use pilotlight_core::op::MountOp;
+use pilotlight_core::op::{AccessTimes, MountAttribute, MountOp, MountOptions, mount_options};
 use rustix::fs::{Mode, mkdirat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
@@ -87,38 +87,72 @@ fn mount(
     let context = fsopen(format.name(), FsOpenFlags::FSOPEN_CLOEXEC)?;
     let set = (|| {
         fsconfig_set_string(&context, "source", device)?;
-        let mut attributes = MountAttrFlags::empty();
-        for option in options.iter().flat_map(|option| option.split(',')) {
-            match attribute(option) {
-                Some(flag) => attributes |= flag,
-                None => match option.split_once('=') {
-                    Some((key, value)) => fsconfig_set_string(&context, key, value)?,
-                    None if matches!(option, "" | "rw" | "defaults") => {}
-                    None => fsconfig_set_flag(&context, option)?,
-                },
-            }
-        }
+        let options = mount_options(options);
+        configure(&context, &options.of_filesystem)?;
         fsconfig_create(&context)?;
-        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+        fsmount(
+            &context,
+            FsMountFlags::FSMOUNT_CLOEXEC,
+            attributes(&options),
+        )
     })();
     let mounted = set.map_err(|error| explain(&context, error))?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     Ok(move_mount(&mounted, "", &target, "", flags)?)
 }
 
-/// Options that belong to the mount rather than to the file system (mount(8)).
-fn attribute(option: &str) -> Option<MountAttrFlags> {
-    Some(match option {
-        "ro" => MountAttrFlags::MOUNT_ATTR_RDONLY,
-        "nosuid" => MountAttrFlags::MOUNT_ATTR_NOSUID,
-        "nodev" => MountAttrFlags::MOUNT_ATTR_NODEV,
-        "noexec" => MountAttrFlags::MOUNT_ATTR_NOEXEC,
-        "noatime" => MountAttrFlags::MOUNT_ATTR_NOATIME,
-        "nodiratime" => MountAttrFlags::MOUNT_ATTR_NODIRATIME,
-        "relatime" => MountAttrFlags::MOUNT_ATTR_RELATIME,
-        "strictatime" => MountAttrFlags::MOUNT_ATTR_STRICTATIME,
-        _ => return None,
+/// Tells the kernel the options of the file system.
+fn configure(context: &OwnedFd, options: &[String]) -> rustix::io::Result<()> {
+    options
+        .iter()
+        .try_for_each(|option| match option.split_once('=') {
+            Some((key, value)) => fsconfig_set_string(context, key, value),
+            None => fsconfig_set_flag(context, option.as_str()),
+        })
+}
+
+/// Whether the kernel knows the file system, and takes its options as far as it looks at them without a
+/// device: file systems that still parse all of them at the mount itself say nothing yet.
+///
+/// `Err` says what the kernel says.
+pub fn attempt(format: Format, options: &[String]) -> Result<(), String> {
+    let context = match fsopen(format.name(), FsOpenFlags::FSOPEN_CLOEXEC) {
+        Ok(context) => context,
+        Err(rustix::io::Errno::NODEV) => {
+            return Err(format!(
+                "the kernel knows no file system {}, and no module for it can be loaded",
+                format.name()
+            ));
+        }
+        // Whoever may not mount anything cannot try it out either.
+        Err(_) => return Ok(()),
+    };
+    options.iter().try_for_each(|option| {
+        configure(&context, std::slice::from_ref(option)).map_err(|error| {
+            format!(
+                "the mount option {option:?} is refused: {}",
+                explain(&context, error)
+            )
+        })
     })
+}
+
+/// What belongs to the mount rather than to the file system.
+fn attributes(options: &MountOptions) -> MountAttrFlags {
+    let flags = options.attributes.iter().map(|attribute| match attribute {
+        MountAttribute::ReadOnly => MountAttrFlags::MOUNT_ATTR_RDONLY,
+        MountAttribute::NoSuid => MountAttrFlags::MOUNT_ATTR_NOSUID,
+        MountAttribute::NoDev => MountAttrFlags::MOUNT_ATTR_NODEV,
+        MountAttribute::NoExec => MountAttrFlags::MOUNT_ATTR_NOEXEC,
+        MountAttribute::NoDirectoryAccessTimes => MountAttrFlags::MOUNT_ATTR_NODIRATIME,
+        MountAttribute::NoSymlinks => MountAttrFlags::MOUNT_ATTR_NOSYMFOLLOW,
+    });
+    let times = match options.access_times {
+        Some(AccessTimes::Never) => MountAttrFlags::MOUNT_ATTR_NOATIME,
+        Some(AccessTimes::Always) => MountAttrFlags::MOUNT_ATTR_STRICTATIME,
+        Some(AccessTimes::Relative) | None => MountAttrFlags::MOUNT_ATTR_RELATIME,
+    };
+    flags.fold(times, |all, flag| all | flag)
 }
 
 /// The kernel's own words, which the file system context holds one message a read.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::hex;
+use crate::model::{Config, Owner};
 
 /// The files that accounts are read from; `None` where the sysroot has no such file.
 ///
@@ -164,6 +165,46 @@ impl Accounts {
             accounts.groups.entry(name.into()).or_insert(group);
         }
         accounts
+    }
+
+    /// Accounts of a root that is not there: root, and every group that the config adds users to without
+    /// making it, because an image brings such groups.
+    pub fn assumed(config: &Config) -> Self {
+        let mut passwd = String::from("root:x:0:0:root:/root:/bin/sh\n");
+        let mut group = String::from("root:x:0:\n");
+        let made = |name: &str| config.groups.iter().any(|group| group.name == name);
+        let named = config
+            .users
+            .iter()
+            .flat_map(|user| user.groups.iter().chain(&user.primary_group));
+        let mut assumed: Vec<&String> = named
+            .filter(|name| !made(name) && *name != "root")
+            .collect();
+        assumed.sort();
+        assumed.dedup();
+        for (name, gid) in assumed.into_iter().zip(100..) {
+            group.push_str(&format!("{name}:x:{gid}:\n"));
+        }
+        let owners = config
+            .files
+            .iter()
+            .filter_map(|file| file.inode.user.as_ref());
+        for (owner, uid) in owners.zip(100..) {
+            if let Owner::Name(name) = owner
+                && !config.users.iter().any(|user| user.name == *name)
+                && name != "root"
+            {
+                passwd.push_str(&format!("{name}:x:{uid}:0::/:/bin/sh\n"));
+            }
+        }
+        Self::parse(&Texts {
+            passwd: Some(passwd.as_bytes()),
+            group: Some(group.as_bytes()),
+            shadow: None,
+            gshadow: None,
+            login_defs: Some(b"USERGROUPS_ENAB yes\n"),
+            useradd: None,
+        })
     }
 
     /// The user of a name.

@@ -7,15 +7,19 @@ pub mod accounts;
 pub mod boot;
 pub mod disks;
 pub mod instead;
+mod look;
 pub mod selinux;
 pub mod tree;
 mod usage;
 
+pub use look::{Look, Place, Trial};
 pub use usage::Usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::SysPath;
 
 /// All that planning may know about a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +38,12 @@ pub struct Facts {
     /// Encrypted volumes whose generated key this boot still has, and the key's SHA-256; `None` in a prediction.
     #[serde(default)]
     pub keys: BTreeMap<String, Option<String>>,
-    /// The root's table of encrypted volumes, where it has one.
+    /// Texts of files of the root that planning reads, where there are such files.
     #[serde(default)]
-    pub crypttab: Option<String>,
+    pub texts: BTreeMap<SysPath, String>,
+    /// What was tried beforehand and refused, and why.
+    #[serde(skip)]
+    pub refused: Vec<(Trial, String)>,
     /// The root's SELinux policy.
     #[serde(default)]
     pub selinux: selinux::Selinux,

@@ -5,6 +5,7 @@ use crate::facts::Facts;
 use crate::facts::disks::Signature;
 use crate::model::{Compression, Config, Luks, Mode, Resource, Scheme, SysPath};
 use crate::op::{Content, ContentSource, OwnerRef};
+pub use crate::plan::luks::UNFINISHED;
 use crate::plan::luks::{NO_UUID, has_key_file, unfinished};
 use crate::plan::want::{Blobs, Kind, Want};
 
@@ -12,9 +13,6 @@ use crate::plan::want::{Blobs, Kind, Want};
 pub const PATH: &str = "/etc/crypttab";
 /// Where the keys are.
 pub const KEYS: &str = "/etc/luks";
-
-/// Where the root remembers which volumes still carry the mark of being made, by UUID and line.
-pub const UNFINISHED: &str = "/etc/.pilotlight-unfinished-volumes";
 
 /// What the keys of blobs begin with that hold generated keys; the volume's name follows.
 pub const KEY_BLOB: &str = "luks-key:";
@@ -78,7 +76,9 @@ pub fn wants(config: &Config, facts: &Facts, blobs: &Blobs) -> Vec<Want> {
         wants.extend(want(UNFINISHED, kind, None, why));
     }
     if !config.luks.is_empty() && own_file(config).is_none() {
-        let text = merged(facts.crypttab.as_deref().unwrap_or_default(), config, facts);
+        let path = SysPath::parse(PATH).ok();
+        let present = path.and_then(|path| facts.texts.get(&path));
+        let text = merged(present.map_or("", String::as_str), config, facts);
         let kind = Kind::File {
             contents: Some(Content::inline("the table of encrypted volumes", text)),
             append: Vec::new(),

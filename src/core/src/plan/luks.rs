@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::diag::{Diagnostic, Report};
 use crate::facts::disks::{Block, Detail, LuksHeader, Signature, Superblock};
 use crate::facts::{Facts, Usage};
-use crate::model::{Clevis, Config, Luks};
-use crate::op::{DiskOp, VolumeOp, volume_node};
+use crate::model::{Clevis, Config, Luks, SysPath};
+use crate::op::{DiskOp, TreeOp, VolumeOp, volume_node};
 use crate::plan::disks::find;
 use crate::plan::filesystems::content;
 use crate::plan::{Plan, Planned};
@@ -58,8 +58,16 @@ pub fn finish(facts: &Facts) -> Plan {
             );
         }
     }
+    let list = SysPath::parse(UNFINISHED).ok();
+    if let Some(path) = list.filter(|path| facts.texts.contains_key(path)) {
+        let destroys = "the list of unfinished volumes";
+        plan.push(TreeOp::Remove { path, destroys }, "they are finished", None);
+    }
     plan
 }
+
+/// Where the root remembers which volumes still carry the mark of being made, by UUID and line.
+pub const UNFINISHED: &str = "/etc/.pilotlight-unfinished-volumes";
 
 /// Stands in predictions for a random UUID; it is never written.
 pub const NO_UUID: &str = "00000000-0000-0000-0000-000000000000";

@@ -324,13 +324,15 @@ fn contents(config: &Config, facts: &Facts, path: &str) -> Option<String> {
 fn the_table_keeps_other_lines_and_replaces_its_own() {
     let mut facts = machine(encrypted(2, true, false));
     facts.keys.insert("v".into(), None);
-    facts.crypttab = Some("# mine\nv UUID=old none luks\nother /dev/z none luks".into());
+    let table_of_root = SysPath::parse(crypttab::PATH).unwrap();
+    let text = "# mine\nv UUID=old none luks\nother /dev/z none luks";
+    facts.texts.insert(table_of_root, text.into());
     let table = |luks: Luks, facts: &Facts| contents(&config(luks), facts, crypttab::PATH).unwrap();
     assert_eq!(
         table(volume(), &facts),
         format!("# mine\nother /dev/z none luks\nv UUID={UUID} /etc/luks/v luks,x-initrd.attach\n")
     );
-    facts.crypttab = None;
+    facts.texts.clear();
     let line = |luks| table(luks, &facts);
     assert_eq!(
         line(bound(&[], true, 1)),

@@ -1,6 +1,7 @@
 //! Planning: pure functions from config and facts to an ordered list of operations with reasons.
 
 pub mod accounts;
+mod contradictions;
 pub mod crypttab;
 pub mod disks;
 pub mod filesystems;
@@ -9,15 +10,20 @@ pub mod grub;
 pub mod kargs;
 pub mod luks;
 pub mod mounts;
+pub mod part;
 mod partitions;
 pub mod placement;
+pub mod platform;
 pub mod raid;
+pub mod rehearse;
+pub mod result;
 pub mod selinux;
 pub mod ssh_keys;
 pub mod tree;
 pub mod units;
 pub mod want;
 
+pub use part::{PARTS, Part, Stage, Surroundings};
 pub use want::{Blobs, Want};
 
 use std::fmt::Write as _;

@@ -1,7 +1,8 @@
 use super::*;
-use pilotlight_core::diag::{Report, Sources};
-use pilotlight_core::facts::accounts::Texts;
-use pilotlight_core::{config, validate};
+use crate::diag::Sources;
+use crate::facts::accounts::Texts;
+use crate::model::Metadata;
+use crate::{config, validate};
 
 fn accounts() -> Accounts {
     let passwd = b"root:x:0:0::/root:/bin/sh\ncore:x:500:500::/home/core:/bin/sh\n\
@@ -36,38 +37,44 @@ fn metadata() -> Metadata {
     .unwrap()
 }
 
-/// Path and text of every file that is wanted, in the order of planning.
-fn wanted(
-    platform: Platform,
-    config: &str,
-    fragment: bool,
-    present: &str,
-) -> Vec<(String, String)> {
-    wanted_of(&metadata(), platform, config, fragment, present)
+/// What the platform gives, with or without a host name.
+fn given(named: bool) -> FromPlatform {
+    let said = metadata();
+    FromPlatform {
+        hostname: said.hostname.filter(|_| named),
+        ssh_keys: said.ssh_keys,
+        units: Vec::new(),
+    }
 }
 
-fn wanted_of(
-    said: &Metadata,
-    platform: Platform,
+/// Path and text of every file that is wanted, in the order of planning.
+fn wanted(
+    given: FromPlatform,
     config: &str,
     fragment: bool,
     present: &str,
 ) -> Vec<(String, String)> {
     let (config, accounts) = (parsed(config), accounts());
-    let read = |path: &SysPath| {
-        let there = path.as_str() == "/home/core/.ssh/authorized_keys" && !present.is_empty();
-        Ok(there.then(|| present.as_bytes().to_vec()))
-    };
-    let said = Said::new(platform, said, &accounts, fragment, read).unwrap();
     let keys = ssh_keys::key_files(&config.users, &accounts, fragment).unwrap();
-    let mut wants: Vec<Want> = keys.iter().flat_map(want::of_key_file).collect();
-    said.add_to(&mut wants, &keys, &config, &accounts, fragment);
-    let facts = pilotlight_core::facts::Facts {
-        accounts: accounts.clone(),
-        ..Default::default()
+    let around = Surroundings {
+        platform: Some(given),
+        ssh_key_fragment: fragment,
+        ..Surroundings::default()
     };
+    let mut facts = Facts {
+        accounts,
+        ..Facts::default()
+    };
+    for path in texts(&around, &facts) {
+        let there = path.as_str() == "/home/core/.ssh/authorized_keys" && !present.is_empty();
+        facts
+            .texts
+            .extend(there.then(|| (path, present.to_string())));
+    }
+    let mut wants: Vec<Want> = keys.iter().flat_map(want::of_key_file).collect();
+    add_to(&mut wants, &keys, &config, &facts, &around);
     let blobs = want::Blobs::default();
-    let plan = pilotlight_core::plan::tree::plan(&config, &wants, &facts, &blobs);
+    let plan = crate::plan::tree::plan(&config, &wants, &facts, &blobs);
     assert!(
         plan.is_ok(),
         "{}",
@@ -78,7 +85,7 @@ fn wanted_of(
             contents: Some(contents),
             ..
         } => match contents.source {
-            pilotlight_core::op::ContentSource::Inline(bytes) => {
+            crate::op::ContentSource::Inline(bytes) => {
                 Some((want.path.to_string(), String::from_utf8(bytes).unwrap()))
             }
             _ => None,
@@ -106,9 +113,9 @@ fn names_and_keys_become_files_of_users_that_exist() {
     ];
     let mut all = vec![("/etc/hostname", "vm-a\n")];
     all.extend(keys);
-    assert_eq!(wanted(Platform::Azure, EMPTY, true, ""), of(&all));
+    assert_eq!(wanted(given(true), EMPTY, true, ""), of(&all));
     // DHCP names these.
-    assert_eq!(wanted(Platform::Aws, EMPTY, true, ""), of(&keys));
+    assert_eq!(wanted(given(false), EMPTY, true, ""), of(&keys));
 }
 
 #[test]
@@ -116,43 +123,36 @@ fn the_config_wins() {
     let config = r#"{"ignition":{"version":"3.4.0"},"storage":{
         "files":[{"path":"/etc/hostname","contents":{"source":"data:,mine"}}],
         "links":[{"path":"/home/ann/.ssh","target":"/var/keys"}]}}"#;
-    let found = wanted(Platform::Azure, config, true, "");
+    let found = wanted(given(true), config, true, "");
     assert_eq!(found, of(&[(CORE, "ssh-ed25519 AAAAone a\n")]));
 }
 
 #[test]
-fn a_network_without_dhcp_is_units_of_networkd_beside_those_of_the_config() {
-    let said: Metadata = serde_json::from_value(serde_json::json!({
-        "bond_mode": 4,
-        "interfaces": [
-            {"mac": "0c:42:a1:00:00:01", "bond": "bond0", "addresses":
-                [{"address": "198.51.100.3", "prefix": 31, "public": true, "gateway": "198.51.100.2"}]},
-            {"mac": "0c:42:a1:00:00:02"},
-        ],
-    }))
-    .unwrap();
-    let paths = |platform, config: &str| -> Vec<String> {
-        let found = wanted_of(&said, platform, config, true, "");
+fn units_of_networkd_stand_beside_those_of_the_config() {
+    let paths = |config: &str| -> Vec<String> {
+        let name = |name: &str| (name.to_string(), String::from("[Match]\n"));
+        let given = FromPlatform {
+            units: vec![
+                name("70-pilotlight-bond0.netdev"),
+                name("70-pilotlight-others.network"),
+            ],
+            ..FromPlatform::default()
+        };
+        let found = wanted(given, config, true, "");
         found.into_iter().map(|(path, _)| path).collect()
     };
     let all = [
         "/etc/systemd/network/70-pilotlight-bond0.netdev",
-        "/etc/systemd/network/70-pilotlight-bond0.network",
-        "/etc/systemd/network/70-pilotlight-ports0.network",
         "/etc/systemd/network/70-pilotlight-others.network",
     ];
-    assert_eq!(paths(Platform::Packet, EMPTY), all);
-    // These have DHCP, whatever they say.
-    assert!(paths(Platform::Aws, EMPTY).is_empty());
-    assert!(paths(Platform::OpenStack, EMPTY).is_empty());
+    assert_eq!(paths(EMPTY), all);
     let own_file = r#"{"ignition":{"version":"3.4.0"},"storage":{
-        "files":[{"path":"/etc/systemd/network/70-pilotlight-bond0.network"},
-                 {"path":"/etc/systemd/network/10-mine.network"}],
+        "files":[{"path":"/etc/systemd/network/10-mine.network"}],
         "links":[{"path":"/etc/systemd/network/70-pilotlight-others.network","target":"/dev/null"}]}}"#;
-    assert_eq!(paths(Platform::Packet, own_file), [all[0], all[2]]);
+    assert_eq!(paths(own_file), [all[0]]);
     let own_place = r#"{"ignition":{"version":"3.4.0"},"storage":{
         "links":[{"path":"/etc/systemd/network","target":"/etc/elsewhere"}]}}"#;
-    assert!(paths(Platform::Packet, own_place).is_empty());
+    assert!(paths(own_place).is_empty());
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn without_fragments_keys_are_merged_and_not_doubled() {
     let ann = ("/home/ann/.ssh/authorized_keys", "ssh-ed25519 AAAAtwo b\n");
     let core = "/home/core/.ssh/authorized_keys";
     let found = wanted(
-        Platform::Aws,
+        given(false),
         EMPTY,
         false,
         "ssh-rsa OLD x\nssh-ed25519 AAAAone a",
@@ -169,14 +169,14 @@ fn without_fragments_keys_are_merged_and_not_doubled() {
         found,
         of(&[ann, (core, "ssh-rsa OLD x\nssh-ed25519 AAAAone a")])
     );
-    let found = wanted(Platform::Aws, EMPTY, false, "ssh-rsa OLD x");
+    let found = wanted(given(false), EMPTY, false, "ssh-rsa OLD x");
     assert_eq!(
         found,
         of(&[ann, (core, "ssh-rsa OLD x\nssh-ed25519 AAAAone a\n")])
     );
     let config = r#"{"ignition":{"version":"3.4.0"},"passwd":{"users":[
         {"name":"core","sshAuthorizedKeys":["ssh-rsa CONFIG y"]}]}}"#;
-    let found = wanted(Platform::Aws, config, false, "ssh-rsa OLD x");
+    let found = wanted(given(false), config, false, "ssh-rsa OLD x");
     assert_eq!(
         found,
         of(&[ann, (core, "ssh-rsa CONFIG y\nssh-ed25519 AAAAone a\n")])
@@ -187,7 +187,7 @@ fn without_fragments_keys_are_merged_and_not_doubled() {
 fn with_fragments_both_have_a_file() {
     let config = r#"{"ignition":{"version":"3.4.0"},"passwd":{"users":[
         {"name":"core","sshAuthorizedKeys":["ssh-rsa CONFIG y"]}]}}"#;
-    let found = wanted(Platform::Aws, config, true, "");
+    let found = wanted(given(false), config, true, "");
     let expected = [
         (
             "/home/core/.ssh/authorized_keys.d/ignition",
@@ -197,21 +197,4 @@ fn with_fragments_both_have_a_file() {
         (CORE, "ssh-ed25519 AAAAone a\n"),
     ];
     assert_eq!(found, of(&expected));
-}
-
-#[test]
-fn what_is_kept_is_for_root_alone() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let dir = tempfile::tempdir().unwrap();
-    let cache = dir.path().join("ignition.json");
-    assert_eq!(kept(&cache).unwrap(), None);
-    keep(&cache, &metadata()).unwrap();
-    let mode = std::fs::metadata(place(&cache))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(kept(&cache).unwrap(), Some(metadata()));
-    std::fs::write(place(&cache), "{").unwrap();
-    assert!(kept(&cache).is_err());
 }

@@ -1,0 +1,92 @@
+//! The one way to change the machine: an operation of the plan, performed.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pilotlight_core::op::Op;
+
+use crate::accounts::AccountError;
+use crate::boot::BootError;
+use crate::disks::DiskError;
+use crate::journal::Journal;
+use crate::mounts::MountError;
+use crate::root::Sysroot;
+use crate::selinux::SelinuxError;
+use crate::tree::{Provider, TreeError};
+use crate::volumes::{KeyStore, VolumeError};
+use crate::{accounts, boot, disks, mounts, selinux, tree, volumes};
+
+/// What operations are performed on and with.
+pub struct Target<'t> {
+    /// Where the root is.
+    pub root_path: &'t Path,
+    /// The root; only operations below it need it.
+    pub root: Option<Sysroot>,
+    /// What an earlier run has done in it.
+    pub journal: Journal,
+    /// Contents and account numbers.
+    pub provider: &'t mut dyn Provider,
+    /// Keys of encrypted volumes.
+    pub keys: &'t KeyStore,
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Kernel arguments and the next boot.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// Partition tables and file systems.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// RAID arrays and encrypted volumes.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    /// Mounts.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// Users and groups.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// Files, directories, links.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// Labels.
+    #[error(transparent)]
+    Relabel(#[from] SelinuxError),
+    /// The operation is below a root, and there is none.
+    #[error("there is no root")]
+    NoRoot,
+}
+
+/// Operations that this process has begun.
+static BEGUN: AtomicUsize = AtomicUsize::new(0);
+
+/// How many operations this process has begun: as long as it is 0, nothing of the machine has been changed.
+pub fn begun() -> usize {
+    BEGUN.load(Ordering::Relaxed)
+}
+
+/// Performs one operation.
+pub fn apply(op: &Op, target: &mut Target<'_>) -> Result<(), ApplyError> {
+    BEGUN.fetch_add(1, Ordering::Relaxed);
+    match op {
+        Op::Boot(op) => boot::apply(op)?,
+        Op::Disk(op) => disks::apply(op)?,
+        Op::Volume(op) => volumes::apply(op, target.keys)?,
+        Op::Account(op) => accounts::apply(op, target.root_path)?,
+        Op::Mount(op) => {
+            let root = target.root.as_ref().ok_or(ApplyError::NoRoot)?;
+            mounts::apply(op, root, target.root_path)?;
+        }
+        Op::Relabel(op) => {
+            let root = target.root.as_ref().ok_or(ApplyError::NoRoot)?;
+            selinux::apply(op, root, target.root_path)?;
+        }
+        Op::Tree(op) => {
+            let root = target.root.as_ref().ok_or(ApplyError::NoRoot)?;
+            tree::apply(op, root, target.provider, &mut target.journal)?;
+        }
+    }
+    Ok(())
+}
