@@ -78,6 +78,9 @@ lint: deps
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --workspace --no-deps
+	shellcheck --severity=warning --shell=sh $(filter-out %/module-setup.sh,$(wildcard dracut/30pilotlight/*.sh)) dracut/30pilotlight/pilotlight-generator
+# Its other variables are dracut's.
+	shellcheck --severity=warning --shell=bash --exclude=SC2154 dracut/30pilotlight/module-setup.sh
 
 # Not a part of "test": fetches the database of advisories, which is not to be had everywhere.
 advisories: deps

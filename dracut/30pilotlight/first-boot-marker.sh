@@ -1,27 +1,27 @@
 #!/bin/sh
 # Removes the marker for which the boot loader said first_boot=detected. It goes last and for certain:
 # a marker that stays would provision the machine again.
-set -eu
+set -euf
 
 at=/run/ignition/boot
-mkdir -p $at
+mkdir -p "$at"
 # Everything that the stages wrote must be on disk before the marker goes.
 sync
 removed=
 for device in /dev/disk/by-partlabel/EFI-SYSTEM /dev/disk/by-label/EFI-SYSTEM /dev/disk/by-label/boot; do
-    [ -e $device ] || continue
-    mount "$device" $at
+    [ -e "$device" ] || continue
+    mount "$device" "$at"
     for marker in flatcar/first_boot coreos/first_boot ignition.firstboot; do
-        if [ -e $at/$marker ]; then
-            rm $at/$marker
+        if [ -e "$at/$marker" ]; then
+            rm "$at/$marker"
             removed="$removed $device:$marker"
         fi
     done
-    umount $at
+    umount "$at"
 done
-rmdir $at
+rmdir "$at"
 if [ -z "$removed" ]; then
-    echo "the boot loader found a first-boot marker, but no EFI-SYSTEM or boot partition holds one" >&2
+    printf '%s\n' "the boot loader found a first-boot marker, but no EFI-SYSTEM or boot partition holds one" >&2
     exit 1
 fi
-echo "removed the first-boot marker:$removed"
+printf '%s\n' "removed the first-boot marker:$removed"

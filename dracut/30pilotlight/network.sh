@@ -1,6 +1,7 @@
 #!/bin/sh
 # Brings the initramfs network up for the fetch stage, and takes it down before the real root starts.
-set -eu
+# Words of the kernel command line are never patterns.
+set -euf
 
 # Tests have their own.
 networks=${PILOTLIGHT_NETWORKS:-/run/systemd/network}
@@ -8,9 +9,33 @@ netif=${PILOTLIGHT_NETIF:-/run/systemd/netif}
 resolv_conf=${PILOTLIGHT_RESOLV_CONF:-/etc/resolv.conf}
 cmdline=$(cat "${PILOTLIGHT_CMDLINE:-/proc/cmdline}")
 
+# The entries of a directory that a pattern fits, one a line: the only place where patterns are expanded. It
+# runs in a subshell, $(entries ...).
+entries() {
+    set +f
+    for entry in "$1"/$2; do
+        case $entry in
+            *[[:space:]]*) ;;
+            *) [ ! -e "$entry" ] || printf '%s\n' "$entry" ;;
+        esac
+    done
+}
+
+# Whether the kernel takes it for the name of an interface (dev_valid_name): then it may become part of a path.
+is_interface() {
+    case $1 in
+        '' | . | .. | */* | *:* | *[[:space:]]*) return 1 ;;
+    esac
+    [ ${#1} -le 15 ]
+}
+
+say() {
+    printf '%s\n' "$*"
+}
+
 up() {
     if ! systemctl cat systemd-networkd.service > /dev/null 2>&1; then
-        echo "no systemd-networkd here: the distribution brings the network up itself"
+        say "no systemd-networkd here: the distribution brings the network up itself"
         return
     fi
     arguments
@@ -18,7 +43,7 @@ up() {
     # Not fatal: the fetch stage retries, and says on the console what it waits for. An address that leads
     # out is waited for, of either version of IP: link-local ones, such as those below a VLAN, lead nowhere.
     /lib/systemd/systemd-networkd-wait-online --any --operational-state=routable --timeout=60 || {
-        echo "no network interface is configured yet, going on"
+        say "no network interface is configured yet, going on"
         missing
     }
     if ! systemctl start systemd-resolved.service 2> /dev/null; then
@@ -36,38 +61,37 @@ arguments() {
         reason=$(journalctl --boot --unit=systemd-network-generator.service --priority=err --output=cat --lines=1)
         refuse "${reason:-systemd-network-generator failed}"
     }
-    complete
-    for link in "$networks"/*.link; do
-        if [ -e "$link" ]; then
-            # ifname=: udev has named the interfaces already.
-            udevadm control --reload
-            udevadm trigger --action=add --subsystem-match=net
-            # Not trigger --settle: that waits for the old name for ever.
-            udevadm settle --timeout=30 || :
-            break
-        fi
-    done
+    supplement
+    if [ -n "$(entries "$networks" '*.link')" ]; then
+        # ifname=: udev has named the interfaces already.
+        udevadm control --reload
+        udevadm trigger --action=add --subsystem-match=net
+        # Not trigger --settle: that waits for the old name for ever.
+        udevadm settle --timeout=30 || :
+    fi
 }
 
 # Interfaces that the kernel command line names and the machine has not.
 missing() {
-    for file in "$networks"/*.network; do
+    for file in $(entries "$networks" '*.network'); do
         interface=$(sed -n 's/^Name=//p' "$file" 2> /dev/null || :)
-        if [ -n "$interface" ] && ! [ -e "/sys/class/net/$interface" ]; then
-            echo "<3>pilotlight: the kernel command line names the network interface $interface, but there are $(echo /sys/class/net/* | sed 's,/sys/class/net/,,g')" > /dev/kmsg
+        if is_interface "$interface" && ! [ -e "/sys/class/net/$interface" ]; then
+            there=$(entries /sys/class/net '*' | sed 's,.*/,,' | tr '\n' ' ')
+            printf '<3>pilotlight: the kernel command line names the network interface %s, but there are %s\n' \
+                "$interface" "${there% }" > /dev/kmsg
         fi
     done
 }
 
 # The machine would ask another network than it was told to.
 refuse() {
-    echo "the kernel command line sets up a network that cannot be had: $1" >&2
-    echo "correct ip=, nameserver=, rd.route=, vlan=, bond=, bridge= or ifname= in the boot loader, see man systemd-network-generator" >&2
+    say "the kernel command line sets up a network that cannot be had: $1" >&2
+    say "correct ip=, nameserver=, rd.route=, vlan=, bond=, bridge= or ifname= in the boot loader, see man systemd-network-generator" >&2
     exit 1
 }
 
 # What systemd-network-generator leaves out in silence.
-complete() {
+supplement() {
     for word in $cmdline; do
         case $word in
             bond=*:*:*) bond_options "${word#bond=}" ;;
@@ -77,19 +101,16 @@ complete() {
     done
     # A file that came of nameserver= or rd.route= alone would switch DHCP off; what carries a VLAN or is
     # part of a bond has no address of its own.
-    for file in "$networks"/*.network; do
+    for file in $(entries "$networks" '*.network'); do
         if [ -s "$file" ] && ! grep -qE '^(DHCP|VLAN|Bond|Bridge)=' "$file"; then
             extend "$file" '[Network]
 DHCP=yes'
         fi
     done
     # As with dracut, only what it names is configured where it names anything.
-    for file in "$networks"/*.network; do
-        if [ -e "$file" ]; then
-            ln -sf /dev/null "$networks/zz-pilotlight.network"
-            break
-        fi
-    done
+    if [ -n "$(entries "$networks" '*.network')" ]; then
+        ln -sf /dev/null "$networks/zz-pilotlight.network"
+    fi
 }
 
 # A drop-in of a file of the generator's.
@@ -101,9 +122,10 @@ extend() {
 # NAME:MEMBERS:OPTIONS[:MTU], see dracut.cmdline(7) and the kernel's Documentation/networking/bonding.rst.
 bond_options() {
     name=${1%%:*}
+    is_interface "$name" || refuse "bond=$1: $name cannot be the name of a network interface"
     rest=${1#*:*:}
     lines='[Bond]'
-    for option in $(echo "${rest%%:*}" | sed 's/,/ /g'); do
+    for option in $(say "${rest%%:*}" | tr , ' '); do
         value=${option#*=}
         case $option in
             mode=[0-6]) key=Mode value=$(bond_mode "$value") ;;
@@ -122,30 +144,33 @@ bond_options() {
         lines="$lines
 $key=$value"
     done
-    for file in "$networks"/*-"$name".netdev; do
-        extend "$file" "$lines"
+    for file in $(entries "$networks" '*.netdev'); do
+        base=${file##*/}
+        if [ "${base#*-}" = "$name.netdev" ]; then
+            extend "$file" "$lines"
+        fi
     done
     case $rest in
-        *:?*) echo "bond=$1: set the MTU ${rest#*:} by ip=$name:dhcp:MTU" ;;
+        *:?*) say "bond=$1: set the MTU ${rest#*:} by ip=$name:dhcp:MTU" ;;
     esac
 }
 
 bond_mode() {
     set -- "$1" balance-rr active-backup balance-xor broadcast 802.3ad balance-tlb balance-alb
     shift "$(($1 + 1))"
-    echo "$1"
+    say "$1"
 }
 
 # Of the links, as networkd's own summary leaves out what came by router advertisement.
 resolver() {
-    for file in "$netif"/links/*; do
+    for file in $(entries "$netif/links" '*'); do
         for server in $(sed -n 's/^DNS=//p' "$file" 2> /dev/null); do
             case $server in
                 fe80:*%*) ;;
                 # Of this link alone.
                 fe80:*) server=$server%$(interface "${file##*/}") ;;
             esac
-            echo "nameserver ${server%%#*}"
+            say "nameserver ${server%%#*}"
         done
     done > "$resolv_conf.new"
     mv "$resolv_conf.new" "$resolv_conf"
@@ -153,9 +178,10 @@ resolver() {
 
 # The name of the interface of an index.
 interface() {
-    for link in /sys/class/net/*; do
-        if [ "$(cat "$link/ifindex")" = "$1" ]; then
-            echo "${link##*/}"
+    for link in $(entries /sys/class/net '*'); do
+        # bonding_masters is a file.
+        if [ -e "$link/ifindex" ] && [ "$(cat "$link/ifindex")" = "$1" ]; then
+            say "${link##*/}"
         fi
     done
 }
@@ -174,9 +200,9 @@ down() {
     fi
     systemctl stop pilotlight-resolver.path systemd-networkd.socket systemd-networkd.service systemd-resolved.service 2> /dev/null || :
     # The real root's network configuration starts from links without a trace of ours.
-    for link in /sys/class/net/*; do
+    for link in $(entries /sys/class/net '*'); do
         link=${link##*/}
-        if [ "$link" = lo ]; then
+        if [ "$link" = lo ] || ! [ -e "/sys/class/net/$link/ifindex" ]; then
             continue
         fi
         ip address flush dev "$link" || :
@@ -186,9 +212,12 @@ down() {
             ip link delete dev "$link" || :
         fi
     done
-    rm -rf "$netif" "$networks"/*.d/pilotlight.conf "$networks/zz-pilotlight.network"
+    rm -rf "$netif" "$networks/zz-pilotlight.network"
+    for directory in $(entries "$networks" '*.d'); do
+        rm -f "$directory/pilotlight.conf"
+    done
     # Its own generator refuses to start where these are.
-    for file in "$networks"/*; do
+    for file in $(entries "$networks" '*'); do
         if [ -f "$file" ] && grep -q systemd-network-generator "$file"; then
             rm "$file"
         fi

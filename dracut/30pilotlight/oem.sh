@@ -1,6 +1,6 @@
 #!/bin/sh
 # The OEM partition at /oem, read-only, where config.ign and base/base.ign are looked for.
-set -eu
+set -euf
 
 label=/dev/disk/by-label/OEM
 

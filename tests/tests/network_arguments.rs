@@ -96,6 +96,49 @@ fn no_argument_makes_no_file() {
 }
 
 #[test]
+fn words_of_the_command_line_are_neither_patterns_nor_paths() {
+    // As a pattern the word would become the names of files, here of the working directory.
+    let files = arguments("ip=ens2:dhcp * /* note=* bond=bond0:ens2:mode=1").unwrap();
+    assert_eq!(
+        files["bond0.netdev.d/pilotlight.conf"],
+        "[Bond] Mode=active-backup"
+    );
+    let refused = |line: &str| said_of_bond(line).unwrap_err();
+    for name in ["../../../etc/x", "..", "a/b", "abcdefghijklmnop", "*/*"] {
+        let said = refused(&format!("bond={name}:ens2:mode=1"));
+        assert!(
+            said.contains(&format!("{name} cannot be the name of a network interface")),
+            "{said}"
+        );
+    }
+    // Shown as it is: nothing in it is an escape.
+    let said = refused(r"bond=bond0:ens2:x\n\033[2J=1");
+    assert!(
+        said.contains(r"the option x\n\033[2J=1 is not known"),
+        "{said}"
+    );
+}
+
+/// What the script says of a command line that systemd's generator is not asked about.
+fn said_of_bond(command_line: &str) -> Result<(), String> {
+    let work = tempfile::tempdir().unwrap();
+    let line = work.path().join("cmdline");
+    fs::write(&line, command_line).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dracut/30pilotlight/network.sh");
+    let output = Command::new("sh")
+        .arg(script)
+        .arg("supplement")
+        .env("PILOTLIGHT_CMDLINE", &line)
+        .env("PILOTLIGHT_NETWORKS", work.path().join("networks"))
+        .output()
+        .unwrap();
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+#[test]
 fn static_addresses_are_the_generators_alone() {
     let files = arguments(
         "ip=10.0.2.9::10.0.2.2:255.255.255.0:node:ens2:none nameserver=10.0.2.2 rd.route=10.9.0.0/16:10.0.2.3:ens2",

@@ -58,6 +58,9 @@ pub struct Diagnostic {
     pub line: Option<Box<TextLine>>,
     /// Whether the source line must not be shown, because it holds a password or a key.
     pub secret: bool,
+    /// Whether only what is meant is shown of the source line, because a value of which nobody knows what it
+    /// is may stand beside it.
+    pub alone: bool,
 }
 
 impl Diagnostic {
@@ -71,6 +74,7 @@ impl Diagnostic {
             other: None,
             line: None,
             secret: false,
+            alone: false,
         }
     }
 
@@ -118,6 +122,13 @@ impl Diagnostic {
         self
     }
 
+    /// Shows of the source line only what is meant: the key that is not known, and not its value.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
     /// Where it stands, for people. The text is empty where it may hold a secret.
     pub fn place(&self, sources: &Sources) -> Option<Place> {
         let value = self.span?;
@@ -130,6 +141,9 @@ impl Diagnostic {
             true => String::new(),
             false => without_secrets(&place),
         };
+        if self.alone {
+            place.text = meant_alone(&place);
+        }
         Some(place)
     }
 }
@@ -385,6 +399,26 @@ fn without_secrets(place: &Place) -> String {
             format!("{}{left_out}{meant}…", part(0..key))
         }
         false => String::new(),
+    }
+}
+
+/// What is meant on the line, at its column. Behind it a value without contents is no secret.
+fn meant_alone(place: &Place) -> String {
+    let first = place.column.saturating_sub(1) as usize;
+    let chars = || place.text.chars();
+    let before: String = chars().take(first).collect();
+    let meant: String = chars().skip(first).take(place.width as usize).collect();
+    let behind: String = chars().skip(first + meant.chars().count()).collect();
+    // What JSON and YAML write around keys.
+    let is_plain = |text: &str| text.chars().all(|c| " \t{}[]-:,".contains(c));
+    let before = match is_plain(&before) {
+        true => before,
+        false => " ".repeat(first),
+    };
+    match meant.is_empty() {
+        true => String::new(),
+        false if is_plain(&behind) => format!("{before}{meant}{behind}"),
+        false => format!("{before}{meant}…"),
     }
 }
 

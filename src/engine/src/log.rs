@@ -86,6 +86,11 @@ impl<S: Subscriber> Layer<S> for Lines {
             return;
         };
         for line in message.0.lines() {
+            // What findings are rendered to says it by itself where there is no place in front.
+            let level = match line.starts_with(level) {
+                true => "",
+                false => level,
+            };
             // A log that cannot be written is no reason to leave a machine half provisioned.
             let _ = writeln!(out, "{}{level}{line}", self.prefix);
         }

@@ -271,6 +271,16 @@ fn plans_and_findings_show_none() {
                 r#""passwordHash":"QzxPlain:QzxText""#,
             ),
             ("ssh-ed25519 AAAA", "ssh-ed25519 QzxNoKey"),
+            // A key that is not known, an argument of the kernel, and what is no key at all.
+            (r#""name":"ops""#, r#""name":"ops","pin":"QzxPin""#),
+            (
+                r#""name":"ops""#,
+                r#""name":"ops","sshAuthorizedKeys":["QzxNoKeyAtAll"]"#,
+            ),
+            (
+                r#" "passwd":{"#,
+                r#" "kernelArguments":{"shouldExist":["a=QzxOne","a=QzxOne","b=QzxTwo c"]}, "passwd":{"#,
+            ),
             (r#""mode":384"#, r#""mode":"384""#),
             (r#""mode":384"#, r#""mode":38400"#),
             (r#""path":"/etc/key.pem""#, r#""path":"etc/key.pem""#),

@@ -446,7 +446,8 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
                 member.key_span,
                 format!("unknown key {:?} in {what}: it has no effect", member.key),
             )
-            .help(help),
+            .help(help)
+            .alone(),
         );
         return None;
     };
@@ -460,7 +461,8 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
                     (cx.dialect.version)(cx.minor)
                 ),
             )
-            .help((cx.dialect.ask)(fields[at].since)),
+            .help((cx.dialect.ask)(fields[at].since))
+            .alone(),
         );
         return None;
     }

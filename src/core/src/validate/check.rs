@@ -164,10 +164,11 @@ impl Check<'_> {
 
     /// Reports a key that was seen before, with both places. Merged lists are unique by merging.
     pub(super) fn unique(&mut self, seen: &mut Seen, key: &str, span: Option<Span>, what: &str) {
-        self.unique_as(seen, key, span, || format!("{what} {key:?}"));
+        self.stated_once(seen, key, span, (|| format!("{what} {key:?}"), false));
     }
 
-    /// The same where messages call the value otherwise, because it may be long or secret.
+    /// The same where messages call the value otherwise, because it may be long or secret: nothing of the line
+    /// is shown then.
     pub(super) fn unique_as(
         &mut self,
         seen: &mut Seen,
@@ -175,19 +176,26 @@ impl Check<'_> {
         span: Option<Span>,
         shown: impl Fn() -> String,
     ) {
+        self.stated_once(seen, key, span, (shown, true));
+    }
+
+    fn stated_once(
+        &mut self,
+        seen: &mut Seen,
+        key: &str,
+        span: Option<Span>,
+        (shown, secret): (impl Fn() -> String, bool),
+    ) {
         use std::collections::hash_map::Entry;
         match seen.0.entry(key.to_string()) {
             Entry::Vacant(entry) => {
                 entry.insert(span);
             }
             Entry::Occupied(first) if self.stage != Stage::Merged => {
-                self.report.push(
-                    Diagnostic::error(span, format!("{} is stated twice", shown()))
-                        .other(*first.get(), "first stated at")
-                        .help(
-                            "keep one of the two, or put the second into a config that is merged",
-                        ),
-                );
+                let found = Diagnostic::error(span, format!("{} is stated twice", shown()))
+                    .other(*first.get(), "first stated at")
+                    .help("keep one of the two, or put the second into a config that is merged");
+                self.report.push(Diagnostic { secret, ..found });
             }
             Entry::Occupied(_) => {}
         }

@@ -123,12 +123,14 @@ impl Check<'_> {
         let should_not_exist = self.words(&wire.should_not_exist, "kernelArguments.shouldNotExist");
         let mut seen = Seen::default();
         for argument in wire.should_exist.iter().chain(&wire.should_not_exist) {
-            self.unique(
-                &mut seen,
-                &argument.value,
-                argument.span,
-                "the kernel argument",
-            );
+            // Its value may be a password, as that of rd.luks.key or of a program's own argument.
+            let (name, value) = match argument.value.split_once('=') {
+                Some((name, _)) => (name, "=…"),
+                None => (argument.value.as_str(), ""),
+            };
+            self.unique_as(&mut seen, &argument.value, argument.span, || {
+                format!("the kernel argument \"{name}{value}\"")
+            });
             self.one_argument(argument);
         }
         KernelArguments {
@@ -149,7 +151,8 @@ impl Check<'_> {
                     argument.span,
                     "the kernel argument holds a line break or another control character",
                 )
-                .help("write each argument as an entry of its own"),
+                .help("write each argument as an entry of its own")
+                .secret(),
             );
         } else if text
             .split('"')
@@ -161,7 +164,8 @@ impl Check<'_> {
                     argument.span,
                     "the kernel argument holds a blank, which separates arguments",
                 )
-                .help("write each argument as an entry of its own, without blanks around it"),
+                .help("write each argument as an entry of its own, without blanks around it")
+                .secret(),
             );
         }
     }

@@ -306,10 +306,14 @@ fn no_key(first: &str) -> Fault {
             "write it before the key, as in \"ssh-ed25519 AAAA…\"",
         );
     }
-    warning(
-        "this does not look like an SSH key: it names no key type",
-        WRITE,
-    )
+    // It may be anything, a password too.
+    Fault {
+        secret: true,
+        ..warning(
+            "this does not look like an SSH key: it names no key type",
+            WRITE,
+        )
+    }
 }
 
 #[cfg(test)]

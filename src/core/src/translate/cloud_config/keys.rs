@@ -195,7 +195,11 @@ pub(super) fn known(members: &[Member], span: Span, report: &mut Report) -> Node
             kept.push(respelt);
         } else if let Some((_, help)) = unsupported {
             let message = format!("{:?} is not supported: it has no effect", member.key);
-            report.push(Diagnostic::warning(member.key_span, message).help(*help));
+            report.push(
+                Diagnostic::warning(member.key_span, message)
+                    .help(*help)
+                    .alone(),
+            );
         } else if !SILENT.contains(&key) && !report.is_full(Severity::Warning) {
             report.push(unknown(&member.key, member.key_span));
         }
@@ -222,6 +226,7 @@ fn unknown(key: &str, span: Span) -> Diagnostic {
         format!("unknown key {key:?} in cloud-config: it has no effect"),
     )
     .help(help)
+    .alone()
 }
 
 #[cfg(test)]
