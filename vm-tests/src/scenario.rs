@@ -82,6 +82,11 @@ impl Spec {
             .or(implied.then(network::Spec::default))
     }
 
+    /// Its machine has disks, or partitions, that a config may make anew.
+    pub fn changes_disks(&self) -> bool {
+        self.image == Image::Flatcar || !self.disks.is_empty()
+    }
+
     /// How long it takes, in boots that end in the initramfs. To be begun in the order of it: what takes long
     /// and comes last has the machine for itself.
     pub fn length(&self) -> u32 {
