@@ -49,6 +49,8 @@ use crate::Answer;
 
 /// What the guest runs first.
 const INIT: &str = include_str!("uml-init.sh");
+/// What is preloaded into the guest's kernel, for the newest processors.
+const XSTATE: &str = include_str!("uml-xstate.c");
 /// Says in the guest which test runs there, and which of its boots: "2 NAME".
 const INSIDE: &str = "PILOTLIGHT_UML";
 /// Exit code of a closure that came to its end; a test that did not run one has another.
@@ -214,7 +216,15 @@ impl Guest {
         kernel.args(["--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork"]);
         kernel.args(["--mount-proc", "--kill-child=KILL", "--"]);
         // The kernel is one thread and its tracees: on two processors they wait for each other.
-        kernel.args(["taskset", "--cpu-list", &processor(), "linux.uml"]);
+        let preload = format!("LD_PRELOAD={}", compiled_xstate(directory).display());
+        kernel.args([
+            "taskset",
+            "--cpu-list",
+            &processor(),
+            "env",
+            &preload,
+            "linux.uml",
+        ]);
         kernel.arg(format!("mem={}M", self.memory));
         kernel.args(["root=host", "rootfstype=hostfs", "rootflags=/", "ro"]);
         kernel.arg(format!("init={}", init.display()));
@@ -419,6 +429,21 @@ fn processor() -> String {
     }
     let turn = NEXT.fetch_add(1, Ordering::Relaxed);
     allowed[turn % allowed.len()].to_string()
+}
+
+/// The library of `uml-xstate.c`, compiled into a directory.
+fn compiled_xstate(directory: &Path) -> std::path::PathBuf {
+    let (source, library) = (directory.join("xstate.c"), directory.join("xstate.so"));
+    if !library.exists() {
+        fs::write(&source, XSTATE).unwrap();
+        let compiler = Command::new("gcc")
+            .args(["-O1", "-shared", "-fPIC", "-o"])
+            .args([&library, &source])
+            .output()
+            .unwrap_or_else(|error| panic!("gcc cannot be started: {error}"));
+        assert!(compiler.status.success(), "{compiler:?}");
+    }
+    library
 }
 
 fn letter(disk: usize) -> char {

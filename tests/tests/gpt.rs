@@ -373,7 +373,6 @@ fn refused(disk: &Loop) -> String {
     let planned = plan::disks::plan(&one_more(disk), &disk.observe());
     let said = words(&planned);
     assert!(planned.is_err(), "{said}");
-    assert!(said.contains("nothing has been changed"), "{said}");
     assert!(disk.bytes() == before);
     said
 }
@@ -583,7 +582,6 @@ fn a_mounted_partition_stays_while_others_change() {
     tool(&format!("umount {at}"));
     for said in refusals {
         assert!(said.contains("it is mounted at"), "{said}");
-        assert!(said.contains("nothing has been changed"), "{said}");
     }
     assert_eq!(others, [true, true]);
     assert_eq!(found.unwrap(), "precious");

@@ -101,12 +101,17 @@ fn disks_are_planned_on_images_and_nothing_is_touched() {
       create partition 1 "swap" on /dev/vdb: 64 MiB from 1 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
           because the config asks for it and it does not exist  [node.ign:10:64]
       make file system xfs on /dev/vda6
-          because the partition is new; if an old file system is found there, this is an error  [node.ign:14:18]
+          because the device is blank  [node.ign:14:18]
       make swap space on /dev/vdb1
-          because the partition is new; if an old file system is found there, this is an error  [node.ign:15:18]
+          because the device is blank  [node.ign:15:18]
     stage mount
       mount /dev/vda6 (xfs) at /var/lib/data with noatime
           because files of the config may lie on it  [node.ign:14:18]
+    stage files
+      make directory /etc, mode 0755, owner 0:0
+          because /etc/.ignition-result.json lies in it
+      write file /etc/.ignition-result.json, mode 0600, owner 0:0, from the result of this run (143 bytes)
+          because others ask it later whether and when the root was provisioned
     stage umount
       unmount /var/lib/data
           because provisioning is done; the node mounts what it needs  [node.ign:14:18]
@@ -114,13 +119,13 @@ fn disks_are_planned_on_images_and_nothing_is_touched() {
     /dev/vda, 256 MiB
            label     start       size  content
       before: GPT
-        1  boot      1 MiB     32 MiB  ext4 "BOOT"    kept
-      ! 6  old      33 MiB     64 MiB  blank          deleted
+        1  boot      1 MiB     32 MiB  ext4 "BOOT"  kept
+      ! 6  old      33 MiB     64 MiB  blank        deleted
                     97 MiB  158.9 MiB  free
       after: GPT
-        1  boot      1 MiB     32 MiB  ext4 "BOOT"    kept
-      + 6  data     33 MiB     32 MiB  xfs            new
-      + 2  scratch  65 MiB  190.9 MiB  not known yet  new
+        1  boot      1 MiB     32 MiB  ext4 "BOOT"  kept
+      + 6  data     33 MiB     32 MiB  xfs          new
+      + 2  scratch  65 MiB  190.9 MiB  blank        new
     /dev/vdb, 128 MiB
            label   start      size  content
       before: no partition table
@@ -128,7 +133,7 @@ fn disks_are_planned_on_images_and_nothing_is_touched() {
       after: GPT
       + 1  swap    1 MiB    64 MiB  swap     new
                   65 MiB  62.9 MiB  free
-    9 operations, 1 of which destroy data (marked !). Nothing has been touched.
+    11 operations, 1 of which destroy data (marked !). Nothing has been touched.
     "##);
     assert!(
         fs::read(dir.path().join("a.img")).unwrap() == before,
@@ -319,7 +324,9 @@ fn files_are_planned_on_a_root_and_the_real_run_logs_the_same_lines() {
           because /etc/systemd/system-preset/20-ignition.preset lies in it  [node.ign:14:14]
       write file /etc/systemd/system-preset/20-ignition.preset, mode 0644, owner 0:0, from preset lines (19 bytes)
           because units are enabled or disabled  [node.ign:14:14]
-    16 operations, 1 of which destroy data (marked !). Nothing has been touched.
+      write file /etc/.ignition-result.json, mode 0600, owner 0:0, from the result of this run (143 bytes)
+          because others ask it later whether and when the root was provisioned
+    17 operations, 1 of which destroy data (marked !). Nothing has been touched.
     "##);
     assert!(!answer.out.contains("secret"), "contents are not shown");
     assert!(
@@ -447,7 +454,12 @@ fn kernel_arguments_are_planned_for_a_machine_of_which_nothing_is_known() {
           because the config asks for "systemd.unified_cgroup_hierarchy=0", "a=x" (the machine's own command line is not known here; its OEM partition is taken for one without grub.cfg)  [node.ign:3:22]
       reboot once, with systemd.unified_cgroup_hierarchy=0 a=x
           because kernel arguments count from the next boot on, which starts over with the config  [node.ign:3:22]
-    2 operations, none of which destroys data. Nothing has been touched.
+    stage files
+      make directory /etc, mode 0755, owner 0:0
+          because /etc/.ignition-result.json lies in it
+      write file /etc/.ignition-result.json, mode 0600, owner 0:0, from the result of this run (143 bytes)
+          because others ask it later whether and when the root was provisioned
+    4 operations, none of which destroys data. Nothing has been touched.
     "#);
     insta::assert_snapshot!(answer.err, @r#"
     node.ign:3:22: hint: whether "quiet" has to be taken away from the kernel command line shows on the machine only

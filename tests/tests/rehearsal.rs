@@ -48,9 +48,13 @@ impl Machine {
         self.directory.path().join(format!("{number}.img"))
     }
 
-    /// The text of a case with the names of this machine: @0 and @1 for its disks, @DIR for its directory.
+    /// The text of a case with the names of this machine: @0 and @1 for its disks, @DIR for its directory, @ID
+    /// for a word that no other machine has.
     fn named(&self, text: &str) -> String {
-        let mut text = text.replace("@DIR", self.directory.path().to_str().unwrap());
+        let directory = self.directory.path().to_str().unwrap();
+        // Labels are looked for on all disks, and others have tests of their own.
+        let id = self.disks[0].trim_start_matches("/dev/");
+        let mut text = text.replace("@DIR", directory).replace("@ID", id);
         for (number, node) in self.disks.iter().enumerate() {
             text = text.replace(&format!("@{number}"), node);
         }
@@ -106,7 +110,7 @@ const CASE: Case = Case {
 };
 
 /// What was on the first disk before: a partition with a file system.
-const PRECIOUS: &str = "sgdisk -n 1:2048:+64M -c 1:precious @0 && mkfs.ext4 -q -F -L PRECIOUS -E offset=1048576 @0 64M";
+const PRECIOUS: &str = "sgdisk -n 1:2048:+64M -c 1:precious-@ID @0 && mkfs.ext4 -q -F -L PRECIOUS -E offset=1048576 @0 64M";
 
 fn run(case: &Case) {
     let machine = Machine::new(case.disks);
@@ -192,36 +196,36 @@ refusals! {
     a_file_system_over_the_table_that_the_config_makes: Case {
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"label": "ROOT"}]}],
 "filesystems": [{"device": "@0", "format": "ext4", "label": "ROOT"}]}"#,
-        words: &["config.ign:3:18: error: @0 cannot be a file system and a disk with partitions at once",
-            "the other entry is at", "config.ign:2:24", "name one of its partitions"],
+        words: &["config.ign:3:28: error: @0 cannot be a file system and a disk with partitions at once",
+            "the other entry is at", "config.ign:2:34", "name one of its partitions"],
         ..CASE
     };
     a_file_system_over_the_table_even_if_it_may_be_wiped: Case {
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"label": "ROOT"}]}],
 "filesystems": [{"device": "@0", "format": "ext4", "wipeFilesystem": true}]}"#,
-        words: &["@0 cannot be a file system and a disk with partitions at once", "config.ign:2:24"],
+        words: &["@0 cannot be a file system and a disk with partitions at once", "config.ign:2:34"],
         ..CASE
     };
     a_volume_and_a_file_system_on_one_partition: Case {
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"number": 1, "label": "data"}]}],
 "luks": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "keyFile": {"source": "data:,x"}, "wipeVolume": true}],
 "filesystems": [{"device": "/dev/disk/by-partlabel/data", "format": "ext4", "wipeFilesystem": true, "path": "/srv/d"}]}"#,
-        words: &["config.ign:4:18: error: @0p1 cannot be a file system and an encrypted volume at once",
-            "config.ign:3:11", "did you mean /dev/mapper/data?"],
+        words: &["config.ign:4:28: error: @0p1 cannot be a file system and an encrypted volume at once",
+            "config.ign:3:10", "did you mean /dev/mapper/data?"],
         ..CASE
     };
     a_volume_and_a_member_of_an_array_on_one_partition: Case {
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"number": 1, "label": "data"}]}],
 "raid": [{"name": "r", "level": "raid0", "devices": ["@0p1"]}],
 "luks": [{"name": "v", "device": "/dev/disk/by-partlabel/data", "keyFile": {"source": "data:,x"}}]}"#,
-        words: &["cannot be an encrypted volume and a member of a RAID array at once", "config.ign:3:11", "config.ign:4:11", "did you mean /dev/md/r?"],
+        words: &["cannot be an encrypted volume and a member of a RAID array at once", "config.ign:3:10", "config.ign:4:10", "did you mean /dev/md/r?"],
         ..CASE
     };
     a_member_of_an_array_and_a_file_system_on_one_partition: Case {
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"number": 1, "label": "data"}]}],
 "raid": [{"name": "r", "level": "raid0", "devices": ["@0p1"]}],
 "filesystems": [{"device": "@0p1", "format": "swap", "wipeFilesystem": true}]}"#,
-        words: &["@0p1 cannot be a file system and a member of a RAID array at once", "config.ign:3:11"],
+        words: &["@0p1 cannot be a file system and a member of a RAID array at once", "config.ign:3:10"],
         ..CASE
     };
     a_member_of_two_arrays: Case {
@@ -235,32 +239,33 @@ refusals! {
         prepare: "ln -s @0 @DIR/link",
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"number": 1, "label": "a", "sizeMiB": 50}]},
 {"device": "@DIR/link", "wipeTable": true, "partitions": [{"number": 2, "label": "b", "sizeMiB": 50}]}]}"#,
-        words: &["config.ign:3:2: error: @0 and @DIR/link are one device, @0", "config.ign:2:24", "name it once"],
+        words: &["config.ign:3:12: error: @0 and @DIR/link are one device, @0", "config.ign:2:34", "name it once"],
         ..CASE
     };
     one_partition_under_two_names: Case {
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"number": 1, "label": "a"}]}],
 "filesystems": [{"device": "@0p1", "format": "ext4"},
 {"device": "/dev/disk/by-partlabel/a", "format": "xfs"}]}"#,
-        words: &["@0p1 and /dev/disk/by-partlabel/a are one device, @0p1", "config.ign:3:18", "config.ign:4:2"],
+        words: &["@0p1 and /dev/disk/by-partlabel/a are one device, @0p1", "config.ign:3:28", "config.ign:4:12"],
         ..CASE
     };
     a_disk_and_its_partition_both_formatted: Case {
         config: r#""storage": {"filesystems": [{"device": "@0", "format": "ext4", "wipeFilesystem": true},
 {"device": "@0p1", "format": "ext4", "wipeFilesystem": true}]}"#,
-        words: &["@0p1 is a partition of @0, of which the config makes a file system", "config.ign:2:29", "config.ign:3:2"],
+        words: &["@0p1 is a partition of @0, of which the config makes a file system", "config.ign:2:40", "config.ign:3:12"],
         ..CASE
     };
     a_file_system_on_its_own_label: Case {
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"label": "ROOT"}]}],
 "filesystems": [{"device": "/dev/disk/by-label/NEWROOT", "format": "ext4", "wipeFilesystem": true, "label": "NEWROOT"}]}"#,
-        words: &["config.ign:3:18: error: the device /dev/disk/by-label/NEWROOT does not exist"],
+        words: &["config.ign:3:28: error: the device /dev/disk/by-label/NEWROOT does not exist"],
         ..CASE
     };
     a_file_system_on_a_label_that_is_gone_by_then: Case {
+        prepare: "partx --add @0",
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"number": 2, "label": "new"}]}],
-"filesystems": [{"device": "/dev/disk/by-partlabel/precious", "format": "ext4"}]}"#,
-        words: &["the device /dev/disk/by-partlabel/precious does not exist", "it is @0p1 now, which is not there any more by then"],
+"filesystems": [{"device": "/dev/disk/by-partlabel/precious-@ID", "format": "ext4"}]}"#,
+        words: &["the device /dev/disk/by-partlabel/precious-@ID does not exist", "it is @0p1 now, which is not there any more by then"],
         ..CASE
     };
     a_misspelt_partition_label: Case {
@@ -276,7 +281,7 @@ refusals! {
         ..CASE
     };
     a_misspelt_volume: Case {
-        config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"label": "data"}]}],
+        config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"label": "data", "startMiB": 100}]}],
 "luks": [{"name": "data", "device": "/dev/disk/by-partlabel/data", "keyFile": {"source": "data:,x"}}],
 "filesystems": [{"device": "/dev/mapper/date", "format": "ext4"}]}"#,
         words: &["the device /dev/mapper/date does not exist"],
@@ -303,7 +308,7 @@ refusals! {
     a_second_disk_that_is_not_there: Case {
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"label": "a"}]},
 {"device": "/dev/pilotlight-none", "wipeTable": true, "partitions": [{"label": "b"}]}]}"#,
-        words: &["config.ign:3:2: error: the device /dev/pilotlight-none does not exist"],
+        words: &["config.ign:3:12: error: the device /dev/pilotlight-none does not exist"],
         ..CASE
     };
     a_partition_that_does_not_fit_on_the_second_disk: Case {
@@ -345,7 +350,7 @@ refusals! {
         without: Some("mkfs.xfs"),
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"number": 1, "label": "d", "startMiB": 100}]}],
 "filesystems": [{"device": "@0p1", "format": "xfs", "wipeFilesystem": true}]}"#,
-        words: &["config.ign:3:18: error: could not make file system xfs on @0p1: the program \"mkfs.xfs\" is missing", "xfsprogs"],
+        words: &["config.ign:3:28: error: could not make file system xfs on @0p1: the program \"mkfs.xfs\" is missing", "xfsprogs"],
         ..CASE
     };
     mdadm_is_missing: Case {
@@ -421,7 +426,7 @@ refusals! {
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"number": 1, "label": "d"}]}]},
 "passwd": {"groups": [{"name": "app", "gid": 3000}],
 "users": [{"name": "app", "uid": 3000, "groups": ["wheel"]}]}"#,
-        words: &["config.ign:4:11: error: the user \"app\" cannot be made with a group of its own: there is a group of that name", "primaryGroup"],
+        words: &["config.ign:4:20: error: the user \"app\" cannot be made with a group of its own: there is a group of that name", "primaryGroup"],
         ..CASE
     };
     a_group_that_the_root_has_not: Case {
@@ -439,7 +444,7 @@ refusals! {
     a_file_that_is_there_already: Case {
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"number": 1, "label": "d"}]}],
 "files": [{"path": "/etc/passwd", "contents": {"source": "data:,mine"}}]}"#,
-        words: &["config.ign:3:11: error: /etc/passwd cannot be made a file: there is a file already"],
+        words: &["config.ign:3:20: error: /etc/passwd cannot be made a file: there is a file already"],
         ..CASE
     };
     a_hard_link_to_nothing: Case {
