@@ -259,7 +259,7 @@ fn grub_cfg_is_written_and_the_machine_restarts_once() {
             let file = top.join("grub.cfg");
             std::fs::write(&file, FOREIGN).unwrap();
             // What a run that was cut off has left.
-            std::fs::write(top.join(".grub.cfg.pilotlight"), "half").unwrap();
+            std::fs::write(top.join(".grub.cfg.pilotlight-4711"), "half").unwrap();
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
             std::os::unix::fs::chown(&file, Some(12), Some(34)).unwrap();
         });
@@ -271,7 +271,7 @@ fn grub_cfg_is_written_and_the_machine_restarts_once() {
                 (file.mode() & 0o7777, file.uid(), file.gid()),
                 (0o640, 12, 34)
             );
-            assert!(!top.join(".grub.cfg.pilotlight").exists());
+            assert!(!top.join(".grub.cfg.pilotlight-4711").exists());
         });
     }
 }

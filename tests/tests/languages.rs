@@ -109,8 +109,10 @@ fs_setup:
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         let boot = FirstBoot::new(dir.path(), &root, config.as_bytes());
-        assert_eq!(boot.stage("fetch-offline").code, Some(0), "{language}");
-        let answer = boot.with("PILOTLIGHT_DEVICE_WAIT", "0").stage("disks");
+        // The rehearsal misses it.
+        let answer = boot
+            .with("PILOTLIGHT_DEVICE_WAIT", "0")
+            .stage("fetch-offline");
         points_at(&answer, line, &["/dev/disk/by-id/nothing"], language);
     }
 }

@@ -146,17 +146,19 @@ fn ours(text: &str) -> Result<Value, String> {
     Ok(bare(json))
 }
 
-/// What the program caches; `None` where it says that it cannot perform a section yet, or goes on to fetch
-/// contents from the network before it caches anything.
+/// What the program caches; `None` where it goes on to fetch contents from the network before it caches
+/// anything.
 fn program(text: &str) -> Option<Result<Value, String>> {
     let work = tempfile::tempdir().unwrap();
-    let boot = FirstBoot::new(work.path(), &work.path().join("root"), text.as_bytes());
+    let boot = FirstBoot::new(work.path(), &work.path().join("root"), text.as_bytes())
+        .with("PILOTLIGHT_DEVICE_WAIT", "0");
     let answer = boot.stage("fetch-offline");
-    if answer.code != Some(0) {
-        return (!answer.out.contains("cannot perform")).then_some(Err(answer.out));
+    // The disks of these configs are not there, which the rehearsal misses when the config is cached.
+    match fs::read_to_string(work.path().join("run/ignition.json")) {
+        Ok(cache) => Some(Ok(bare(serde_json::from_str(&cache).unwrap()))),
+        Err(_) if answer.code == Some(0) => None,
+        Err(_) => Some(Err(answer.out)),
     }
-    let cache = fs::read_to_string(work.path().join("run/ignition.json")).ok()?;
-    Some(Ok(bare(serde_json::from_str(&cache).unwrap())))
 }
 
 /// Ignition, wherever its dracut module is.

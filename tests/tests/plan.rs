@@ -110,7 +110,7 @@ fn disks_are_planned_on_images_and_nothing_is_touched() {
     stage files
       make directory /etc, mode 0755, owner 0:0
           because /etc/.ignition-result.json lies in it
-      write file /etc/.ignition-result.json, mode 0600, owner 0:0, from the result of this run (143 bytes)
+      write file /etc/.ignition-result.json, mode 0600, owner 0:0, from the result of this run
           because others ask it later whether and when the root was provisioned
     stage umount
       unmount /var/lib/data
@@ -324,7 +324,7 @@ fn files_are_planned_on_a_root_and_the_real_run_logs_the_same_lines() {
           because /etc/systemd/system-preset/20-ignition.preset lies in it  [node.ign:14:14]
       write file /etc/systemd/system-preset/20-ignition.preset, mode 0644, owner 0:0, from preset lines (19 bytes)
           because units are enabled or disabled  [node.ign:14:14]
-      write file /etc/.ignition-result.json, mode 0600, owner 0:0, from the result of this run (143 bytes)
+      write file /etc/.ignition-result.json, mode 0600, owner 0:0, from the result of this run
           because others ask it later whether and when the root was provisioned
     17 operations, 1 of which destroy data (marked !). Nothing has been touched.
     "##);
@@ -457,7 +457,7 @@ fn kernel_arguments_are_planned_for_a_machine_of_which_nothing_is_known() {
     stage files
       make directory /etc, mode 0755, owner 0:0
           because /etc/.ignition-result.json lies in it
-      write file /etc/.ignition-result.json, mode 0600, owner 0:0, from the result of this run (143 bytes)
+      write file /etc/.ignition-result.json, mode 0600, owner 0:0, from the result of this run
           because others ask it later whether and when the root was provisioned
     4 operations, none of which destroys data. Nothing has been touched.
     "#);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pilotlight_core::diag::{Diagnostic, Sources, Style};
-use pilotlight_core::model::Metadata;
+use pilotlight_core::model::{Metadata, SysPath};
 use pilotlight_core::op::{Op, TreeOp};
 use pilotlight_core::picture::{self, Picture};
 use pilotlight_core::plan::rehearse::{Root, rehearse};
@@ -101,7 +101,9 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         // Every run writes when it was; that alone is nothing to do.
         plans.clear();
     }
-    let of_root = plans.iter().any(|(stage, _)| *stage == Stage::Files);
+    let of_root = (plans.iter().filter(|(stage, _)| *stage == Stage::Files))
+        .flat_map(|(_, plan)| &plan.steps)
+        .any(|step| !writes_the_result(step));
     if run.root.is_none() && of_root {
         notes.push(
             Diagnostic::hint(
@@ -142,8 +144,16 @@ fn some_run() -> Provisioned {
     }
 }
 
+/// Whether a step writes the result file, or makes the directory that it lies in.
 fn writes_the_result(step: &Step) -> bool {
-    matches!(&step.op, Op::Tree(TreeOp::WriteFile { path, .. }) if path.as_str() == result::PATH)
+    let Ok(result) = SysPath::parse(result::PATH) else {
+        return false;
+    };
+    match &step.op {
+        Op::Tree(TreeOp::WriteFile { path, .. }) => *path == result,
+        Op::Tree(TreeOp::MakeDirectory { path, .. }) => result.parent().as_ref() == Some(path),
+        _ => false,
+    }
 }
 
 impl Shown {

@@ -60,16 +60,16 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
         if let Some(what) = ask_platform(options, &machine, state).await {
             return ask_for_network(&options.neednet, &what);
         }
-        rehearse(options, &acquired, state)?;
         cache::write(&options.config_cache, &acquired)?;
+        rehearse(options, &acquired, state)?;
         Ok(Done::default())
     };
     pilotlight_fetch::blocking(work)
         .map_err(|error| Failure::new(format!("while starting the I/O runtime: {error}")))?
 }
 
-/// All stages after this one, on what the machine shows by now. The config is cached only if nothing speaks
-/// against it.
+/// All stages after this one, on what the machine shows by now. The config is cached whatever comes out, for
+/// whoever looks at the machine then.
 fn rehearse(options: &Options, acquired: &Acquired, state: &State) -> Result<(), Failure> {
     let around = Surroundings {
         blobs: index(&BlobStore::beside(&options.config_cache))?,

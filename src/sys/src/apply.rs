@@ -7,7 +7,7 @@ use pilotlight_core::op::{DiskOp, Op};
 
 use crate::accounts::AccountError;
 use crate::boot::BootError;
-use crate::disks::DiskError;
+use crate::disk_error::DiskError;
 use crate::journal::Journal;
 use crate::mounts::MountError;
 use crate::root::Sysroot;

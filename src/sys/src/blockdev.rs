@@ -6,10 +6,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use pilotlight_core::facts::Usage;
-use pilotlight_core::facts::disks::partition_node;
 
 use crate::gpt::Geometry;
-use crate::kernel_table::known;
 
 pub(crate) fn sysfs(node: &str) -> PathBuf {
     // Arrays and volumes have names of their own: links to the kernel's nodes, or nodes beside them.
@@ -180,15 +178,4 @@ pub fn user(node: &str) -> Option<Usage> {
         .filter_map(|line| line.split_whitespace().next())
         .any(|used| used == node || Path::new(used) == kernel)
         .then_some(Usage::Swap)
-}
-
-/// Partitions of a disk that the kernel knows and that are used, and by whom.
-pub fn used_partitions(node: &str) -> Vec<(u32, Usage)> {
-    known(node)
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|known| {
-            user(&partition_node(node, known.number())).map(|user| (known.number(), user))
-        })
-        .collect()
 }

@@ -15,52 +15,19 @@ use pilotlight_core::model::{Format, SysPath};
 use pilotlight_core::op::DiskOp;
 
 use crate::blockdev;
+use crate::disk_error::during;
 use crate::gpt::{self, Found, Geometry};
 use crate::kernel_table::{self, Known};
 use crate::mkfs;
 use crate::probe::{self, Area};
 use crate::settle::{self, is_passing};
 use crate::table_edits::{self, TableError};
-use crate::tool::ToolError;
 use crate::uevents::{Wait, udev_runs};
+
+pub use crate::disk_error::DiskError;
 
 /// Devices of the config for which an image file stands: device path → image.
 pub type DeviceMap = BTreeMap<String, PathBuf>;
-
-/// Why an operation on a disk failed.
-#[derive(Debug, thiserror::Error)]
-pub enum DiskError {
-    /// Reading or writing failed.
-    #[error("while {action} {device}: {cause}")]
-    Io {
-        /// What was done.
-        action: &'static str,
-        /// To which device.
-        device: String,
-        /// The reason.
-        cause: io::Error,
-    },
-    /// The disk is not in the state that the operation was planned on.
-    #[error("{device} has changed since the plan was made: {found}")]
-    Changed {
-        /// The device.
-        device: String,
-        /// What is there now.
-        found: String,
-    },
-    /// A program failed.
-    #[error(transparent)]
-    Tool(#[from] ToolError),
-}
-
-pub(crate) fn during(action: &'static str, device: &str) -> impl FnOnce(io::Error) -> DiskError {
-    let device = device.to_string();
-    move |cause| DiskError::Io {
-        action,
-        device,
-        cause,
-    }
-}
 
 /// How long a partition may be gone while it is looked at.
 const GONE_FOR_A_MOMENT: Duration = Duration::from_secs(10);
@@ -301,7 +268,7 @@ pub(crate) fn unlisted_user(node: &str, table: &TableState) -> Option<Usage> {
         TableState::Gpt(table) => table.partitions.contains_key(number),
         _ => false,
     };
-    blockdev::used_partitions(node)
+    kernel_table::used_partitions(node)
         .into_iter()
         .find(|(number, _)| !listed(number))
         .map(|(partition, usage)| Usage::Through {

@@ -5,9 +5,10 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
-use pilotlight_core::facts::disks::{Entry, Table};
+use pilotlight_core::facts::Usage;
+use pilotlight_core::facts::disks::{Entry, Table, partition_node};
 
-use crate::blockdev::{number, sysfs};
+use crate::blockdev::{number, sysfs, user};
 use crate::settle::is_passing;
 use crate::uevents::Wait;
 
@@ -79,6 +80,17 @@ pub fn known(node: &str) -> io::Result<Vec<Known>> {
     }
     list.sort_by_key(|known| known.number);
     Ok(list)
+}
+
+/// Partitions of a disk that the kernel knows and that are used, and by whom.
+pub fn used_partitions(node: &str) -> Vec<(u32, Usage)> {
+    known(node)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|known| {
+            user(&partition_node(node, known.number())).map(|user| (known.number(), user))
+        })
+        .collect()
 }
 
 fn blkpg(disk: &File, op: i32, partition: Known) -> io::Result<()> {

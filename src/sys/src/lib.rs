@@ -10,6 +10,7 @@ pub mod blockdev;
 pub mod boot;
 pub mod cpu;
 mod digest;
+mod disk_error;
 pub mod disks;
 pub mod fresh;
 pub mod gpt;

@@ -7,7 +7,7 @@ use std::path::Path;
 use pilotlight_core::facts::disks::{Entry, partition_node};
 use pilotlight_core::op::DiskOp;
 
-use crate::disks::{DiskError, during};
+use crate::disk_error::{DiskError, during};
 use crate::gpt::{self, Found, Geometry, Raw};
 use crate::kernel_table::{self, Known};
 use crate::{blockdev, settle, wipe};

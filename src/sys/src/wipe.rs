@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::blockdev;
-use crate::disks::{DiskError, during};
+use crate::disk_error::{DiskError, during};
 use crate::gpt::{self, Found, Geometry};
 use crate::probe::{self, Area, Place};
 use crate::tool;

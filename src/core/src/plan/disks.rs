@@ -1,11 +1,11 @@
 //! Disks: which are partitioned, and on which table the partitions are planned.
 
-use crate::diag::{Diagnostic, Report, Span};
+use crate::diag::{Diagnostic, Report};
 use crate::facts::Facts;
 use crate::facts::disks::{Block, Entry, Signature, Table, TableState, partition_node};
 use crate::model::{Config, Disk};
 use crate::op::DiskOp;
-use crate::plan::filesystems::ambivalent;
+use crate::plan::devices::{ambivalent, find};
 use crate::plan::partitions::{plan_on, used};
 use crate::plan::{Plan, Planned, fresh};
 
@@ -24,32 +24,6 @@ pub fn plan(disks: &[Disk], facts: &Facts) -> Planned {
     } else {
         Ok(plan)
     }
-}
-
-/// Finds a device of the config, or says what was there instead.
-pub(super) fn find<'f>(
-    path: &str,
-    at: Option<Span>,
-    facts: &'f Facts,
-) -> Result<(String, &'f Block), Diagnostic> {
-    let found = facts
-        .disks
-        .resolve(path)
-        .and_then(|node| facts.disks.blocks.get(&node).map(|block| (node, block)));
-    found.ok_or_else(|| {
-        let instead = facts
-            .disks
-            .missing
-            .get(path)
-            .map(String::as_str)
-            .unwrap_or_default();
-        let error = Diagnostic::error(at, format!("the device {path} does not exist"));
-        if instead.is_empty() {
-            error.help("check the name")
-        } else {
-            error.help(instead)
-        }
-    })
 }
 
 /// Whether the config says of a device, by its disk or its partition, that what is on it may be lost.

@@ -5,7 +5,7 @@ use crate::facts::Facts;
 use crate::facts::disks::{Block, Signature, Superblock, TableState};
 use crate::model::{Filesystem, Format};
 use crate::op::{DiskOp, canonical_uuid};
-use crate::plan::disks::find;
+use crate::plan::devices::{ambivalent, find};
 use crate::plan::{Plan, Planned};
 
 /// Plans all file systems of a config.
@@ -148,11 +148,6 @@ pub(super) fn content(block: &Block) -> Option<String> {
         (TableState::None, Signature::Ambivalent(kinds)) => Some(ambivalent(kinds)),
         (TableState::None, Signature::Blank | Signature::Unknown) => None,
     }
-}
-
-/// Several formats on one device, in words.
-pub(super) fn ambivalent(kinds: &[String]) -> String {
-    format!("signatures of {} at once", kinds.join(" and "))
 }
 
 fn asked(filesystem: &Filesystem, format: Format) -> String {

@@ -10,7 +10,7 @@ use crate::facts::disks::{Block, Detail, LuksHeader, Signature, Superblock};
 use crate::facts::{Facts, Usage};
 use crate::model::{Clevis, Config, Luks, SysPath};
 use crate::op::{DiskOp, TreeOp, VolumeOp, volume_node};
-use crate::plan::disks::find;
+use crate::plan::devices::find;
 use crate::plan::filesystems::content;
 use crate::plan::{Plan, Planned};
 use crate::redact;

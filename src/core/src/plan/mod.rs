@@ -3,6 +3,7 @@
 pub mod accounts;
 mod contradictions;
 pub mod crypttab;
+mod devices;
 pub mod disks;
 pub mod filesystems;
 pub mod fresh;

@@ -4,7 +4,7 @@ use crate::diag::Report;
 use crate::facts::Facts;
 use crate::model::Config;
 use crate::op::MountOp;
-use crate::plan::disks::find;
+use crate::plan::devices::find;
 use crate::plan::filesystems::kept_as;
 use crate::plan::mounted::mounted;
 use crate::plan::{Plan, Planned, selinux};

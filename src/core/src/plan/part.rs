@@ -203,14 +203,14 @@ impl Part {
             (Part::Accounts | Part::Tree | Part::Result | Part::Relabel, 0) => Some(Look::Accounts),
             (Part::Tree, 1) => Some(match encrypted {
                 true => self.devices(config),
-                false => Look::Texts(platform::texts(around, facts)),
+                false => Look::Texts(texts(around, facts)),
             }),
             (Part::Tree, 2) => Some(match encrypted {
                 true => Look::Keys,
                 false => Look::Tree(tree::paths(config, &extra_wants(config, facts, around)?.0)),
             }),
             (Part::Tree, 3) if encrypted => {
-                let mut texts = platform::texts(around, facts);
+                let mut texts = texts(around, facts);
                 texts.extend(SysPath::parse(crypttab::PATH));
                 Some(Look::Texts(texts))
             }
@@ -298,6 +298,11 @@ impl Part {
     }
 }
 
+/// Files of the root whose texts planning has to know.
+fn texts(around: &Surroundings, facts: &Facts) -> Vec<SysPath> {
+    platform::texts(around.platform.as_ref(), around.ssh_key_fragment, facts)
+}
+
 /// Wants that are not files of the config: SSH keys, keys of volumes, what the platform gives. With them notes
 /// for a person.
 fn extra_wants(
@@ -309,8 +314,12 @@ fn extra_wants(
     let mut wants = want::of_homes(config, &facts.accounts);
     wants.extend(keys.iter().flat_map(want::of_key_file));
     wants.extend(crypttab::wants(config, facts, &around.blobs));
-    let notes = platform::add_to(&mut wants, &keys, config, facts, around);
-    Ok((wants, notes))
+    let fragment = around.ssh_key_fragment;
+    let notes = around
+        .platform
+        .as_ref()
+        .map(|given| platform::add_to(&mut wants, &keys, config, facts, given, fragment));
+    Ok((wants, notes.unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use crate::facts::accounts::Accounts;
 use crate::model::metadata::SshKey;
 use crate::model::{Config, Mode, SysPath};
 use crate::op::{Content, OwnerRef};
-use crate::plan::Surroundings;
 use crate::plan::ssh_keys::{self, KeyFile};
 use crate::plan::want::{self, Kind, Want};
 
@@ -77,12 +76,8 @@ fn files(
 }
 
 /// Files of the root whose texts planning has to know: those that keys are merged into.
-pub(super) fn texts(around: &Surroundings, facts: &Facts) -> Vec<SysPath> {
-    let Some(given) = around
-        .platform
-        .as_ref()
-        .filter(|_| !around.ssh_key_fragment)
-    else {
+pub(super) fn texts(given: Option<&FromPlatform>, fragment: bool, facts: &Facts) -> Vec<SysPath> {
+    let Some(given) = given.filter(|_| !fragment) else {
         return Vec::new();
     };
     let mut unsaid = Report::default();
@@ -98,13 +93,11 @@ pub(super) fn add_to(
     config_keys: &[KeyFile],
     config: &Config,
     facts: &Facts,
-    around: &Surroundings,
+    given: &FromPlatform,
+    fragment: bool,
 ) -> Report {
     let mut notes = Report::default();
-    let Some(given) = &around.platform else {
-        return notes;
-    };
-    let (accounts, fragment) = (&facts.accounts, around.ssh_key_fragment);
+    let accounts = &facts.accounts;
     let name = given.hostname.iter().map(|name| {
         let why = "the platform names the machine, and its network does not";
         (HOSTNAME.into(), format!("{name}\n"), why)

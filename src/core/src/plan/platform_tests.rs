@@ -56,23 +56,18 @@ fn wanted(
 ) -> Vec<(String, String)> {
     let (config, accounts) = (parsed(config), accounts());
     let keys = ssh_keys::key_files(&config.users, &accounts, fragment).unwrap();
-    let around = Surroundings {
-        platform: Some(given),
-        ssh_key_fragment: fragment,
-        ..Surroundings::default()
-    };
     let mut facts = Facts {
         accounts,
         ..Facts::default()
     };
-    for path in texts(&around, &facts) {
+    for path in texts(Some(&given), fragment, &facts) {
         let there = path.as_str() == "/home/core/.ssh/authorized_keys" && !present.is_empty();
         facts
             .texts
             .extend(there.then(|| (path, present.to_string())));
     }
     let mut wants: Vec<Want> = keys.iter().flat_map(want::of_key_file).collect();
-    add_to(&mut wants, &keys, &config, &facts, &around);
+    add_to(&mut wants, &keys, &config, &facts, &given, fragment);
     let blobs = want::Blobs::default();
     let plan = crate::plan::tree::plan(&config, &wants, &facts, &blobs);
     assert!(

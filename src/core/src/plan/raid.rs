@@ -8,7 +8,8 @@ use crate::facts::Facts;
 use crate::facts::disks::{Block, Detail, NEW_ARRAY, RaidMember, Signature, Superblock};
 use crate::model::{Config, Raid};
 use crate::op::{DiskOp, VolumeOp, array_node};
-use crate::plan::disks::{find, may_be_lost};
+use crate::plan::devices::find;
+use crate::plan::disks::may_be_lost;
 use crate::plan::filesystems::content;
 use crate::plan::{Plan, Planned};
 

@@ -233,26 +233,29 @@ impl Work<'_, '_> {
     fn is_foreseeable(&self, path: &SysPath) -> bool {
         let makes_nothing = self.config.raid.is_empty()
             && self.config.luks.is_empty()
-            && self
-                .config
-                .disks
-                .iter()
-                .all(|disk| disk.partitions.is_empty());
-        let named_by =
-            ["label", "uuid", "partlabel", "partuuid"].map(|by| format!("/dev/disk/by-{by}/"));
+            && (self.config.disks.iter()).all(|disk| disk.partitions.is_empty());
         let text = path.as_str();
-        let of_known_disk = || {
+        let named_by = ["label", "uuid", "partlabel", "partuuid"]
+            .map(|by| format!("/dev/disk/by-{by}/"))
+            .iter()
+            .any(|by| text.starts_with(by));
+        let of_known_disk = disk_of_link(path)
+            .is_some_and(|disk| self.facts.disks.resolve(disk.as_str()).is_some());
+        // The kernel's own names: only arrays and volumes get theirs by being made. Rules of udev may name a
+        // partition after a link of its disk.
+        let of_kernel = text.strip_prefix("/dev/").is_some_and(|name| {
             let digits = text.trim_end_matches(|c: char| c.is_ascii_digit());
             let disk = digits.strip_suffix('p').unwrap_or(digits);
-            [disk, digits]
-                .iter()
-                .any(|disk| self.observed.contains(*disk))
-        };
-        makes_nothing
-            || named_by.iter().any(|by| text.starts_with(by))
-            || disk_of_link(path)
-                .is_some_and(|disk| self.facts.disks.resolve(disk.as_str()).is_some())
-            || of_known_disk()
+            let links = &self.facts.disks.links;
+            let is_link = |disk: &&str| links.get(*disk).is_some_and(|node| node != disk);
+            let after_link = [disk, digits].iter().any(is_link);
+            !name.contains('/')
+                && !name.starts_with("md")
+                && !name.starts_with("dm-")
+                && !after_link
+        });
+        let volume = text.starts_with("/dev/mapper/") || text.starts_with("/dev/md/");
+        makes_nothing || named_by || of_known_disk || of_kernel || volume
     }
 
     fn tree(&mut self, part: Part, look: &Look) -> Result<(), Report> {

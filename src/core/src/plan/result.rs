@@ -30,7 +30,11 @@ pub fn want(provisioned: Option<&Provisioned>, facts: &Facts) -> Option<Want> {
     Some(Want {
         path,
         kind: Kind::File {
-            contents: Some(Content::inline("the result of this run", text)),
+            contents: Some(Content {
+                // How long the warnings are, a dry run on another machine does not know.
+                len: None,
+                ..Content::inline("the result of this run", text)
+            }),
             append: Vec::new(),
             mode: Some(Mode::OWNER_ONLY),
         },
