@@ -252,8 +252,7 @@ fn volumes_are_opened_on_later_boots(mut guest: Guest) {
     // Provisioned anew: what the config gives the key of is kept, what nothing can open is refused.
     guest.boot(|| {
         let boot = first_boot(&root, &asked);
-        good(boot.stage("fetch-offline"));
-        let words = refused(boot.stage("disks"));
+        let words = refused(boot.stages(&["fetch-offline", "disks"]));
         assert!(
             words.contains("whose key the config does not give"),
             "{words}"
@@ -303,15 +302,14 @@ fn data_are_there(device: &str) {
     tool("umount /mnt");
 }
 
-/// Runs the disks stage on a config that has to be refused, in a directory of its own.
+/// Runs the stages up to the disks on a config that has to be refused, in a directory of its own.
 fn refusal(storage: Value) -> String {
     let _ = fs::remove_dir_all("/run/boot");
     let root = Path::new("/run/emptyroot");
     let text = config(storage).to_string();
     let boot = FirstBoot::new(Path::new("/run/boot"), root, text.as_bytes())
         .with("PILOTLIGHT_DEVICE_WAIT", "1");
-    good(boot.stage("fetch-offline"));
-    refused(boot.stage("disks"))
+    refused(boot.stages(&["fetch-offline", "disks"]))
 }
 
 #[test]
