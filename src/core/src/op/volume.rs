@@ -149,6 +149,11 @@ impl VolumeOp {
                 blocks.remove(node);
                 facts.disks.arrays.retain(|_, array| array != node);
                 set_used(blocks, members, None);
+                for block in blocks.values_mut() {
+                    if block.used == Some(Usage::PartOf(node.clone())) {
+                        block.used = None;
+                    }
+                }
             }
             VolumeOp::AssembleArray {
                 name,

@@ -63,7 +63,9 @@ fn text(text: &str) -> Option<String> {
 fn shown(groups: &[Group], users: &[User]) -> String {
     let before = facts();
     let planned = plan(groups, users, &before).unwrap_or_else(|report| panic!("{report:?}"));
-    let after = planned.predict(before);
+    let after = planned
+        .lint(before)
+        .unwrap_or_else(|fault| panic!("{fault:?}"));
     let again = plan(groups, users, &after).unwrap_or_else(|report| panic!("{report:?}"));
     assert_eq!(again, Plan::default(), "planned twice");
     planned.render(&Sources::default())

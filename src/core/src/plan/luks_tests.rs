@@ -101,7 +101,15 @@ fn config(luks: Luks) -> Config {
 
 fn shown(luks: &Luks, facts: &Facts) -> String {
     match plan(&config(luks.clone()), facts) {
-        Ok(plan) => plan.steps.iter().map(|step| step.line() + "\n").collect(),
+        Ok(plan) => {
+            // Every step finds what it needs.
+            assert!(
+                plan.lint(facts.clone()).is_ok(),
+                "{:?}",
+                plan.lint(facts.clone())
+            );
+            plan.steps.iter().map(|step| step.line() + "\n").collect()
+        }
         Err(report) => report
             .items
             .iter()

@@ -534,7 +534,7 @@ fn a_disk_of_several_signatures_is_partitioned_only_when_it_is_wiped() {
     let out = planned(&asked, &undecided) + &planned(&wiped, &undecided);
     assert_snapshot!(out, @r#"
     error: /dev/vdb holds signatures of xfs and reiser4 at once, which partitions would destroy
-      help: set wipeTable to true if it may be lost; nothing has been changed on this disk
+      help: set wipeTable to true if it may be lost
     ! replace signatures of xfs and reiser4 at once on /dev/vdb by an empty partition table
       create partition 1 "x" on /dev/vdb: 98.9 MiB from 1 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
     "#);

@@ -4,8 +4,8 @@
 //! something else are refused, unless the config says of their disk or partition that it may be lost.
 
 use crate::diag::{Diagnostic, Report};
-use crate::facts::Facts;
 use crate::facts::disks::{Block, Detail, NEW_ARRAY, RaidMember, Signature, Superblock};
+use crate::facts::{Facts, Usage};
 use crate::model::{Config, Raid};
 use crate::op::{DiskOp, VolumeOp, array_node};
 use crate::plan::devices::find;
@@ -215,9 +215,13 @@ fn release(
     }
     if let Some(array) = array.filter(|array| !stopped.contains(array)) {
         stopped.push(array.clone());
+        let usage = Some(Usage::PartOf(array.clone()));
+        let members = facts.disks.blocks.iter();
         let op = VolumeOp::StopArray {
             node: array.clone(),
-            members: vec![node.into()],
+            members: (members.filter(|(member, block)| *member == node || block.used == usage))
+                .map(|(member, _)| member.clone())
+                .collect(),
         };
         plan.push(
             op,

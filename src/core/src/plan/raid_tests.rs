@@ -61,7 +61,15 @@ fn asked(level: &str, devices: &[&str], spares: u32) -> Config {
 
 fn shown(config: &Config, facts: &Facts) -> String {
     match plan(config, facts) {
-        Ok(plan) => plan.steps.iter().map(|step| step.line() + "\n").collect(),
+        Ok(plan) => {
+            // Every step finds what it needs.
+            assert!(
+                plan.lint(facts.clone()).is_ok(),
+                "{:?}",
+                plan.lint(facts.clone())
+            );
+            plan.steps.iter().map(|step| step.line() + "\n").collect()
+        }
         Err(report) => report
             .items
             .iter()
