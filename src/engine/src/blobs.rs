@@ -12,7 +12,7 @@ use std::rc::Rc;
 use pilotlight_core::diag::{Diagnostic, Report};
 use pilotlight_core::hex;
 use pilotlight_core::model::{Config, Resource};
-use pilotlight_core::plan::Blobs;
+use pilotlight_core::plan::{Blob, Blobs};
 use pilotlight_fetch::{Cause, Client};
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ pub struct BlobStore {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Index {
-    blobs: BTreeMap<String, (String, u64)>,
+    blobs: BTreeMap<String, Blob>,
 }
 
 impl BlobStore {
@@ -186,9 +186,9 @@ impl BlobStore {
                     }
                     match running.join_next().await {
                         None => break,
-                        Some(Ok(Ok(Some((key, sha256, len))))) => {
-                            left = left.saturating_sub(len);
-                            index.blobs.insert(key, (sha256, len));
+                        Some(Ok(Ok(Some((key, blob))))) => {
+                            left = left.saturating_sub(blob.len);
+                            index.blobs.insert(key, blob);
                         }
                         Some(Ok(Ok(None))) => {}
                         Some(Ok(Err(diagnostic))) => report.push(diagnostic),
@@ -212,7 +212,7 @@ async fn fetch_one(
     key: String,
     resource: Resource,
     bound: u64,
-) -> Result<Option<(String, String, u64)>, Diagnostic> {
+) -> Result<Option<(String, Blob)>, Diagnostic> {
     let failed = |cause: String| {
         Diagnostic::error(
             resource.at,
@@ -224,7 +224,13 @@ async fn fetch_one(
     request.max_bytes = Some(bound);
     let (client, spoken) = &*tools;
     match client.fetch(&request, &mut file, spoken).await {
-        Ok(fetched) => Ok(Some((key, hex::encode(&fetched.sha256), fetched.bytes))),
+        Ok(fetched) => {
+            let blob = Blob {
+                sha256: hex::encode(&fetched.sha256),
+                len: fetched.bytes,
+            };
+            Ok(Some((key, blob)))
+        }
         Err(error) => match error.cause {
             Cause::TooLarge { .. } => {
                 tracing::info!(

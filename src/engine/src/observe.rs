@@ -7,7 +7,7 @@ use pilotlight_core::diag::Report;
 use pilotlight_core::facts::accounts::{Accounts, Texts};
 use pilotlight_core::facts::boot::Boot;
 use pilotlight_core::facts::selinux::PROGRAM;
-use pilotlight_core::facts::{Facts, Look, Place, Trial};
+use pilotlight_core::facts::{Facts, Look, Place, Refused, Trial};
 use pilotlight_core::model::{Config, SysPath};
 use pilotlight_core::plan::fresh as plan_fresh;
 use pilotlight_core::plan::{Part, Surroundings};
@@ -233,7 +233,10 @@ impl Observer<'_> {
         }
         for trial in trials {
             if let Err(why) = trial::attempt(trial) {
-                facts.refused.push((trial.clone(), why));
+                facts.refused.push(Refused {
+                    trial: trial.clone(),
+                    why,
+                });
             }
         }
     }

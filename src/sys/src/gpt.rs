@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use gpt::disk::LogicalBlockSize;
 use gpt::header::Header;
 use gpt::mbr::ProtectiveMBR;
-use pilotlight_core::facts::disks::{Entry, Table};
+use pilotlight_core::facts::disks::{Entry, Sectors, Table};
 use pilotlight_core::model::Guid;
 use uuid::Uuid;
 
@@ -483,7 +483,12 @@ impl Raw {
             last_usable: geometry.last_lba().saturating_sub(array + 1),
             partitions,
             slots: u32::try_from(self.entries.len() / ENTRY).unwrap_or(MAX_SLOTS),
-            hybrid: self.hybrid.clone(),
+            hybrid: (self.hybrid.iter())
+                .map(|(first, last)| Sectors {
+                    first: *first,
+                    last: *last,
+                })
+                .collect(),
             repair: self.problem.clone(),
         }
     }

@@ -341,7 +341,11 @@ fn the_first_sector_decides_whether_the_table_counts() {
     let Found::Table(hybrid) = read_with(&|bytes| mbr_entry(bytes, 2, 0x0c)) else {
         panic!()
     };
-    assert_eq!(hybrid.facts(geometry).hybrid, [(300, 399)]);
+    let place = Sectors {
+        first: 300,
+        last: 399,
+    };
+    assert_eq!(hybrid.facts(geometry).hybrid, [place]);
     let unprotected = |bytes: &mut [u8]| bytes[446..512].fill(0);
     let Found::Table(found) = read_with(&unprotected) else {
         panic!()

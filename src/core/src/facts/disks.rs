@@ -147,12 +147,21 @@ pub struct Table {
     pub partitions: BTreeMap<u32, Entry>,
     /// How many slots there are.
     pub slots: u32,
-    /// First and last sectors of partitions that a hybrid MBR names besides, for firmware or systems that
+    /// The partitions that a hybrid MBR names besides, for firmware or systems that
     /// know no GUID partition tables.
     #[serde(default)]
-    pub hybrid: Vec<(u64, u64)>,
+    pub hybrid: Vec<Sectors>,
     /// What has to be repaired before anything else: a damaged copy, a backup in the wrong place.
     pub repair: Option<String>,
+}
+
+/// Sectors from a first to a last one, inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sectors {
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
 }
 
 /// An entry of a partition table. Sectors are counted in the disk's logical size.

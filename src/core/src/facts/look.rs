@@ -49,6 +49,15 @@ pub struct Place {
     pub size: u64,
 }
 
+/// A trial that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What was tried.
+    pub trial: Trial,
+    /// What the machine says.
+    pub why: String,
+}
+
 /// Something that an operation needs of the machine and that can be tried beforehand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trial {

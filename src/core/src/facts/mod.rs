@@ -12,7 +12,7 @@ pub mod selinux;
 pub mod tree;
 mod usage;
 
-pub use look::{Look, Place, Trial};
+pub use look::{Look, Place, Refused, Trial};
 pub use usage::Usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +43,7 @@ pub struct Facts {
     pub texts: BTreeMap<SysPath, String>,
     /// What was tried beforehand and refused, and why.
     #[serde(skip)]
-    pub refused: Vec<(Trial, String)>,
+    pub refused: Vec<Refused>,
     /// The root's SELinux policy.
     #[serde(default)]
     pub selinux: selinux::Selinux,

@@ -297,14 +297,36 @@ pub struct Luks {
 /// Clevis pins of a LUKS volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clevis {
-    /// Tang servers: URL, thumbprint, advertisement.
-    pub tang: Vec<(String, String, Option<String>)>,
+    /// Tang servers.
+    pub tang: Vec<Tang>,
     /// Bind to the TPM.
     pub tpm2: bool,
     /// How many pins are needed.
     pub threshold: u32,
-    /// A pin as it stands: name, config, whether it needs the network.
-    pub custom: Option<(String, String, bool)>,
+    /// A pin as it stands.
+    pub custom: Option<Pin>,
+}
+
+/// A tang server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tang {
+    /// Its URL.
+    pub url: String,
+    /// Thumbprint of its signing key.
+    pub thumbprint: String,
+    /// What it says of itself, where the config has that: then it need not be asked.
+    pub advertisement: Option<String>,
+}
+
+/// A clevis pin that the config names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// Its name, by which clevis finds its programs.
+    pub name: String,
+    /// Its config, which may hold secrets.
+    pub config: String,
+    /// Whether it opens the volume only with the network.
+    pub needs_network: bool,
 }
 
 /// A file system to be made.

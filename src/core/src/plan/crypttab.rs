@@ -160,7 +160,7 @@ fn line(luks: &Luks, facts: &Facts) -> String {
     };
     let clevis = luks.clevis.as_ref();
     let network = clevis.is_some_and(|clevis| {
-        !clevis.tang.is_empty() || matches!(&clevis.custom, Some((_, _, true)))
+        !clevis.tang.is_empty() || clevis.custom.as_ref().is_some_and(|pin| pin.needs_network)
     });
     let network = if network { ",_netdev" } else { "" };
     format!(

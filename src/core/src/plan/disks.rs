@@ -2,7 +2,7 @@
 
 use crate::diag::{Diagnostic, Report};
 use crate::facts::Facts;
-use crate::facts::disks::{Block, Entry, Signature, Table, TableState, partition_node};
+use crate::facts::disks::{Block, Entry, Sectors, Signature, Table, TableState, partition_node};
 use crate::model::{Config, Disk};
 use crate::op::DiskOp;
 use crate::plan::devices::{ambivalent, find};
@@ -98,15 +98,15 @@ fn impossible(changes: &Plan, node: &str, facts: &Facts) -> Option<String> {
         }
     }
     let (before, after) = (before?, table(&facts)?);
-    let within = |table: &Table, (first, last): (u64, u64)| -> Vec<(u32, Entry)> {
-        let here = |entry: &Entry| entry.start <= last && first <= entry.end;
+    let within = |table: &Table, place: &Sectors| -> Vec<(u32, Entry)> {
+        let here = |entry: &Entry| entry.start <= place.last && place.first <= entry.end;
         (table.partitions.iter())
             .filter(|(_, entry)| here(entry))
             .map(|(number, entry)| (*number, entry.clone()))
             .collect()
     };
-    let lost = |place: &&(u64, u64)| within(&before, **place) != within(&after, **place);
-    let (first, last) = after.hybrid.iter().find(lost)?;
+    let lost = |place: &&Sectors| within(&before, place) != within(&after, place);
+    let Sectors { first, last } = after.hybrid.iter().find(lost)?;
     Some(format!(
         "it has a hybrid MBR, which names the sectors {first} to {last}; set wipeTable to true if all may be lost"
     ))

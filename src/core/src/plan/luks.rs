@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::diag::{Diagnostic, Report};
 use crate::facts::disks::{Block, Detail, LuksHeader, Signature, Superblock};
 use crate::facts::{Facts, Usage};
-use crate::model::{Clevis, Config, Luks, SysPath};
+use crate::model::{Clevis, Config, Luks, Pin, SysPath};
 use crate::op::{DiskOp, TreeOp, VolumeOp, volume_node};
 use crate::plan::devices::find;
 use crate::plan::filesystems::content;
@@ -330,35 +330,35 @@ fn can_be_tried(clevis: &Clevis) -> bool {
     let reachable = clevis
         .tang
         .iter()
-        .filter(|(_, _, advertisement)| advertisement.is_none());
+        .filter(|server| server.advertisement.is_none());
     let pins = reachable.count() + usize::from(clevis.tpm2);
     u32::try_from(pins).is_ok_and(|pins| pins >= clevis.threshold)
 }
 
 /// The pin, what it is in words, and its config (clevis-encrypt-sss(1), clevis-encrypt-tang(1)).
 fn pin(clevis: &Clevis) -> (String, String, String) {
-    if let Some((pin, config, _)) = &clevis.custom {
-        return (pin.clone(), format!("the pin {pin}"), config.clone());
+    if let Some(Pin { name, config, .. }) = &clevis.custom {
+        return (name.clone(), format!("the pin {name}"), config.clone());
     }
     let tang: Vec<Value> = clevis
         .tang
         .iter()
-        .map(|(url, thumbprint, advertisement)| {
-            let mut server = Map::new();
-            server.insert("url".into(), json!(url));
-            server.insert("thp".into(), json!(thumbprint));
+        .map(|server| {
+            let mut pin = Map::new();
+            pin.insert("url".into(), json!(server.url));
+            pin.insert("thp".into(), json!(server.thumbprint));
             // An advertisement is JSON; one that is none is left to clevis to refuse.
-            if let Some(text) = advertisement {
+            if let Some(text) = &server.advertisement {
                 let value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
-                server.insert("adv".into(), value);
+                pin.insert("adv".into(), value);
             }
-            Value::Object(server)
+            Value::Object(pin)
         })
         .collect();
     let mut words: Vec<String> = clevis
         .tang
         .iter()
-        .map(|(url, _, _)| format!("the tang server {}", redact::url(url)))
+        .map(|server| format!("the tang server {}", redact::url(&server.url)))
         .collect();
     let mut pins = Map::new();
     if !tang.is_empty() {

@@ -2,7 +2,7 @@ use super::*;
 use crate::dataurl;
 use crate::facts::Usage;
 use crate::facts::disks::{Disks, ENCRYPTED, TableState};
-use crate::model::{Compression, Resource, Scheme, SysPath};
+use crate::model::{Compression, Resource, Scheme, SysPath, Tang};
 use crate::op::ContentSource;
 use crate::plan::crypttab;
 use crate::plan::want::{Blobs, Kind};
@@ -74,12 +74,10 @@ fn with_key() -> Luks {
 }
 
 fn bound(tang: &[(&str, Option<&str>)], tpm2: bool, threshold: u32) -> Luks {
-    let server = |(url, advertisement): &(&str, Option<&str>)| {
-        (
-            url.to_string(),
-            "thumb".to_string(),
-            advertisement.map(Into::into),
-        )
+    let server = |(url, advertisement): &(&str, Option<&str>)| Tang {
+        url: url.to_string(),
+        thumbprint: "thumb".to_string(),
+        advertisement: advertisement.map(Into::into),
     };
     Luks {
         clevis: Some(Clevis {

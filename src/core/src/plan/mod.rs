@@ -27,7 +27,7 @@ pub mod want;
 
 pub use part::{PARTS, Part, Stage, Surroundings};
 pub use runs::{Kind, Run};
-pub use want::{Blobs, Want};
+pub use want::{Blob, Blobs, Want};
 
 use std::fmt::Write as _;
 

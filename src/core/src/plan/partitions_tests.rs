@@ -3,7 +3,7 @@ use insta::assert_snapshot;
 use super::*;
 use crate::diag::Sources;
 use crate::facts::disks::TableState;
-use crate::facts::disks::{Signature, Superblock};
+use crate::facts::disks::{Sectors, Signature, Superblock};
 
 pub(super) const NODE: &str = "/dev/vdb";
 pub(super) const MIB: u64 = 2048;
@@ -452,8 +452,9 @@ fn what_the_table_cannot_hold_is_refused_before_anything_is_done() {
     };
     let few = change(&|table| table.slots = 4);
     let full = change(&|table| table.slots = 2);
-    let hybrid = change(&|table| table.hybrid = vec![(MIB, 11 * MIB - 1)]);
-    let beyond = change(&|table| table.hybrid = vec![(60 * MIB, 61 * MIB)]);
+    let sectors = |first, last| Sectors { first, last };
+    let hybrid = change(&|table| table.hybrid = vec![sectors(MIB, 11 * MIB - 1)]);
+    let beyond = change(&|table| table.hybrid = vec![sectors(60 * MIB, 61 * MIB)]);
     let faulty = change(&|table| {
         if let Some(entry) = table.partitions.get_mut(&2) {
             entry.start -= 1;

@@ -10,7 +10,7 @@ use crate::diag::{Diagnostic, Report};
 use crate::facts::accounts::Accounts;
 use crate::facts::disks::Disks;
 use crate::facts::tree::Node;
-use crate::facts::{Facts, Look, Place, Trial};
+use crate::facts::{Facts, Look, Place, Refused, Trial};
 use crate::model::{Config, SysPath};
 use crate::op::{DiskOp, Op};
 use crate::plan::{Part, Plan, Stage, Surroundings, contradictions};
@@ -338,8 +338,12 @@ impl Work<'_, '_> {
         let mut report = Report::default();
         let mut said: Vec<&Trial> = Vec::new();
         for (trial, failed) in &self.trials {
-            let refused = self.facts.refused.iter().find(|(known, _)| known == trial);
-            if let Some((_, why)) = refused
+            let refused = self
+                .facts
+                .refused
+                .iter()
+                .find(|refused| refused.trial == *trial);
+            if let Some(Refused { why, .. }) = refused
                 && !said.contains(&trial)
             {
                 said.push(trial);

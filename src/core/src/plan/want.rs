@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::dataurl;
@@ -62,9 +63,18 @@ pub enum Kind {
     },
 }
 
-/// Contents that were fetched: key → SHA-256 and length.
+/// Contents that were fetched, by key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Blobs(pub BTreeMap<String, (String, u64)>);
+pub struct Blobs(pub BTreeMap<String, Blob>);
+
+/// What is known of contents that were fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blob {
+    /// Their SHA-256 in hexadecimal digits.
+    pub sha256: String,
+    /// Their length in bytes.
+    pub len: u64,
+}
 
 impl Resource {
     /// Whether the contents are not simply in the URL, and have to be fetched or decompressed.
@@ -98,8 +108,8 @@ impl Resource {
         let known = blobs.0.get(&key);
         Content {
             shown: self.shown(),
-            sha256: known.map(|(sha256, _)| sha256.clone()),
-            len: known.map(|(_, len)| *len),
+            sha256: known.map(|blob| blob.sha256.clone()),
+            len: known.map(|blob| blob.len),
             source: ContentSource::Fetched { key },
         }
     }

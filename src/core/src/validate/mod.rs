@@ -183,11 +183,11 @@ pub fn needs_network(config: &Config) -> Vec<(Option<Span>, String)> {
         let remote = clevis
             .tang
             .iter()
-            .filter(|(_, _, advertisement)| advertisement.is_none());
+            .filter(|server| server.advertisement.is_none());
         let shown = |url: &str| format!("the tang server {}", redact::url(url));
-        list.extend(remote.map(|(url, _, _)| (luks.at, shown(url))));
-        if let Some((pin, _, true)) = &clevis.custom {
-            list.push((luks.at, format!("the clevis pin {pin}")));
+        list.extend(remote.map(|server| (luks.at, shown(&server.url))));
+        if let Some(pin) = clevis.custom.as_ref().filter(|pin| pin.needs_network) {
+            list.push((luks.at, format!("the clevis pin {}", pin.name)));
         }
     }
     list

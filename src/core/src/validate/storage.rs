@@ -1,7 +1,7 @@
 //! RAID and LUKS (types/raid.go, luks.go, clevis.go, tang.go).
 
 use super::check::{Check, Seen, flag, text};
-use crate::model::{Clevis, Luks, Raid, SysPath};
+use crate::model::{Clevis, Luks, Pin, Raid, SysPath, Tang};
 use crate::spec::{At, v3};
 
 /// RAID levels as mdadm calls them, and whether they may have spares.
@@ -175,7 +175,11 @@ impl Check<'_> {
                 self.tang_url(url);
             }
             if let (Some(url), Some(thumbprint)) = (url, thumbprint) {
-                tang.push((url.value, thumbprint.value, text(&server.advertisement)));
+                tang.push(Tang {
+                    url: url.value,
+                    thumbprint: thumbprint.value,
+                    advertisement: text(&server.advertisement),
+                });
             }
         }
         let tpm2 = flag(&wire.tpm2, false);
@@ -206,7 +210,7 @@ impl Check<'_> {
         })
     }
 
-    fn clevis_custom(&mut self, wire: &v3::ClevisCustom) -> Option<(String, String, bool)> {
+    fn clevis_custom(&mut self, wire: &v3::ClevisCustom) -> Option<Pin> {
         let needs_network = flag(&wire.needs_network, false);
         if text(&wire.pin).is_none() && text(&wire.config).is_none() && !needs_network {
             return None;
@@ -220,6 +224,10 @@ impl Check<'_> {
                 format!("{:?} cannot be the name of a clevis pin", pin.value),
             );
         }
-        Some((pin.value, config.value, needs_network))
+        Some(Pin {
+            name: pin.value,
+            config: config.value,
+            needs_network,
+        })
     }
 }
