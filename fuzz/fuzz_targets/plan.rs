@@ -85,8 +85,14 @@ struct Machine {
 
 impl Machine {
     fn of(config: &Config) -> Self {
-        let made = config.raid.iter().map(|raid| format!("/dev/md/{}", raid.name));
-        let volumes = config.luks.iter().map(|luks| format!("/dev/mapper/{}", luks.name));
+        let made = config
+            .raid
+            .iter()
+            .map(|raid| format!("/dev/md/{}", raid.name));
+        let volumes = config
+            .luks
+            .iter()
+            .map(|luks| format!("/dev/mapper/{}", luks.name));
         Self {
             disks: Disks::default(),
             made: made.chain(volumes).collect(),

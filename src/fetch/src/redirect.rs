@@ -128,10 +128,9 @@ impl Resolve for Outward {
 
 /// The refusal that is behind a failed connection, if one is.
 pub(crate) fn refusal(error: &reqwest::Error) -> Option<Cause> {
-    chain(error).find_map(|error| match error.downcast_ref() {
-        Some(LeadsInside(address)) => Some(internal(*address)),
-        None => None,
-    })
+    chain(error)
+        .find_map(|error| error.downcast_ref())
+        .map(|LeadsInside(address)| internal(*address))
 }
 
 #[cfg(test)]
