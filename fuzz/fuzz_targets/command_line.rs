@@ -2,14 +2,18 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pilotlight_providers::cmdline::{arguments, config_url};
+use pilotlight_core::cmdline::{FirstBoot, last_value, words};
+use pilotlight_providers::cmdline::config_url;
 
 fuzz_target!(|line: &str| {
     config_url(line);
-    let list = arguments(line);
-    let quoted: Vec<String> = list
-        .iter()
-        .map(|argument| format!("\"{argument}\""))
+    FirstBoot::of(line);
+    last_value(line, &["ignition.platform.id", "root"]);
+    // Marks in the middle of an argument are its own, and no second pair may stand around it.
+    let plain: Vec<String> = words(line)
+        .into_iter()
+        .filter(|word| !word.contains('"'))
         .collect();
-    assert_eq!(arguments(&quoted.join(" ")), list);
+    let quoted: Vec<String> = plain.iter().map(|word| format!("\"{word}\"")).collect();
+    assert_eq!(words(&quoted.join(" ")), plain);
 });

@@ -8,9 +8,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use pilotlight_core::http::Reply;
 use pilotlight_providers::status::Status;
 use pilotlight_providers::{
-    Ask, DeviceFiles, Found, FwCfg, Host, HostError, Platform, Reply, aws_role_credentials,
+    Ask, DeviceFiles, Found, FwCfg, Host, HostError, Platform, aws_role_credentials,
     azure_access_token, gcp_access_token,
 };
 
