@@ -77,10 +77,6 @@ impl DiskOp {
             let entry = table(disk)?.partitions.get(&number);
             entry.ok_or_else(|| format!("partition {number} is not there"))
         };
-        let whole = |disk: &str| match table(disk)?.fault() {
-            Some(fault) => Err(fault),
-            None => Ok(()),
-        };
         match self {
             DiskOp::CreateTable { disk, destroys } => {
                 let found = unused(disks, disk)?;
@@ -133,10 +129,10 @@ impl DiskOp {
                 ..
             } => {
                 let entry = slot(disk, *number)?;
+                // Shrinking may be what mends a table; that none is at fault afterwards, planning has seen.
                 require(entry.end == *from && entry.start <= *to, || {
                     format!("partition {number} ends elsewhere")
-                })?;
-                whole(disk)
+                })
             }
             DiskOp::WipeSignatures { device, .. } => unused(disks, device).map(|_| ()),
             DiskOp::MakeFilesystem { device, .. } => blank(disks, device),
@@ -219,8 +215,8 @@ impl MountOp {
 impl UserFields {
     fn precondition(&self, accounts: &Accounts) -> Checked {
         let groups = self.groups.iter().chain(&self.primary_group);
-        let mut missing =
-            groups.filter(|group| accounts.group_named_or_numbered(group.as_str()).is_none());
+        // Planning has found the names of those that the config gives by number.
+        let mut missing = groups.filter(|group| accounts.group(group.as_str()).is_none());
         match missing.next() {
             Some(group) => Err(format!("there is no group {group}")),
             None => Ok(()),
