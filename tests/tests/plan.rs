@@ -473,3 +473,47 @@ fn kernel_arguments_are_planned_for_a_machine_of_which_nothing_is_known() {
     assert_eq!(operation["op"], "write-grub-block");
     assert_eq!(operation["destructive"], false);
 }
+
+#[test]
+fn what_comes_from_the_platform_is_shown_too() {
+    let dir = tempfile::tempdir().unwrap();
+    root(&dir.path().join("root"));
+    let said = r#"{"hostname": "vm-a", "ssh_keys": [{"user": "root", "key": "ssh-ed25519 AAAA x"}, {"key": "ssh-ed25519 BBBB y"}]}"#;
+    fs::write(dir.path().join("said.json"), said).unwrap();
+    let config = r#"{"ignition": {"version": "3.4.0"}}"#;
+    let given = ["--root", "root", "--metadata", "said.json", "--platform"];
+    let answer = plan(dir.path(), config, &[&given[..], &["azure"]].concat());
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    for line in [
+        "  write file /etc/hostname, mode 0644, owner 0:0, from the platform's hostname (5 bytes)\n",
+        "  write file /root/.ssh/authorized_keys.d/afterburn, mode 0600, owner root:root, from SSH keys",
+        "because the platform lists SSH keys of root\n",
+    ] {
+        assert!(
+            answer.out.contains(line),
+            "{line:?} is not in:\n{}",
+            answer.out
+        );
+    }
+    assert!(
+        answer
+            .err
+            .contains("the platform has an SSH key for \"core\", whom this system has not"),
+        "{}",
+        answer.err
+    );
+    // DHCP names this one.
+    let answer = plan(dir.path(), config, &[&given[..], &["aws"]].concat());
+    assert!(!answer.out.contains("/etc/hostname"), "{}", answer.out);
+    let answer = plan(dir.path(), config, &given[..4]);
+    assert_eq!(answer.code, Some(2), "{answer:?}");
+    fs::write(dir.path().join("said.json"), "no JSON").unwrap();
+    let answer = plan(dir.path(), config, &[&given[..], &["aws"]].concat());
+    assert!(
+        answer.code == Some(1)
+            && answer
+                .err
+                .contains("is not what \"pilotlight metadata --json\" prints"),
+        "{answer:?}"
+    );
+}
