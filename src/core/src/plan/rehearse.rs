@@ -12,7 +12,7 @@ use crate::facts::disks::Disks;
 use crate::facts::tree::Node;
 use crate::facts::{Facts, Look, Place, Refused, Trial};
 use crate::model::{Config, SysPath};
-use crate::op::{DiskOp, Op};
+use crate::op::{DiskOp, Op, array_node, volume_node};
 use crate::plan::{Part, Plan, Stage, Surroundings, contradictions};
 
 /// What is known of the root by the time of the rehearsal.
@@ -54,6 +54,9 @@ pub fn rehearse(
 ) -> Result<Rehearsed, Report> {
     let mut work = Work {
         config: config.clone(),
+        makes_nothing: config.raid.is_empty()
+            && config.luks.is_empty()
+            && (config.disks.iter()).all(|disk| disk.partitions.is_empty()),
         around,
         root,
         look,
@@ -94,6 +97,8 @@ pub fn rehearse(
 struct Work<'a, 'l> {
     /// Without what cannot be told before it is done.
     config: Config,
+    /// Whether no device comes to be by the whole config.
+    makes_nothing: bool,
     around: &'a Surroundings,
     root: Root,
     look: &'a mut Looker<'l>,
@@ -221,19 +226,32 @@ impl Work<'_, '_> {
                     "whether there will be a device {path} shows only when the disks are changed"
                 ),
             ));
-            self.config.filesystems.retain(|one| one.device != path);
-            self.config.luks.retain(|one| one.device != path);
-            self.config.raid.retain(|one| !one.devices.contains(&path));
+            self.leave_out(path);
         }
         Ok(())
+    }
+
+    /// Takes out of the config what is made of a device, and what is made of that in turn.
+    fn leave_out(&mut self, device: SysPath) {
+        let mut devices = vec![device];
+        while let Some(device) = devices.pop() {
+            self.config.filesystems.retain(|one| one.device != device);
+            let of_it = self.config.luks.iter().filter(|one| one.device == device);
+            let volumes = of_it.map(|one| volume_node(&one.name));
+            let of_it = (self.config.raid.iter()).filter(|one| one.devices.contains(&device));
+            let arrays = of_it.map(|one| array_node(&one.name));
+            let made = volumes.chain(arrays).map(|node| SysPath::parse(&node));
+            devices.extend(made.filter_map(Result::ok));
+            self.config.luks.retain(|one| one.device != device);
+            self.config
+                .raid
+                .retain(|one| !one.devices.contains(&device));
+        }
     }
 
     /// Whether it can be told by now that a device will not be there: nothing is made on this machine, or
     /// the name is one of those that are predicted.
     fn is_foreseeable(&self, path: &SysPath) -> bool {
-        let makes_nothing = self.config.raid.is_empty()
-            && self.config.luks.is_empty()
-            && (self.config.disks.iter()).all(|disk| disk.partitions.is_empty());
         let text = path.as_str();
         let named_by = ["label", "uuid", "partlabel", "partuuid"]
             .map(|by| format!("/dev/disk/by-{by}/"))
@@ -255,7 +273,7 @@ impl Work<'_, '_> {
                 && !after_link
         });
         let volume = text.starts_with("/dev/mapper/") || text.starts_with("/dev/md/");
-        makes_nothing || named_by || of_known_disk || of_kernel || volume
+        self.makes_nothing || named_by || of_known_disk || of_kernel || volume
     }
 
     fn tree(&mut self, part: Part, look: &Look) -> Result<(), Report> {
@@ -447,4 +465,52 @@ fn package(program: &str) -> Option<&'static str> {
         | "chgpasswd" => "passwd",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Sources;
+    use crate::facts::disks::{Block, Signature, TableState};
+    use crate::{config, validate};
+
+    #[test]
+    fn what_lies_on_a_device_that_only_rules_of_udev_name_is_not_refused() {
+        let text = r#"{"ignition":{"version":"3.4.0"},"storage":{
+            "disks":[{"device":"/dev/a","partitions":[{"label":"x"}]}],
+            "luks":[{"name":"v","device":"/dev/by-rule/x","keyFile":{"source":"data:,k"}}],
+            "filesystems":[{"device":"/dev/mapper/v","format":"ext4"}]}}"#;
+        let mut sources = Sources::default();
+        let read = config::read_as(
+            &mut sources,
+            "c",
+            text.as_bytes(),
+            config::Reading::default(),
+        );
+        let wire = read.config.unwrap();
+        let config =
+            validate::lower(&wire, validate::Stage::Merged, &mut Report::default()).unwrap();
+        let disk = Block {
+            size: 64 << 20,
+            sector: 512,
+            table: TableState::None,
+            signature: Signature::Blank,
+            used: None,
+        };
+        let mut look = |look: &Look, facts: &mut Facts| {
+            if matches!(look, Look::Devices { .. }) {
+                facts.disks.blocks.insert("/dev/a".into(), disk.clone());
+            }
+            Ok(())
+        };
+        let around = Surroundings::default();
+        let parts = crate::plan::PARTS;
+        let rehearsed = rehearse(&config, &around, parts, Root::Unknown, &mut look)
+            .unwrap_or_else(|report| panic!("{}", report.render(&sources)));
+        let notes = rehearsed.notes.render(&sources);
+        assert!(
+            notes.contains("whether there will be a device /dev/by-rule/x"),
+            "{notes}"
+        );
+    }
 }
