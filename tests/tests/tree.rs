@@ -10,12 +10,13 @@ use std::path::Path;
 use pilotlight_core::config;
 use pilotlight_core::diag::{Report, Sources};
 use pilotlight_core::facts::Facts;
+use pilotlight_core::journal::{Record, VERSION};
 use pilotlight_core::model::Config;
 use pilotlight_core::plan::{self, Blobs, Plan};
 use pilotlight_core::validate::{self, Stage};
-use pilotlight_sys::journal::Journal;
+use pilotlight_sys::journal::{Journal, Place, digests};
 use pilotlight_sys::root::Sysroot;
-use pilotlight_sys::tree;
+use pilotlight_sys::tree::{self, Batch, Work};
 use pilotlight_tests::FirstBoot;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -49,8 +50,13 @@ fn parse(storage: &Value, units: &Value) -> Config {
 fn observe(root: &Path, config: &Config) -> Facts {
     let sysroot = Sysroot::open(root).unwrap();
     Facts {
-        tree: tree::observe(&sysroot, &plan::tree::paths(config, &[])).unwrap(),
-        done: Journal::load(&sysroot).unwrap().finished().clone(),
+        tree: tree::observe(&sysroot, &plan::tree::sights(config, &[])).unwrap(),
+        done: {
+            let journal = Journal::open(Place::Root(root.into())).unwrap();
+            journal
+                .says()
+                .finished(&digests(&sysroot, journal.says()).unwrap())
+        },
         ..Facts::default()
     }
 }
@@ -61,14 +67,26 @@ fn plan_on(facts: &Facts, config: &Config) -> Result<Plan, Report> {
 
 fn apply(root: &Path, plan: &Plan) -> Result<(), String> {
     let sysroot = Sysroot::open(root).unwrap();
-    let mut journal = Journal::load(&sysroot).unwrap();
+    let mut journal = Journal::open(Place::Root(root.into())).unwrap();
+    let run = Record::Run {
+        version: VERSION,
+        config: "of the test".into(),
+    };
+    journal.write(vec![run]).unwrap();
+    let mut batch = Batch::default();
     for step in &plan.steps {
         let pilotlight_core::op::Op::Tree(op) = &step.op else {
             panic!("{step:?}")
         };
-        tree::apply(op, &sysroot, &mut NoBlobs, &mut journal).map_err(|error| error.to_string())?;
+        let mut work = Work {
+            root: &sysroot,
+            provider: &mut NoBlobs,
+            journal: &mut journal,
+            batch: &mut batch,
+        };
+        tree::apply(op, &mut work).map_err(|error| error.to_string())?;
     }
-    Ok(())
+    (batch.finish(&sysroot, &mut journal)).map_err(|error| error.to_string())
 }
 
 /// Everything below a directory: path, mode, owner, contents or target.
@@ -242,11 +260,10 @@ fn an_append_happens_once_though_power_fails_at_any_point() {
         apply(&root, &plan).unwrap();
         let journal = root.join("etc/.pilotlight-journal.jsonl");
         let lines = fs::read_to_string(&journal).unwrap();
-        let begun = lines
-            .lines()
-            .find(|line| line.contains("begun"))
-            .unwrap()
-            .to_string();
+        let begun: Vec<&str> = (lines.lines())
+            .filter(|line| line.contains("\"run\"") || line.contains("\"begun\""))
+            .collect();
+        let begun = begun.join("\n");
         match crash {
             "before the rename" => {
                 fs::write(root.join("etc/motd"), "one\n").unwrap();
@@ -381,7 +398,7 @@ proptest! {
 
         // Links in a circle are an error of observing, and nothing is planned.
         let sysroot = Sysroot::open(&root).unwrap();
-        prop_assume!(tree::observe(&sysroot, &plan::tree::paths(&config, &[])).is_ok());
+        prop_assume!(tree::observe(&sysroot, &plan::tree::sights(&config, &[])).is_ok());
         let before = observe(&root, &config);
         let untouched = listing(&root);
         let Ok(plan) = plan_on(&before, &config) else {

@@ -20,6 +20,7 @@ pub mod flags;
 pub mod grub;
 pub mod hex;
 pub mod http;
+pub mod journal;
 pub mod json;
 pub mod merge;
 pub mod model;

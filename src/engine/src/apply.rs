@@ -1,5 +1,6 @@
 //! The hands of the engine: observe a part, plan it, perform its steps one by one.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -7,23 +8,26 @@ use std::time::Duration;
 
 use pilotlight_core::diag::{Diagnostic, Report, Sources};
 use pilotlight_core::facts::accounts::Accounts;
-use pilotlight_core::model::{Config, KernelArguments, Resource};
+use pilotlight_core::journal::{Begun, digest};
+use pilotlight_core::model::{Config, KernelArguments, Resource, SysPath};
 use pilotlight_core::op::{BootOp, DiskOp, Op};
 use pilotlight_core::plan::{Kind, Part, Plan, Run, Step, Surroundings, crypttab};
 use pilotlight_providers::Platform;
 use pilotlight_sys::apply::{self, Target};
-use pilotlight_sys::journal::Journal;
+use pilotlight_sys::lock::Lock;
 use pilotlight_sys::root::Sysroot;
+use pilotlight_sys::tree::Batch;
 use pilotlight_sys::volumes::KeyStore;
 use pilotlight_sys::{DeviceMap, settle, tree};
 
 use crate::acquire::{self, Acquired, Given, Stop};
 use crate::blobs::BlobStore;
 use crate::failure::Failure;
+use crate::journal::{self, Log};
 use crate::machine::Spoken;
 use crate::observe::Observer;
 use crate::state::Done;
-use crate::{log, transfer};
+use crate::{cache, log, transfer};
 
 /// How long a device of the config may take to appear: what `PILOTLIGHT_DEVICE_WAIT` says in seconds, or 90,
 /// which is what systemd gives a device.
@@ -31,6 +35,9 @@ pub fn device_wait() -> Duration {
     let given = std::env::var("PILOTLIGHT_DEVICE_WAIT").ok();
     Duration::from_secs(given.and_then(|text| text.parse().ok()).unwrap_or(90))
 }
+
+/// Name in the journal of the directories in which temporary names are used.
+const DIRECTORIES: &str = "directories";
 
 /// What performs plans on this machine.
 pub struct Hands {
@@ -41,6 +48,7 @@ pub struct Hands {
     cmdline: Option<PathBuf>,
     keys: KeyStore,
     platform: Option<Platform>,
+    journal: RefCell<Log>,
 }
 
 impl Hands {
@@ -54,7 +62,14 @@ impl Hands {
             keys: KeyStore::new("/run/ignition.json.keys"),
             cmdline: None,
             platform: None,
+            journal: RefCell::new(Log::none()),
         }
+    }
+
+    /// Writing down what is begun and what is done.
+    pub fn writing(mut self, journal: Log) -> Self {
+        self.journal = RefCell::new(journal);
+        self
     }
 
     /// On a machine whose kernel command line this file holds.
@@ -93,7 +108,11 @@ impl Hands {
         self.run_noting(parts, around).map(|(done, _)| done)
     }
 
-    fn observer<'a>(&'a self, images: &'a DeviceMap) -> Observer<'a> {
+    fn observer<'a>(
+        &'a self,
+        images: &'a DeviceMap,
+        earlier: &'a pilotlight_core::journal::Journal,
+    ) -> Observer<'a> {
         Observer {
             config: &self.config,
             images,
@@ -101,6 +120,7 @@ impl Hands {
             cmdline: self.cmdline.as_deref(),
             wait: device_wait(),
             keys: Some(&self.keys),
+            journal: Some(earlier),
         }
     }
 
@@ -110,10 +130,19 @@ impl Hands {
         parts: &[Part],
         around: &Surroundings,
     ) -> Result<(Done, Report), Failure> {
+        // From the first look on: what is planned on what is there must not change before it is done.
+        let _lock = match parts.iter().any(|part| part.is_in_root()) {
+            true => Some(self.lock_root()?),
+            false => None,
+        };
         let images = DeviceMap::new();
-        let observer = self.observer(&images);
+        let earlier = self.journal.borrow().says().clone();
+        let observer = self.observer(&images, &earlier);
         let mut done = Done::default();
         let mut notes = Report::default();
+        if let Some(notice) = self.journal.borrow().notice() {
+            notes.warning(None, notice);
+        }
         let mut facts = pilotlight_core::facts::Facts::default();
         for part in parts {
             observer
@@ -130,6 +159,15 @@ impl Hands {
             notes.extend(plan.notes);
         }
         Ok((done, notes))
+    }
+
+    fn lock_root(&self) -> Result<Lock, Failure> {
+        pilotlight_sys::lock::of_directory(&self.root).map_err(|error| {
+            Failure::new(format!(
+                "while locking the root {}: {error}",
+                self.root.display()
+            ))
+        })
     }
 
     /// Performs a plan that needs no accounts.
@@ -165,42 +203,82 @@ impl Hands {
                         self.root.display()
                     ))
                 })?,
-            journal: Journal::default(),
+            batch: Batch::default(),
         };
+        let mut log = self.journal.borrow_mut();
+        let directories = journal::directories(plan);
         if let Some(root) = &target.root {
-            target.journal = Journal::load(root).map_err(|error| {
-                Failure::new(format!(
-                    "while reading the journal in {}: {error}",
-                    self.root.display()
-                ))
-            })?;
-            let ops = plan.steps.iter().filter_map(|step| match &step.op {
-                Op::Tree(op) => Some(op),
-                _ => None,
-            });
-            let gone = tree::take_away_leftovers(root, ops)
-                .map_err(|error| Failure::new(error.to_string()))?;
-            if gone > 0 {
-                tracing::info!("took away {gone} temporary files of an interrupted run");
+            let mut all = directories.clone();
+            all.extend(log.says().directories().into_iter().cloned());
+            self.take_away_leftovers(root, &all)?;
+        }
+        log.prepare(plan);
+        if !directories.is_empty() {
+            let paths = directories.into_iter().collect();
+            let line = "put files in place".to_string();
+            log.begin(vec![(
+                DIRECTORIES.into(),
+                line,
+                Begun::Directories { paths },
+            )])?;
+        }
+        let mut performed = Ok(());
+        for run in plan.runs() {
+            performed = self.perform_run(run, &mut target, &mut log);
+            if performed.is_err() {
+                break;
             }
         }
-        for run in plan.runs() {
-            // Before the work, in the order of the dry run.
-            for step in run.steps {
-                self.log(step);
-            }
-            match run.kind {
-                Kind::Tables => self.edit_tables(run)?,
-                Kind::Filesystems => self.make_filesystems(run)?,
-                Kind::Single => {
-                    for step in run.steps {
-                        apply::apply(&step.op, &mut target)
-                            .map_err(|cause| self.step_failed(step, &cause))?;
-                    }
+        // What was done before an operation that failed is done.
+        let finished = apply::finish(&mut target, log.journal())
+            .map_err(|cause| Failure::new(format!("could not put everything in place: {cause}")));
+        performed.and(finished)?;
+        log.done([DIRECTORIES.to_string()].into_iter())?;
+        show_to_udev(plan);
+        Ok(())
+    }
+
+    fn perform_run(
+        &self,
+        run: Run<'_>,
+        target: &mut Target<'_>,
+        log: &mut Log,
+    ) -> Result<(), Failure> {
+        // Before the work, in the order of the dry run.
+        for step in run.steps {
+            self.log(step);
+        }
+        let steps = named(run.steps)?;
+        let run = Run {
+            steps: &steps,
+            ..run
+        };
+        log.begin(journal::entries(&steps))?;
+        match run.kind {
+            Kind::Tables => self.edit_tables(run)?,
+            Kind::Filesystems => self.make_filesystems(run)?,
+            Kind::Single => {
+                for step in run.steps {
+                    apply::apply(&step.op, target, log.journal())
+                        .map_err(|cause| step_failed(&self.sources, step, &cause))?;
                 }
             }
         }
-        show_to_udev(plan);
+        let kept = steps.iter().filter(|step| journal::is_kept(&step.op));
+        log.done(kept.map(|step| digest(&step.op)))
+    }
+
+    /// Takes away the temporary names of an earlier run, which lie where this one uses some or that one did.
+    fn take_away_leftovers(
+        &self,
+        root: &Sysroot,
+        directories: &BTreeSet<SysPath>,
+    ) -> Result<(), Failure> {
+        let gone = tree::take_away_leftovers(root, directories)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        if gone > 0 {
+            tracing::info!("took away {gone} temporary files of an interrupted run");
+        }
         Ok(())
     }
 
@@ -217,11 +295,6 @@ impl Hands {
         tracing::info!("      because {}{at}", step.why);
     }
 
-    fn step_failed(&self, step: &Step, cause: &dyn std::fmt::Display) -> Failure {
-        let diagnostic = Diagnostic::error(step.at, format!("could not {}: {cause}", step.op));
-        Failure::diagnostic(diagnostic, self.sources.clone())
-    }
-
     /// The table of each disk is written once.
     fn edit_tables(&self, run: Run<'_>) -> Result<(), Failure> {
         for (disk, chain) in run.by_device() {
@@ -230,7 +303,7 @@ impl Hands {
                 let to_blame = error.edit.and_then(|edit| chain.get(edit));
                 match (to_blame, chain.as_slice()) {
                     (Some((step, _)), _) | (None, [(step, _)]) => {
-                        self.step_failed(step, &error.cause)
+                        step_failed(&self.sources, step, &error.cause)
                     }
                     (None, all) => {
                         let at = all.first().and_then(|(step, _)| step.at);
@@ -250,9 +323,10 @@ impl Hands {
     /// Devices are wiped and formatted side by side, each one's steps in their order.
     fn make_filesystems(&self, run: Run<'_>) -> Result<(), Failure> {
         let chains = run.by_device();
+        let sources = &self.sources;
         let work = |chain: &[(&Step, &DiskOp)]| -> Result<(), Failure> {
             for (step, op) in chain {
-                apply::on_disk(op).map_err(|cause| self.step_failed(step, &cause))?;
+                apply::on_disk(op).map_err(|cause| step_failed(sources, step, &cause))?;
             }
             Ok(())
         };
@@ -288,6 +362,28 @@ impl Hands {
             );
         }
     }
+}
+
+fn step_failed(sources: &Sources, step: &Step, cause: &dyn std::fmt::Display) -> Failure {
+    let diagnostic = Diagnostic::error(step.at, format!("could not {}: {cause}", step.op));
+    Failure::diagnostic(diagnostic, sources.clone())
+}
+
+/// The same steps, with a name for each file system that needs one to be known again.
+fn named(steps: &[Step]) -> Result<Vec<Step>, Failure> {
+    let named = steps.iter().map(|step| {
+        let mut step = step.clone();
+        if let Op::Disk(op) = &step.op {
+            let made_up = pilotlight_sys::random::<4>().map_err(|error| {
+                Failure::new(format!(
+                    "while making up a number for a file system: {error}"
+                ))
+            })?;
+            step.op = op.with_uuid(made_up).map_or(step.op.clone(), Op::Disk);
+        }
+        Ok(step)
+    });
+    named.collect()
 }
 
 /// What comes next, in this program and outside, finds devices by their new names.
@@ -380,6 +476,7 @@ pub fn apply_to_directory(
                 )));
             }
         };
+        let digest = cache::digest(&acquired);
         let Acquired {
             mut config,
             sources,
@@ -427,9 +524,9 @@ pub fn apply_to_directory(
             Some(store) => store.fill(&config, client).await,
             None => Ok(()),
         };
-        Ok((config, sources, store, filled))
+        Ok((config, sources, digest, store, filled))
     };
-    let (config, sources, store, filled) = pilotlight_fetch::blocking(work)
+    let (config, sources, digest, store, filled) = pilotlight_fetch::blocking(work)
         .map_err(|error| Failure::new(format!("while starting the I/O runtime: {error}")))??;
     let outcome = (|| {
         filled.map_err(|report| Failure {
@@ -446,9 +543,15 @@ pub fn apply_to_directory(
                 .is_ok_and(|value| crate::options::truth(&value)),
             ..Surroundings::default()
         };
-        let mut hands = Hands::new(root, config, sources);
+        let mut hands =
+            Hands::new(root, config, sources.clone()).writing(Log::in_root(root, &digest)?);
         hands.blobs = store.clone();
-        hands.run(&[Part::Accounts, Part::Tree], &around)
+        let (done, notes) = hands.run_noting(&[Part::Accounts, Part::Tree], &around)?;
+        for note in &notes.items {
+            tracing::warn!("{}", note.render(&sources).trim_end());
+        }
+        journal::seal(root)?;
+        Ok(done)
     })();
     if let Some(store) = store {
         store.remove();

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use pilotlight_core::diag::{Report, Sources};
-use pilotlight_core::{cache, model, validate};
+use pilotlight_core::{cache, hex, model, validate};
+use sha2::{Digest as _, Sha256};
 
 use crate::acquire::Acquired;
 use crate::failure::Failure;
@@ -36,8 +37,24 @@ pub fn write(path: &Path, acquired: &Acquired) -> Result<(), Failure> {
     Ok(())
 }
 
+/// SHA-256 of a config as the cache would hold it, in hexadecimal digits.
+pub fn digest(acquired: &Acquired) -> String {
+    let (config, _) = cache::encode(&acquired.wire, &acquired.sources);
+    hex::encode(&Sha256::digest(&config))
+}
+
+/// What the cache holds.
+pub struct Cached {
+    /// The merged config.
+    pub config: model::Config,
+    /// The texts that it was written in.
+    pub sources: Sources,
+    /// SHA-256 of the config, in hexadecimal digits.
+    pub digest: String,
+}
+
 /// Reads the cache.
-pub fn read(path: &Path) -> Result<(model::Config, Sources), Failure> {
+pub fn read(path: &Path) -> Result<Cached, Failure> {
     let broken = |why: String| {
         Failure::new(format!(
             "while reading the config cache {}: {why}",
@@ -55,6 +72,7 @@ pub fn read(path: &Path) -> Result<(model::Config, Sources), Failure> {
             "it does not exist; the fetch stages write it".into(),
         ));
     };
+    let digest = hex::encode(&Sha256::digest(&config));
     let places = text(&origins(path))?;
     let mut sources = Sources::default();
     let mut report = Report::default();
@@ -67,7 +85,11 @@ pub fn read(path: &Path) -> Result<(model::Config, Sources), Failure> {
         }
     };
     match decoded {
-        Some(model) if !report.has_errors() => Ok((model, sources)),
+        Some(config) if !report.has_errors() => Ok(Cached {
+            config,
+            sources,
+            digest,
+        }),
         _ => Err(Failure { report, sources }),
     }
 }

@@ -68,6 +68,7 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         cmdline: None,
         wait: Duration::ZERO,
         keys: None,
+        journal: None,
     };
     let root = match run.root {
         Some(_) => Root::Known,

@@ -13,6 +13,7 @@ mod devices;
 mod dry_run;
 pub mod evidence;
 mod failure;
+mod journal;
 pub mod log;
 mod machine;
 mod observe;
@@ -53,6 +54,13 @@ pub fn metadata(platform: Platform) -> Result<Option<Metadata>, String> {
     }
 }
 
+/// Stages of one machine share files in /run: one runs at a time.
+fn lock(options: &Options) -> std::io::Result<pilotlight_sys::lock::Lock> {
+    let mut path = options.config_cache.as_os_str().to_owned();
+    path.push(".lock");
+    pilotlight_sys::lock::of_file(std::path::Path::new(&path))
+}
+
 /// Runs one stage and answers the exit code of the drop-in command line.
 ///
 /// 0: done. 1: the stage failed or its state could not be written. 3: the state could not be read.
@@ -64,6 +72,15 @@ pub fn run(options: &Options) -> u8 {
         options.stage.name()
     );
     let started = Instant::now();
+    let _lock = match lock(options) {
+        Ok(lock) => lock,
+        Err(error) => {
+            let line = format!("this stage did not begin: {error}");
+            tracing::error!("{line}");
+            log::console(&format!("pilotlight: {line}"));
+            return 1;
+        }
+    };
     let mut state = match State::load(&options.state_file) {
         Ok(state) => state,
         Err(error) => {

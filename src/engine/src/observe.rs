@@ -7,11 +7,12 @@ use pilotlight_core::diag::Report;
 use pilotlight_core::facts::accounts::{Accounts, Texts};
 use pilotlight_core::facts::boot::Boot;
 use pilotlight_core::facts::selinux::PROGRAM;
-use pilotlight_core::facts::{Facts, Look, Place, Refused, Trial};
+use pilotlight_core::facts::{self, Facts, Look, Refused, Sight, Trial};
+use pilotlight_core::journal;
 use pilotlight_core::model::{Config, SysPath};
 use pilotlight_core::plan::fresh as plan_fresh;
 use pilotlight_core::plan::{Part, Surroundings};
-use pilotlight_sys::journal::Journal;
+use pilotlight_sys::journal::{Journal, Place, digests};
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::KeyStore;
 use pilotlight_sys::{DeviceMap, boot, disks, fresh, mounts, selinux, tool, tree, trial};
@@ -30,6 +31,8 @@ pub struct Observer<'a> {
     pub wait: Duration,
     /// The generated keys of this boot's encrypted volumes; `None` in a dry run, which predicts them.
     pub keys: Option<&'a KeyStore>,
+    /// What an earlier run has begun on the disks; `None` where none can have run.
+    pub journal: Option<&'a journal::Journal>,
 }
 
 fn broken(error: impl std::fmt::Display) -> Report {
@@ -112,6 +115,9 @@ impl Observer<'_> {
             wait: self.wait,
         })
         .map_err(broken)?;
+        if let Some(journal) = self.journal {
+            journal.forget_unfinished(&mut facts.disks);
+        }
         facts.disks.mounts = mounts;
         Ok(())
     }
@@ -141,7 +147,7 @@ impl Observer<'_> {
         Ok(())
     }
 
-    fn places(&self, places: &[Place], facts: &mut Facts) {
+    fn places(&self, places: &[facts::Place], facts: &mut Facts) {
         for place in places {
             if let Some(block) = facts.disks.blocks.get_mut(&place.node) {
                 block.signature = disks::observe_place(place, self.images);
@@ -200,15 +206,19 @@ impl Observer<'_> {
         Ok(())
     }
 
-    fn tree(&self, paths: &[SysPath], facts: &mut Facts) -> Result<(), Report> {
+    fn tree(&self, sights: &[Sight], facts: &mut Facts) -> Result<(), Report> {
         let Some(root) = self.root else {
             return Ok(());
         };
-        let root = self.open(root)?;
-        facts.tree = tree::observe(&root, paths).map_err(broken)?;
-        let journal = Journal::load(&root)
-            .map_err(|error| broken(format!("while reading the journal: {error}")))?;
-        facts.done = journal.finished().clone();
+        let open = self.open(root)?;
+        facts.tree = tree::observe(&open, sights).map_err(broken)?;
+        let read = || {
+            let journal = Journal::open(Place::Root(root.into()))?;
+            let digests = digests(&open, journal.says())?;
+            Ok::<_, std::io::Error>(journal.says().finished(&digests))
+        };
+        facts.done =
+            read().map_err(|error| broken(format!("while reading the journal: {error}")))?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use pilotlight_core::diag::Sources;
 use pilotlight_core::facts::{Facts, Look, Usage};
+use pilotlight_core::journal::Journal;
 use pilotlight_core::model::Config;
 use pilotlight_core::plan::rehearse::{Root, rehearse};
 use pilotlight_core::plan::{PARTS, Part, Stage, Surroundings};
@@ -24,6 +25,7 @@ pub struct Rehearsal<'a> {
     sources: &'a Sources,
     keys: KeyStore,
     images: DeviceMap,
+    journal: Option<&'a Journal>,
 }
 
 impl<'a> Rehearsal<'a> {
@@ -35,7 +37,14 @@ impl<'a> Rehearsal<'a> {
             sources,
             keys: volumes::keys(options),
             images: DeviceMap::new(),
+            journal: None,
         }
+    }
+
+    /// After earlier runs that have written this.
+    pub fn after(mut self, journal: &'a Journal) -> Self {
+        self.journal = Some(journal);
+        self
     }
 
     /// All stages.
@@ -75,6 +84,7 @@ impl<'a> Rehearsal<'a> {
             cmdline: Some(&self.options.cmdline),
             wait: device_wait(),
             keys: Some(&self.keys),
+            journal: self.journal,
         };
         let mut look = |look: &Look, facts: &mut Facts| {
             observer.look(look, facts)?;

@@ -14,7 +14,9 @@ use pilotlight_providers::HostError;
 use crate::acquire::{self, Acquired, Places, Stop};
 use crate::apply::Hands;
 use crate::blobs::BlobStore;
+use crate::cache::Cached;
 use crate::failure::Failure;
+use crate::journal::{self, Log};
 use crate::machine::Machine;
 use crate::options::{Options, Stage};
 use crate::rehearsal::Rehearsal;
@@ -77,7 +79,8 @@ fn rehearse(options: &Options, acquired: &Acquired, state: &State) -> Result<(),
         platform: from_platform(options),
         result: Some(provisioned(state)),
     };
-    Rehearsal::of(options, &acquired.config, &acquired.sources).all(&around)
+    let journal = Log::before_root(options, "")?;
+    (Rehearsal::of(options, &acquired.config, &acquired.sources).after(journal.says())).all(&around)
 }
 
 /// Asks the platform about the machine and keeps the answer. What lies behind the network is returned; what is
@@ -176,19 +179,26 @@ fn announce(acquired: &Acquired) {
 
 /// Runs parts of a stage after the fetch stages, with the cached config.
 fn later(options: &Options, parts: &[Part]) -> Result<Done, Failure> {
-    let (config, sources) = cache::read(&options.config_cache)?;
-    hands(options, config, sources).run(parts, &Surroundings::default())
+    let cached = cache::read(&options.config_cache)?;
+    hands(options, cached.config, cached.sources).run(parts, &Surroundings::default())
 }
 
 /// Each layer is planned when the one below it is there. Disks of a fresh image are looked for whatever the
 /// config says.
 fn disks(options: &Options, state: &mut State) -> Result<Done, Failure> {
-    let (config, sources) = cache::read(&options.config_cache)?;
+    let Cached {
+        config,
+        sources,
+        digest,
+    } = cache::read(&options.config_cache)?;
     volumes::keep_given_keys(&config, &sources, options)?;
+    let journal = Log::before_root(options, &digest)?;
     // The devices may be others by now than when the config was fetched.
-    Rehearsal::of(options, &config, &sources).stages(&[Stage::Disks, Stage::Mount])?;
+    (Rehearsal::of(options, &config, &sources).after(journal.says()))
+        .stages(&[Stage::Disks, Stage::Mount])?;
     let layers: Vec<Part> = Stage::Disks.parts().collect();
     let (done, notes) = hands(options, config, sources.clone())
+        .writing(journal)
         .started_with(&options.cmdline)
         .run_noting(&layers, &Surroundings::default())?;
     warn(&notes, &sources, state);
@@ -197,8 +207,9 @@ fn disks(options: &Options, state: &mut State) -> Result<Done, Failure> {
 
 /// It also runs after a stage that failed, so that it does not say anything about the first boot.
 fn umount(options: &Options, state: &State) -> Result<Done, Failure> {
-    let (config, sources) = cache::read(&options.config_cache)?;
-    let done = hands(options, config, sources).run(&[Part::Unmounts], &Surroundings::default())?;
+    let cached = cache::read(&options.config_cache)?;
+    let done = hands(options, cached.config, cached.sources)
+        .run(&[Part::Unmounts], &Surroundings::default())?;
     volumes::forget_keys(options)?;
     if state.has_done(Stage::Files) {
         BlobStore::beside(&options.config_cache).remove();
@@ -215,7 +226,9 @@ fn hands(options: &Options, config: Config, sources: Sources) -> Hands {
 /// Changes kernel arguments. If the machine has to restart for them, this does not return: the stages
 /// after this one are for the next boot.
 fn kargs(options: &Options, state: &mut State) -> Result<Done, Failure> {
-    let (config, sources) = cache::read(&options.config_cache)?;
+    let Cached {
+        config, sources, ..
+    } = cache::read(&options.config_cache)?;
     let wanted = &config.kernel_arguments;
     if wanted.should_exist.is_empty() && wanted.should_not_exist.is_empty() {
         return Ok(Done::default());
@@ -228,7 +241,11 @@ fn kargs(options: &Options, state: &mut State) -> Result<Done, Failure> {
 }
 
 fn files(options: &Options, state: &mut State) -> Result<Done, Failure> {
-    let (config, sources) = cache::read(&options.config_cache)?;
+    let Cached {
+        config,
+        sources,
+        digest,
+    } = cache::read(&options.config_cache)?;
     let store = BlobStore::beside(&options.config_cache);
     let around = Surroundings {
         blobs: index(&store)?,
@@ -238,7 +255,9 @@ fn files(options: &Options, state: &mut State) -> Result<Done, Failure> {
     };
     // Now the root is there: what it holds was not known before.
     Rehearsal::of(options, &config, &sources).files(&around)?;
-    let hands = hands(options, config, sources.clone()).with_blobs(store.clone());
+    let hands = hands(options, config, sources.clone())
+        .writing(Log::in_root(&options.root, &digest)?)
+        .with_blobs(store.clone());
     let parts: Vec<Part> = Stage::Files.parts().collect();
     let (done, notes) = hands.run_noting(&parts, &around)?;
     warn(&notes, &sources, state);
@@ -246,6 +265,7 @@ fn files(options: &Options, state: &mut State) -> Result<Done, Failure> {
     // They are written, and may be secrets. After a failure they stay: the stage can be run again without
     // the servers.
     store.remove_contents();
+    journal::seal(&options.root)?;
     Ok(done)
 }
 

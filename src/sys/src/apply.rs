@@ -13,7 +13,7 @@ use crate::mounts::MountError;
 use crate::root::Sysroot;
 use crate::selinux::SelinuxError;
 use crate::table_edits::TableError;
-use crate::tree::{Provider, TreeError};
+use crate::tree::{Batch, Provider, TreeError};
 use crate::volumes::{KeyStore, VolumeError};
 use crate::{accounts, boot, disks, mounts, selinux, tree, volumes};
 
@@ -23,8 +23,8 @@ pub struct Target<'t> {
     pub root_path: &'t Path,
     /// The root; only operations below it need it.
     pub root: Option<Sysroot>,
-    /// What an earlier run has done in it.
-    pub journal: Journal,
+    /// Files that wait to be put in place.
+    pub batch: Batch,
     /// Contents and account numbers.
     pub provider: &'t mut dyn Provider,
     /// Keys of encrypted volumes.
@@ -85,9 +85,13 @@ pub fn on_table(disk: &str, edits: &[&DiskOp]) -> Result<(), TableError> {
 }
 
 /// Performs one operation.
-pub fn apply(op: &Op, target: &mut Target<'_>) -> Result<(), ApplyError> {
+pub fn apply(op: &Op, target: &mut Target<'_>, journal: &mut Journal) -> Result<(), ApplyError> {
     if !matches!(op, Op::Disk(_)) {
         begin(1);
+    }
+    if !matches!(op, Op::Tree(_)) {
+        // Whatever looks at the tree has to find what was written.
+        finish(target, journal)?;
     }
     match op {
         Op::Boot(op) => boot::apply(op)?,
@@ -104,8 +108,22 @@ pub fn apply(op: &Op, target: &mut Target<'_>) -> Result<(), ApplyError> {
         }
         Op::Tree(op) => {
             let root = target.root.as_ref().ok_or(ApplyError::NoRoot)?;
-            tree::apply(op, root, target.provider, &mut target.journal)?;
+            let mut work = tree::Work {
+                root,
+                provider: target.provider,
+                journal,
+                batch: &mut target.batch,
+            };
+            tree::apply(op, &mut work)?;
         }
+    }
+    Ok(())
+}
+
+/// Puts everything in place that waits, and on the disks.
+pub fn finish(target: &mut Target<'_>, journal: &mut Journal) -> Result<(), ApplyError> {
+    if let Some(root) = &target.root {
+        target.batch.finish(root, journal)?;
     }
     Ok(())
 }

@@ -29,6 +29,10 @@ const ESP: &[&str] = &[
 /// Markers that make GRUB say `first_boot=detected`.
 const MARKERS: &[&str] = &[FIRST_BOOT_MARKER, "/coreos/first_boot"];
 
+/// What FCOS calls its boot partition, and its marker there.
+const BOOT: &str = "/dev/disk/by-label/boot";
+const BOOT_MARKER: &str = "/ignition.firstboot";
+
 /// Why the boot could not be looked at or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
@@ -109,6 +113,24 @@ pub fn observe_partitions(boot: &mut Boot, wait: Duration) -> Result<(), BootErr
         boot.esp = Some(Esp { device, marker });
     }
     Ok(())
+}
+
+/// The partition that holds the first-boot marker, by its node. One that cannot be looked at is not it.
+pub fn marker_partition() -> Option<String> {
+    let holds = |device: &String| {
+        let mounted = PrivateMount::read_only(device).ok()?;
+        let mut markers = MARKERS.iter().chain([&BOOT_MARKER]);
+        let there = |path: &&str| {
+            let path = SysPath::parse(path).ok()?;
+            mounted.root().stat(&path).ok()?
+        };
+        markers.any(|path| there(path).is_some()).then_some(())
+    };
+    let nodes = [ESP, &[BOOT]]
+        .into_iter()
+        .flatten()
+        .filter_map(|link| find(&[link]).ok()?);
+    nodes.into_iter().find(|node| holds(node).is_some())
 }
 
 fn find(links: &[&str]) -> Result<Option<String>, BootError> {

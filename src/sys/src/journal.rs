@@ -1,81 +1,161 @@
-//! The journal: what an interrupted run has begun and done that may not be done twice.
+//! Where the journal lies, and how it gets there: each record is on the disk before the next step.
 //!
-//! JSON lines below the root, each synced before the next step: power may fail between any two. Only
-//! operations that cannot be recognized by their result use it (appending), so most roots have none.
+//! The format is the core's ([`pilotlight_core::journal`]); `docs/journal.md` describes both for people.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 
+use pilotlight_core::journal::{self, MAX_BYTES, Record};
 use pilotlight_core::model::SysPath;
-use rustix::fs::{FileType, Mode, OFlags, openat};
+use pilotlight_core::op::Op;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fsync, openat, renameat, unlinkat};
+use rustix::io::Errno;
 
+use crate::boot;
 use crate::digest::digest;
+use crate::private_mount::PrivateMount;
 use crate::root::Sysroot;
-
-/// Name of the journal in /etc of the root.
-const NAME: &str = ".pilotlight-journal.jsonl";
+use crate::temporary;
 
 /// The journal of a root.
-#[derive(Debug, Default)]
-pub struct Journal {
-    begun: BTreeMap<String, (SysPath, String)>,
-    done: BTreeSet<String>,
+const IN_ROOT: &str = "/etc/.pilotlight-journal.jsonl";
+/// The journal beside the first-boot marker.
+const BESIDE_MARKER: &str = "/pilotlight-journal.jsonl";
+
+/// Where a journal lies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere: what is done needs none, or there is no place.
+    #[default]
+    Nowhere,
+    /// In /etc of the root at this path.
+    Root(PathBuf),
+    /// On the partition that holds the first-boot marker, by its node.
+    Partition(String),
+    /// A file of the running system, which does not outlive it.
+    Running(PathBuf),
 }
 
-fn path() -> io::Result<SysPath> {
-    SysPath::parse(&format!("/etc/{NAME}")).map_err(io::Error::other)
+impl Place {
+    /// The partition that holds the first-boot marker, if there is one.
+    pub fn beside_marker() -> Option<Self> {
+        boot::marker_partition().map(Self::Partition)
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Nowhere => f.write_str("nowhere"),
+            Place::Root(root) => write!(f, "{IN_ROOT} of the root {}", root.display()),
+            Place::Partition(node) => write!(f, "{BESIDE_MARKER} on {node}"),
+            Place::Running(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// An open journal.
+#[derive(Debug, Default)]
+pub struct Journal {
+    place: Place,
+    says: journal::Journal,
 }
 
 impl Journal {
-    /// Reads the journal. A line that power failure has torn counts as not written.
-    pub fn load(root: &Sysroot) -> io::Result<Self> {
-        let mut journal = Self::default();
-        let bytes = root.read_text(&path()?)?.unwrap_or_default();
-        for line in String::from_utf8_lossy(&bytes).lines() {
-            let Ok(record) = serde_json::from_str::<serde_json::Value>(line) else {
-                continue;
-            };
-            if let Some(id) = record["done"].as_str() {
-                journal.done.insert(id.into());
-            } else if let (Some(id), Some(at), Some(after)) = (
-                record["begun"].as_str(),
-                record["path"].as_str(),
-                record["after"].as_str(),
-            ) && let Ok(at) = SysPath::parse(at)
-            {
-                journal.begun.insert(id.into(), (at, after.into()));
+    /// Reads the journal that lies at a place; none is an empty one.
+    ///
+    /// Errors: what has its name is no regular file, or cannot be read.
+    pub fn open(place: Place) -> io::Result<Self> {
+        let bytes = match &place {
+            Place::Nowhere => None,
+            Place::Root(root) => read_in(&Sysroot::open(root)?, IN_ROOT)?,
+            Place::Partition(node) => {
+                read_in(PrivateMount::read_only(node)?.root(), BESIDE_MARKER)?
             }
+            Place::Running(path) => read_file(path)?,
+        };
+        let says = journal::Journal::parse(&bytes.unwrap_or_default());
+        Ok(Self { place, says })
+    }
+
+    /// What it says.
+    pub fn says(&self) -> &journal::Journal {
+        &self.says
+    }
+
+    /// The partition that it lies on, if it lies on one by itself.
+    pub fn partition(&self) -> Option<&str> {
+        match &self.place {
+            Place::Partition(node) => Some(node),
+            _ => None,
         }
-        // Power may have failed after the rename and before the record: the result tells.
-        for (id, (at, after)) in &journal.begun {
-            if !journal.done.contains(id) && sha256(root, at)?.as_ref() == Some(after) {
-                journal.done.insert(id.clone());
+    }
+
+    /// Goes on in another place.
+    pub fn move_to(&mut self, place: Place) {
+        self.place = place;
+    }
+
+    /// Writes records; they are on the disk when this returns.
+    pub fn write(&mut self, records: Vec<Record>) -> io::Result<()> {
+        if records.is_empty() || self.place == Place::Nowhere {
+            return Ok(());
+        }
+        let text = text(&records)?;
+        match &self.place {
+            Place::Nowhere => {}
+            Place::Root(root) => append_in(&Sysroot::open(root)?, IN_ROOT, &text)?,
+            Place::Partition(node) => {
+                let mounted = PrivateMount::writable(node)?;
+                append_in(mounted.root(), BESIDE_MARKER, &text)?;
+                mounted.finish()?;
             }
+            Place::Running(path) => append_file(path, &text)?,
         }
-        Ok(journal)
+        for record in records {
+            self.says.note(record);
+        }
+        Ok(())
     }
 
-    /// What is done and may not be done again.
-    pub fn finished(&self) -> &BTreeSet<String> {
-        &self.done
+    /// Leaves only what a repeated first boot has to know: contents that may not be written twice.
+    pub fn seal(root: &Path) -> io::Result<()> {
+        let open = Sysroot::open(root)?;
+        let Some(bytes) = read_in(&open, IN_ROOT)? else {
+            return Ok(());
+        };
+        match text(&journal::Journal::parse(&bytes).sealed())? {
+            nothing if nothing.is_empty() => remove_in(&open, IN_ROOT),
+            kept => replace_in(&open, IN_ROOT, &kept),
+        }
     }
 
-    pub(crate) fn begun(
-        &mut self,
-        root: &Sysroot,
-        id: &str,
-        at: &SysPath,
-        after: &str,
-    ) -> io::Result<()> {
-        let record = serde_json::json!({ "begun": id, "path": at.as_str(), "after": after });
-        write(root, &record)
+    /// From now on writes into a file of the running system if one of the operations may do away with the
+    /// partition that the journal lies on.
+    pub fn keep_away_from<'o>(&mut self, mut ops: impl Iterator<Item = &'o Op>, running: &Path) {
+        if let Place::Partition(node) = &self.place
+            && ops.any(|op| journal::endangers(op, node))
+        {
+            self.place = Place::Running(running.into());
+        }
     }
 
-    pub(crate) fn done(&mut self, root: &Sysroot, id: &str) -> io::Result<()> {
-        self.done.insert(id.into());
-        write(root, &serde_json::json!({ "done": id }))
+    /// Removes the journal of a root, when the first boot is over.
+    pub fn remove(root: &Path) -> io::Result<()> {
+        remove_in(&Sysroot::open(root)?, IN_ROOT)
     }
+}
+
+/// Digests of the files of which the journal says that they may not be written twice, as far as they are there.
+pub fn digests(root: &Sysroot, says: &journal::Journal) -> io::Result<Vec<(SysPath, String)>> {
+    let mut digests = Vec::new();
+    for path in says.contents() {
+        if let Some(sha256) = sha256(root, path)? {
+            digests.push((path.clone(), sha256));
+        }
+    }
+    Ok(digests)
 }
 
 fn sha256(root: &Sysroot, at: &SysPath) -> io::Result<Option<String>> {
@@ -91,13 +171,52 @@ fn sha256(root: &Sysroot, at: &SysPath) -> io::Result<Option<String>> {
     Ok(Some(digest(&mut file, &mut io::sink())?))
 }
 
-fn write(root: &Sysroot, record: &serde_json::Value) -> io::Result<()> {
-    let etc = SysPath::parse("/etc").map_err(io::Error::other)?;
-    let directory = match root.directory(&root.resolve(&etc)?) {
+fn text(records: &[Record]) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    for record in records {
+        // A torn line of an earlier run must not swallow this one.
+        text.push(b'\n');
+        serde_json::to_writer(&mut text, record)?;
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+fn path(text: &str) -> io::Result<SysPath> {
+    SysPath::parse(text).map_err(io::Error::other)
+}
+
+fn read_in(root: &Sysroot, at: &str) -> io::Result<Option<Vec<u8>>> {
+    match root.read_file(&path(at)?)? {
+        Some(file) => bounded(file).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(fd) => bounded(File::from(fd)).map(Some),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is longer than any journal is none; its beginning may be.
+fn bounded(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn append_in(root: &Sysroot, at: &str, text: &[u8]) -> io::Result<()> {
+    let at = path(at)?;
+    let above = at.parent().unwrap_or_else(|| at.clone());
+    let directory = match root.resolve(&above).and_then(|real| root.directory(&real)) {
         Ok(directory) => directory,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            rustix::fs::mkdirat(root, "etc", Mode::from_raw_mode(0o755))?;
-            root.directory(&etc)?
+            rustix::fs::mkdirat(root, above.relative(), Mode::from_raw_mode(0o755))?;
+            root.directory(&above)?
         }
         Err(error) => return Err(error),
     };
@@ -108,9 +227,55 @@ fn write(root: &Sysroot, record: &serde_json::Value) -> io::Result<()> {
         | OFlags::NOFOLLOW
         | OFlags::NONBLOCK
         | OFlags::CLOEXEC;
-    let mut file = File::from(openat(&directory, NAME, flags, Mode::from_raw_mode(0o600))?);
-    // A torn line of an earlier run must not swallow this one.
-    file.write_all(format!("\n{record}\n").as_bytes())?;
-    file.sync_all()?;
-    Ok(rustix::fs::fsync(&directory)?)
+    let file = openat(&directory, at.name(), flags, Mode::from_raw_mode(0o600))?;
+    append(File::from(file), text)?;
+    Ok(fsync(&directory)?)
+}
+
+fn append_file(path: &Path, text: &[u8]) -> io::Result<()> {
+    let flags = OFlags::WRONLY
+        | OFlags::CREATE
+        | OFlags::APPEND
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?;
+    append(File::from(file), text)
+}
+
+fn append(mut file: File, text: &[u8]) -> io::Result<()> {
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    file.write_all(text)?;
+    file.sync_all()
+}
+
+fn replace_in(root: &Sysroot, at: &str, text: &[u8]) -> io::Result<()> {
+    let real = root.resolve(&path(at)?)?;
+    let directory = root.parent(&real)?;
+    let temporary = temporary::name(real.name())?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(&directory, &temporary, flags, Mode::from_raw_mode(0o600))?;
+    let written = append(File::from(file), text)
+        .and_then(|()| Ok(renameat(&directory, &temporary, &directory, real.name())?));
+    if written.is_err() {
+        // The first error is the one to report.
+        let _ = unlinkat(&directory, &temporary, AtFlags::empty());
+    }
+    written?;
+    Ok(fsync(&directory)?)
+}
+
+fn remove_in(root: &Sysroot, at: &str) -> io::Result<()> {
+    let real = root.resolve(&path(at)?)?;
+    let directory = match root.parent(&real) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    match unlinkat(&directory, real.name(), AtFlags::empty()) {
+        Ok(()) => Ok(fsync(&directory)?),
+        Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -17,6 +17,7 @@ pub mod gpt;
 pub mod journal;
 pub mod kernel_table;
 mod local_files;
+pub mod lock;
 pub mod media;
 mod mkfs;
 pub mod mounts;
@@ -40,3 +41,4 @@ pub use local_files::LocalDirectory;
 pub use runtime_dir::{
     free_space, private_directory, replace_file, temporary_directory, unnamed_file,
 };
+pub use temporary::random;

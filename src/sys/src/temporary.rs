@@ -4,6 +4,7 @@
 //! of theirs. What an interrupted run leaves has a name that no later run would use again, so it is taken
 //! away by its form.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -23,14 +24,20 @@ const KEPT: usize = 40;
 /// Whoever uses it makes the entry with `O_EXCL`, `mkdir`, `symlink` or `link`: none of them takes what is
 /// there already.
 pub(crate) fn name(name: &str) -> io::Result<String> {
-    let mut bytes = [0; BYTES];
-    // Up to 256 bytes come whole, once the kernel's generator is seeded (getrandom(2)).
-    let filled = getrandom(&mut bytes, GetRandomFlags::empty())?;
-    if filled != BYTES {
-        return Err(io::Error::other("the kernel gave too little randomness"));
-    }
+    let bytes = random::<BYTES>()?;
     let cut: String = name.chars().take(KEPT).collect();
     Ok(format!(".{cut}{MARK}{:016x}", u64::from_ne_bytes(bytes)))
+}
+
+/// Random bytes, at most 256.
+pub fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    // So many come whole, once the kernel's generator is seeded (getrandom(2)).
+    let filled = getrandom(&mut bytes, GetRandomFlags::empty())?;
+    match filled == N {
+        true => Ok(bytes),
+        false => Err(io::Error::other("the kernel gave too little randomness")),
+    }
 }
 
 /// Whether a name is one of a temporary entry, of this version or of one that used process numbers.
@@ -42,6 +49,12 @@ pub(crate) fn is_temporary(name: &str) -> bool {
     random.is_some_and(|text| {
         (1..=2 * BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
     })
+}
+
+/// Whether the name has all random digits: those of an earlier version, which made no directories, have fewer.
+fn is_random(name: &CStr) -> bool {
+    let digits = name.to_bytes().rsplit(|byte| *byte == b'-').next();
+    digits.is_some_and(|digits| digits.len() == 2 * BYTES)
 }
 
 /// Removes the temporary entries of a directory, which an interrupted run has left there; answers how many.
@@ -59,8 +72,12 @@ pub(crate) fn take_away(directory: &OwnedFd) -> io::Result<usize> {
     for name in left {
         match unlinkat(directory, &name, AtFlags::empty()) {
             Ok(()) => gone += 1,
-            // Directories are never temporary here: one of this name is somebody's.
-            Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => {}
+            Err(Errno::NOENT) => {}
+            Err(Errno::ISDIR | Errno::PERM) if is_random(&name) => {
+                // One that holds something is somebody's: they are empty until they have their name.
+                gone += usize::from(unlinkat(directory, &name, AtFlags::REMOVEDIR).is_ok());
+            }
+            Err(Errno::ISDIR | Errno::PERM) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -100,10 +117,13 @@ mod tests {
         std::fs::write(at(".a.pilotlight-4711"), "secret").unwrap();
         std::os::unix::fs::symlink("/etc/passwd", at(".b.pilotlight-0123456789abcdef")).unwrap();
         std::fs::create_dir(at(".c.pilotlight-12")).unwrap();
+        std::fs::create_dir(at(".e.pilotlight-0123456789abcdef")).unwrap();
+        std::fs::create_dir_all(at(".f.pilotlight-0123456789abcdef/x")).unwrap();
         std::fs::write(at(".d.pilotlight"), "").unwrap();
         let opened = OwnedFd::from(std::fs::File::open(dir.path()).unwrap());
-        assert_eq!(take_away(&opened).unwrap(), 2);
+        assert_eq!(take_away(&opened).unwrap(), 3);
         assert_eq!(take_away(&opened).unwrap(), 0);
         assert!(at(".c.pilotlight-12").is_dir() && at(".d.pilotlight").exists());
+        assert!(at(".f.pilotlight-0123456789abcdef/x").is_dir());
     }
 }

@@ -60,6 +60,9 @@ pub struct KeyStore {
     directory: PathBuf,
 }
 
+/// What the names of key files begin with: a volume's name may look like a temporary one.
+const KEY: &str = "key-";
+
 /// Bytes of randomness in a generated key. They are written as hexadecimal digits, so that the key file
 /// can be typed.
 const KEY_BYTES: usize = 64;
@@ -74,7 +77,7 @@ impl KeyStore {
 
     /// Where the key of a volume is. Validation lets no name pass that leads out of the directory.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+        self.directory.join(format!("{KEY}{name}"))
     }
 
     /// Keeps a key.
@@ -93,9 +96,10 @@ impl KeyStore {
             .flatten()
             .flatten())
         .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
+            let file = entry.file_name().into_string().ok()?;
+            let name = file.strip_prefix(KEY)?;
             let key = fs::read(entry.path()).ok()?;
-            (!name.starts_with('.')).then(|| (name, hex::encode(&Sha256::digest(&key))))
+            Some((name.into(), hex::encode(&Sha256::digest(&key))))
         })
         .collect()
     }

@@ -29,11 +29,20 @@ pub enum Look {
     /// Groups and users of the root.
     Accounts,
     /// What stands at these paths of the root, and what its journal says.
-    Tree(Vec<SysPath>),
+    Tree(Vec<Sight>),
     /// The texts of these files of the root.
     Texts(Vec<SysPath>),
     /// Whether these would be refused, without changing anything.
     Trials(Vec<Trial>),
+}
+
+/// A path of the root that is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    /// Which.
+    pub path: SysPath,
+    /// Whether the contents of a file there are compared with something: else it is not read.
+    pub contents: bool,
 }
 
 /// Where a partition is to lie.

@@ -10,9 +10,10 @@ pub mod instead;
 mod look;
 pub mod selinux;
 pub mod tree;
+pub mod unfinished_accounts;
 mod usage;
 
-pub use look::{Look, Place, Refused, Trial};
+pub use look::{Look, Place, Refused, Sight, Trial};
 pub use usage::Usage;
 
 use std::collections::{BTreeMap, BTreeSet};

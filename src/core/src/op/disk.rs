@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::facts::Facts;
 use crate::facts::disks::{Block, Entry, Signature, Superblock, Table, TableState, partition_node};
+use crate::hex;
 use crate::model::{Format, Guid};
 
 /// A change of a disk.
@@ -127,6 +128,34 @@ impl DiskOp {
             | DiskOp::ResizePartition { .. } => true,
             DiskOp::WipeSignatures { .. } | DiskOp::MakeFilesystem { .. } => false,
         }
+    }
+
+    /// The same operation with a UUID that was made up, where none is given and the file system's first sector
+    /// makes it look whole: by the UUID a later run tells it from another one. Such is FAT alone; ext4 writes its
+    /// superblock last, and XFS, btrfs and swap show that they are unfinished.
+    pub fn with_uuid(&self, made_up: [u8; 4]) -> Option<DiskOp> {
+        let DiskOp::MakeFilesystem {
+            format: Format::Vfat,
+            uuid: None,
+            options,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        // The user's own number (mkfs.fat(8), "-i").
+        let mut words = options.iter();
+        let given = words.find_map(|word| word.strip_prefix("-i"));
+        let number = match given {
+            None => Some(hex::encode(&made_up)),
+            Some("") => words.next().cloned(),
+            Some(number) => Some(number.into()),
+        };
+        let mut op = self.clone();
+        if let DiskOp::MakeFilesystem { uuid, .. } = &mut op {
+            *uuid = number;
+        }
+        Some(op)
     }
 
     /// The device that it writes to.

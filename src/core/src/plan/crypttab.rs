@@ -1,8 +1,9 @@
 //! How the node opens its encrypted volumes later: `/etc/crypttab` and the key files (crypttab(5)).
 
-use crate::diag::Span;
+use crate::diag::{Diagnostic, Report, Span};
 use crate::facts::Facts;
 use crate::facts::disks::Signature;
+use crate::facts::tree::Node;
 use crate::model::{Compression, Config, Luks, Mode, Resource, Scheme, SysPath};
 use crate::op::{Content, ContentSource, OwnerRef};
 pub use crate::plan::luks::UNFINISHED;
@@ -93,6 +94,47 @@ pub fn wants(config: &Config, facts: &Facts, blobs: &Blobs) -> Vec<Want> {
         ));
     }
     wants
+}
+
+/// The key files of volumes that the node opens by one.
+pub fn key_files(config: &Config) -> impl Iterator<Item = SysPath> {
+    let volumes = config.luks.iter().filter(|luks| has_key_file(luks));
+    volumes.filter_map(|luks| SysPath::parse(&format!("{KEYS}/{}", luks.name)).ok())
+}
+
+/// An error where a generated key is neither with this boot nor in the root: the node could not open the volume.
+pub fn keys_are_there(config: &Config, facts: &Facts) -> Result<(), Report> {
+    let mut report = Report::default();
+    for luks in config.luks.iter().filter(|luks| has_key_file(luks)) {
+        if luks.key_file.is_some() || facts.keys.contains_key(&luks.name) {
+            continue;
+        }
+        let path = SysPath::parse(&format!("{KEYS}/{}", luks.name)).ok();
+        // A root that was not looked at says nothing.
+        let Some(node) = path.as_ref().and_then(|path| {
+            let real = facts.tree.real(path);
+            facts.tree.entries.get(&real)
+        }) else {
+            continue;
+        };
+        if !matches!(node, Node::File { len, .. } if *len != Some(0)) {
+            let message = format!(
+                "the key of the volume {:?} is lost: this boot has not made it, and at {KEYS}/{} of the root there is {}",
+                luks.name,
+                luks.name,
+                match node {
+                    Node::File { .. } => "an empty file",
+                    other => other.kind(),
+                }
+            );
+            let help = "set wipeVolume to true to make the volume anew, without what it holds, or put its key there";
+            report.push(Diagnostic::error(luks.at, message).help(help));
+        }
+    }
+    match report.has_errors() {
+        true => Err(report),
+        false => Ok(()),
+    }
 }
 
 /// A config that writes the table itself gets the lines of its volumes at the end of it.

@@ -4,7 +4,7 @@
 //! The dry run, the rehearsal and the real run share [`Part::plan`]; they differ in where the facts come from.
 
 use crate::diag::Report;
-use crate::facts::{Facts, Look};
+use crate::facts::{Facts, Look, Sight};
 use crate::model::{Config, SysPath};
 use crate::op::{array_node, volume_node};
 use crate::plan::platform::{self, FromPlatform};
@@ -128,6 +128,14 @@ pub struct Surroundings {
 }
 
 impl Part {
+    /// Whether it is about the root and nothing else.
+    pub fn is_in_root(self) -> bool {
+        matches!(
+            self,
+            Part::Accounts | Part::Tree | Part::Result | Part::Relabel
+        )
+    }
+
     /// Plans the part: pure.
     pub fn plan(self, config: &Config, facts: &Facts, around: &Surroundings) -> Planned {
         match self {
@@ -144,6 +152,7 @@ impl Part {
             Part::Accounts => accounts::plan(&config.groups, &config.users, facts),
             Part::Tree => {
                 let (wants, notes) = extra_wants(config, facts, around)?;
+                crypttab::keys_are_there(config, facts)?;
                 let amended = crypttab::amended(config, facts);
                 let config = amended.as_ref().unwrap_or(config);
                 let mut plan = tree::plan(config, &wants, facts, &around.blobs)?;
@@ -207,23 +216,25 @@ impl Part {
             }),
             (Part::Tree, 2) => Some(match encrypted {
                 true => Look::Keys,
-                false => Look::Tree(tree::paths(config, &extra_wants(config, facts, around)?.0)),
+                false => Look::Tree(sights(config, facts, around)?),
             }),
             (Part::Tree, 3) if encrypted => {
                 let mut texts = texts(around, facts);
                 texts.extend(SysPath::parse(crypttab::PATH));
                 Some(Look::Texts(texts))
             }
-            (Part::Tree, 4) if encrypted => Some(Look::Tree(tree::paths(
-                config,
-                &extra_wants(config, facts, around)?.0,
-            ))),
+            (Part::Tree, 4) if encrypted => Some(Look::Tree(sights(config, facts, around)?)),
             (Part::Result, 1) => Some(Look::Texts(
                 SysPath::parse(result::PATH).into_iter().collect(),
             )),
-            (Part::Result, 2) => Some(Look::Tree(
-                SysPath::parse(result::PATH).into_iter().collect(),
-            )),
+            (Part::Result, 2) => {
+                let path = SysPath::parse(result::PATH).into_iter();
+                let sight = |path| Sight {
+                    path,
+                    contents: true,
+                };
+                Some(Look::Tree(path.map(sight).collect()))
+            }
             _ => None,
         })
     }
@@ -301,6 +312,16 @@ impl Part {
 /// Files of the root whose texts planning has to know.
 fn texts(around: &Surroundings, facts: &Facts) -> Vec<SysPath> {
     platform::texts(around.platform.as_ref(), around.ssh_key_fragment, facts)
+}
+
+/// What the tree has to be looked at for.
+fn sights(config: &Config, facts: &Facts, around: &Surroundings) -> Result<Vec<Sight>, Report> {
+    let mut sights = tree::sights(config, &extra_wants(config, facts, around)?.0);
+    sights.extend(crypttab::key_files(config).map(|path| Sight {
+        path,
+        contents: false,
+    }));
+    Ok(sights)
 }
 
 /// Wants that are not files of the config: SSH keys, keys of volumes, what the platform gives. With them notes

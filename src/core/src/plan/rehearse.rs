@@ -64,6 +64,7 @@ pub fn rehearse(
         observed: BTreeSet::new(),
         before: None,
         accounts: false,
+        keys: false,
         trials: Vec::new(),
         notes: Report::default(),
     };
@@ -108,6 +109,8 @@ struct Work<'a, 'l> {
     before: Option<Disks>,
     /// Whether the accounts are known; from then on they are predicted.
     accounts: bool,
+    /// Whether the generated keys of volumes are.
+    keys: bool,
     /// What is to be tried, and by which operation.
     trials: Vec<(Trial, Diagnostic)>,
     notes: Report,
@@ -137,7 +140,11 @@ impl Work<'_, '_> {
                 }
                 Look::Devices { required, .. } => self.devices_that_are_not_made(required)?,
                 Look::CommandLine | Look::BootPartitions | Look::Fresh => self.look_now(&look)?,
-                Look::Keys if part == Part::Partitions => self.look_now(&look)?,
+                // From then on they are predicted.
+                Look::Keys if !self.keys => {
+                    self.keys = true;
+                    self.look_now(&look)?;
+                }
                 Look::Selinux if self.root == Root::Known => {
                     self.look_now(&look)?;
                     if let Some(warning) = self

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use crate::diag::{Diagnostic, Report, Span};
-use crate::facts::Facts;
 use crate::facts::tree::Node;
+use crate::facts::{Facts, Sight};
 use crate::hex;
 use crate::model::{Config, Mode, SysPath};
 use crate::op::{Content, ContentSource, OwnerRef, TreeOp, summary};
@@ -18,19 +18,30 @@ use crate::plan::{Plan, Planned};
 
 const ROOT: OwnerRef = OwnerRef::Id(0);
 
-/// All paths that planning has to know: those of the wants, and targets of hard links.
-pub fn paths(config: &Config, extra: &[Want]) -> Vec<SysPath> {
-    let mut list: Vec<SysPath> = Vec::new();
+/// All that planning has to know of the tree: the paths of the wants, and targets of hard links.
+pub fn sights(config: &Config, extra: &[Want]) -> Vec<Sight> {
+    let sight = |path: &SysPath, contents: bool| Sight {
+        path: path.clone(),
+        contents,
+    };
+    let mut list: Vec<Sight> = Vec::new();
     for want in want::of_config(config, &Blobs::default())
         .iter()
         .chain(extra)
     {
-        list.push(want.path.clone());
+        let contents = matches!(
+            &want.kind,
+            Kind::File {
+                contents: Some(_),
+                ..
+            }
+        );
+        list.push(sight(&want.path, contents));
         if let Kind::Hardlink { target } = &want.kind {
-            list.push(target.clone());
+            list.push(sight(target, false));
         }
     }
-    list.extend(units::paths(&config.units));
+    list.extend((units::paths(&config.units).iter()).map(|path| sight(path, true)));
     list
 }
 
@@ -337,13 +348,14 @@ impl Work {
                 return Ok(());
             }
             if contents.is_none() {
+                // What is appended may be for fewer eyes than what is there.
+                self.file_attributes(want, real, mode, false);
                 let op = TreeOp::AppendFile {
                     path: real.clone(),
                     contents: append.to_vec(),
                     once: once.unwrap_or_default(),
                 };
                 self.push(op, want.why.clone(), want.at);
-                self.file_attributes(want, real, mode, false);
                 return Ok(());
             }
         }

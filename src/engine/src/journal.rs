@@ -1,0 +1,169 @@
+//! The journal of a run: opened where it outlives the run, written around each run of steps.
+
+use std::path::{Path, PathBuf};
+
+use pilotlight_core::journal::{Begun, Record, VERSION, digest, notice};
+use pilotlight_core::op::{DiskOp, Op, TreeOp};
+use pilotlight_core::plan::{Plan, Step};
+use pilotlight_sys::journal::{Journal, Place};
+
+use crate::failure::Failure;
+use crate::options::Options;
+
+/// The journal while steps are performed.
+#[derive(Debug)]
+pub struct Log {
+    journal: Journal,
+    /// SHA-256 of the merged config.
+    config: String,
+    /// Where it goes if the place that it has cannot be written to.
+    running: PathBuf,
+    /// Whether this run's beginning is written.
+    begun: bool,
+}
+
+impl Log {
+    /// None at all, for what shows by its result.
+    pub fn none() -> Self {
+        Self::of(Journal::default(), "", PathBuf::new())
+    }
+
+    fn of(journal: Journal, config: &str, running: PathBuf) -> Self {
+        Self {
+            journal,
+            config: config.into(),
+            running,
+            begun: false,
+        }
+    }
+
+    /// While there is no root: beside the first-boot marker, or on a machine without one in memory.
+    pub fn before_root(options: &Options, config: &str) -> Result<Self, Failure> {
+        let running = running(options);
+        let place = Place::beside_marker().unwrap_or_else(|| Place::Running(running.clone()));
+        Ok(Self::of(open(place)?, config, running))
+    }
+
+    /// In the root.
+    pub fn in_root(root: &Path, config: &str) -> Result<Self, Failure> {
+        let journal = open(Place::Root(root.into()))?;
+        Ok(Self::of(journal, config, PathBuf::new()))
+    }
+
+    /// What earlier runs have written.
+    pub fn says(&self) -> &pilotlight_core::journal::Journal {
+        self.journal.says()
+    }
+
+    /// The journal itself, for operations that write into it.
+    pub fn journal(&mut self) -> &mut Journal {
+        &mut self.journal
+    }
+
+    /// What a person should know of an earlier run that was cut off.
+    pub fn notice(&self) -> Option<String> {
+        notice(self.journal.says(), &self.config)
+    }
+
+    /// To be called before a plan is performed.
+    pub fn prepare(&mut self, plan: &Plan) {
+        let ops = plan.steps.iter().map(|step| &step.op);
+        self.journal.keep_away_from(ops, &self.running);
+    }
+
+    /// Writes that operations begin. What cannot be written where a boot loader's files are is written in memory.
+    pub fn begin(&mut self, entries: Vec<(String, String, Begun)>) -> Result<(), Failure> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut records = Vec::new();
+        if !self.begun {
+            records.push(Record::Run {
+                version: VERSION,
+                config: self.config.clone(),
+            });
+        }
+        let begun = entries.into_iter();
+        records.extend(begun.map(|(op, line, what)| Record::Begun { op, line, what }));
+        self.begun = true;
+        self.write(records)
+    }
+
+    /// Writes that they are done.
+    pub fn done(&mut self, ops: impl Iterator<Item = String>) -> Result<(), Failure> {
+        self.write(ops.map(|op| Record::Done { op }).collect())
+    }
+
+    fn write(&mut self, records: Vec<Record>) -> Result<(), Failure> {
+        if let (Err(error), Some(node)) = (
+            self.journal.write(records.clone()),
+            self.journal.partition().map(str::to_string),
+        ) {
+            tracing::warn!(
+                "the journal cannot be written on {node}: {error}; if power fails now, the next boot will not know what was begun"
+            );
+            self.journal.move_to(Place::Running(self.running.clone()));
+            return self.write(records);
+        }
+        Ok(())
+    }
+}
+
+/// To be called when everything is done in a root.
+pub fn seal(root: &Path) -> Result<(), Failure> {
+    Journal::seal(root).map_err(|error| {
+        Failure::new(format!(
+            "while sealing the journal of the root {}: {error}",
+            root.display()
+        ))
+    })
+}
+
+fn running(options: &Options) -> PathBuf {
+    let mut name = options.config_cache.as_os_str().to_owned();
+    name.push(".journal");
+    name.into()
+}
+
+fn open(place: Place) -> Result<Journal, Failure> {
+    let shown = place.to_string();
+    Journal::open(place)
+        .map_err(|error| Failure::new(format!("while reading the journal {shown}: {error}")))
+}
+
+/// What the journal has to know of steps of which a cut could be taken for their end.
+pub fn entries(steps: &[Step]) -> Vec<(String, String, Begun)> {
+    let kept = steps.iter().filter(|step| is_kept(&step.op));
+    kept.map(|step| (digest(&step.op), step.op.to_string(), what(&step.op)))
+        .collect()
+}
+
+/// Whether an operation is written down by itself: those on disks. Accounts are as a whole, and what is put into
+/// the tree appears whole.
+pub fn is_kept(op: &Op) -> bool {
+    matches!(op, Op::Disk(_) | Op::Volume(_))
+}
+
+fn what(op: &Op) -> Begun {
+    match op {
+        Op::Disk(DiskOp::MakeFilesystem {
+            format,
+            uuid: Some(uuid),
+            ..
+        }) => Begun::Filesystem {
+            format: *format,
+            uuid: uuid.clone(),
+        },
+        _ => Begun::Evident,
+    }
+}
+
+/// The directories in which a plan uses temporary names.
+pub fn directories(plan: &Plan) -> std::collections::BTreeSet<pilotlight_core::model::SysPath> {
+    let ops = plan.steps.iter().filter_map(|step| match &step.op {
+        Op::Tree(TreeOp::Remove { .. } | TreeOp::SetAttributes { .. }) => None,
+        Op::Tree(op) => Some(op),
+        _ => None,
+    });
+    ops.filter_map(|op| op.path().parent()).collect()
+}
