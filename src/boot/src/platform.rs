@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use pilotlight_core::cmdline::FirstBoot;
 use pilotlight_core::model::Metadata as Said;
-use pilotlight_engine::evidence;
+use pilotlight_engine::{MAX_BYTES, evidence, read_regular};
 use pilotlight_providers::Platform;
 use pilotlight_providers::detect::{self, Evidence};
 
@@ -53,14 +53,10 @@ struct Choice {
 impl Choice {
     fn of(root: &Path, cmdline: Option<&Path>) -> anyhow::Result<Self> {
         let path = cmdline.map_or_else(|| root.join("proc/cmdline"), Path::to_path_buf);
-        let line = match std::fs::read(&path) {
-            Ok(line) => String::from_utf8_lossy(&line).into_owned(),
-            // Copies of another machine's files need not have it.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => {
-                return Err(error).with_context(|| format!("while reading {}", path.display()));
-            }
-        };
+        let line = read_regular(&path, MAX_BYTES)
+            .with_context(|| format!("while reading {}", path.display()))?;
+        // Copies of another machine's files need not have it.
+        let line = String::from_utf8_lossy(&line.unwrap_or_default()).into_owned();
         let evidence = evidence::observe(root);
         let first_boot = FirstBoot::of(&line);
         Ok(match detect::named(&line) {
