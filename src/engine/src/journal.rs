@@ -91,6 +91,15 @@ impl Log {
 
     /// To be called before a plan is performed.
     pub fn prepare(&mut self, plan: &Plan) {
+        let mut ops = plan.steps.iter().map(|step| &step.op);
+        // There will be one.
+        let marker = ops.find_map(|op| match op {
+            Op::Boot(BootOp::MakeFirstBootMarker { device }) => Some(device.clone()),
+            _ => None,
+        });
+        if let (Some(device), false) = (marker, self.journal.is_durable()) {
+            self.journal.move_to(Place::Partition(device));
+        }
         let ops = plan.steps.iter().map(|step| &step.op);
         self.journal.keep_away_from(ops, &self.running);
     }

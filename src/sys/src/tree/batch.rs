@@ -184,7 +184,8 @@ impl Batch {
     /// Everything that was written is on the disks when this returns; answers one of the directories.
     fn sync(&mut self) -> Result<SysPath, TreeError> {
         let mut path = SysPath::root();
-        for (at, directory) in self.written_to.values() {
+        for directory in self.written_to.values() {
+            let at = &directory.path;
             syncfs(directory)
                 .map_err(|error| during("syncing the file system of", at)(error.into()))?;
             path = at.clone();
