@@ -5,7 +5,7 @@
 //! each. When that happens nobody can know, so nothing here waits for one event: what must be there is looked at
 //! after udev has said that its queue is empty (`udevadm settle` is answered only after what udev had noticed by
 //! then), and again until a bound. Where other devices keep udev busy, that never comes: after a second it is
-//! enough that udev has finished with the devices in question, see [`Ours`].
+//! enough that udev has finished with the devices in question (`Ours`).
 
 use std::collections::BTreeSet;
 use std::fs;
