@@ -95,10 +95,12 @@ unit: deps
 	$(CARGO) build --workspace --all-targets
 	.ci/test-times $(CARGO) test --workspace --no-fail-fast
 
-# What fails once in a hundred times, two thousand times; half an hour of processor time. "make unit" takes a sample.
+# What fails once in a hundred times: two thousand partitionings, and every other wait three hundred times, each with
+# udev and without; two hours of processor time. "make unit" takes a sample.
 soak: deps
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --test partitioning_race -- --ignored --nocapture
+	$(CARGO) test --workspace --test waits_under_load -- --ignored --nocapture
 
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
 # a stable one takes with RUSTC_BOOTSTRAP only.

@@ -185,6 +185,82 @@ fn udev_has_seen_what_was_made_when_the_stage_ends() {
 }
 
 #[test]
+fn udev_that_is_busy_with_another_device_is_not_waited_for() {
+    let mut guest = Guest::with_udev();
+    let (disk, other) = (guest.disk(64), guest.disk(8));
+    guest.boot(|| {
+        let slow = r#"ACTION=="change", KERNEL=="ubdb", PROGRAM=="/bin/sleep 150""#;
+        fs::create_dir_all("/run/udev/rules.d").unwrap();
+        fs::write("/run/udev/rules.d/99-slow.rules", slow).unwrap();
+        tool(&["udevadm", "control", "--reload"]);
+        tool(&["udevadm", "trigger", "--action=change", &other]);
+        let config = format!(
+            r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{
+            "disks": [{{"device": "{disk}", "partitions": [{{"number": 1, "label": "new"}}]}}],
+            "filesystems": [{{"device": "/dev/disk/by-partlabel/new", "format": "swap", "label": "NEW"}}]}}}}"#
+        );
+        let boot = FirstBoot::new(Path::new("/run/boot"), Path::new("/run/newroot"), config.as_bytes());
+        let answer = boot.stages(&["fetch-offline", "disks"]);
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        // Nor was it left alone because a bound was over.
+        assert!(Path::new("/run/udev/queue").exists(), "{answer:?}");
+        let link = Path::new("/dev/disk/by-label/NEW");
+        assert_eq!(fs::canonicalize(link).unwrap(), Path::new(&format!("{disk}1")));
+    });
+}
+
+/// A program of this name that first has the kernel read the table of a disk again, and notes whether it could.
+fn rereading(program: &str, disk: &str) {
+    let real = tool(&["which", program]);
+    let script = format!(
+        "#!/bin/sh\nblockdev --rereadpt {disk} >>/run/reread 2>&1 && echo \"done before {program} $*\" >>/run/reread\nexec {real} \"$@\"\n"
+    );
+    fs::create_dir_all("/run/bin").unwrap();
+    let path = format!("/run/bin/{program}");
+    fs::write(&path, script).unwrap();
+    tool(&["chmod", "755", &path]);
+}
+
+#[test]
+fn nobody_takes_a_partition_away_while_a_program_works_on_it() {
+    let mut guest = Guest::new();
+    let disk = guest.disk(96);
+    guest.boot(|| {
+        tool(&[
+            "sgdisk",
+            "--new=1:0:+8M",
+            "--new=2:0:+32M",
+            "--new=3:0:+8M",
+            "--new=4:0:+8M",
+            &disk,
+        ]);
+        for program in ["mkswap", "wipefs", "cryptsetup", "mdadm"] {
+            rereading(program, &disk);
+        }
+        tool(&["mkswap", &format!("{disk}1")]);
+        let config = format!(
+            r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{
+            "luks": [{{"name": "v", "device": "{disk}2", "options": ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]}}],
+            "raid": [{{"name": "r", "level": "raid0", "devices": ["{disk}3", "{disk}4"]}}],
+            "filesystems": [{{"device": "{disk}1", "format": "swap", "label": "NEW", "wipeFilesystem": true}}]}}}}"#
+        );
+        let path = format!("/run/bin:{}", std::env::var("PATH").unwrap());
+        let boot = FirstBoot::new(Path::new("/run/boot"), Path::new("/run/newroot"), config.as_bytes())
+            .with("PATH", &path)
+            .with("PILOTLIGHT_DEVICE_WAIT", "0");
+        let answer = boot.stage("fetch-offline");
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        let _ = fs::remove_file("/run/reread");
+        let answer = boot.stage("disks");
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        let said = fs::read_to_string("/run/reread").unwrap();
+        assert!(said.contains("busy"), "{said}");
+        let could = |line: &&str| line.contains("done before") && !line.ends_with(" trial");
+        assert_eq!(said.lines().find(could), None, "{said}; {answer:?}");
+    });
+}
+
+#[test]
 fn the_log_says_what_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let config = r#"{"ignition": {"version": "3.4.0"}, "storage": {"disks": [

@@ -407,8 +407,9 @@ fn show_to_udev(plan: &Plan) {
         return;
     }
     // Whoever misses a name then says so; the disks are as they should be.
-    if let Err(error) = settle::settle(changed, "udev to look at the changed devices", || Ok(true))
-    {
+    let ours: Vec<&str> = changed.iter().copied().collect();
+    let what = "udev to look at the changed devices";
+    if let Err(error) = settle::settle(changed, &ours, what, || Ok(true)) {
         tracing::warn!("while waiting until udev has looked at the changed devices: {error}");
     }
 }

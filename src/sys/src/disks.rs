@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -148,8 +149,10 @@ impl Looking<'_> {
         if known {
             return Ok(true);
         }
-        let node = match fs::canonicalize(path) {
-            Ok(node) if blockdev::is_block_device(&node) => Some(blockdev::stable_name(&node)),
+        // One look: a node may go between two.
+        let look = fs::canonicalize(path).and_then(|node| Ok((node.metadata()?.file_type(), node)));
+        let node = match look {
+            Ok((kind, node)) if kind.is_block_device() => Some(blockdev::stable_name(&node)),
             Ok(_) => {
                 return Err(DiskError::Io {
                     action: "looking at",
@@ -370,11 +373,7 @@ fn make_filesystem(
     let Some(call) = mkfs::Call::new(format, label, uuid, options) else {
         return Ok(());
     };
-    // Someone may just have the kernel read the disk's table again.
-    if !Path::new(device).exists() {
-        settle::appear(device).map_err(during("waiting for", device))?;
-    }
+    let held = settle::hold(device).map_err(during("opening", device))?;
     call.run(device)?;
-    let file = File::open(device).map_err(during("opening", device))?;
-    file.sync_all().map_err(during("syncing", device))
+    held.sync_all().map_err(during("syncing", device))
 }

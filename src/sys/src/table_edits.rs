@@ -184,7 +184,13 @@ fn show(disk: &str, wanted: &[Known], silent: Vec<String>) -> Result<(), DiskErr
     } else {
         what
     };
-    settle::settle(changed, &what, || {
+    let partitions: Vec<String> = (wanted.iter())
+        .map(|known| partition_node(disk, known.number()))
+        .collect();
+    let ours: Vec<&str> = std::iter::once(disk)
+        .chain(partitions.iter().map(String::as_str))
+        .collect();
+    settle::settle(changed, &ours, &what, || {
         let shown = kernel_table::known(disk)? == wanted;
         if !shown {
             // Who has the kernel read a table for which it has no parser leaves nothing.
@@ -193,8 +199,7 @@ fn show(disk: &str, wanted: &[Known], silent: Vec<String>) -> Result<(), DiskErr
                 kernel_table::tell(&file, disk, wanted)?;
             }
         }
-        let node = |known: &Known| Path::new(&partition_node(disk, known.number())).exists();
-        Ok(shown && wanted.iter().all(node))
+        Ok(shown && partitions.iter().all(|node| Path::new(node).exists()))
     })
     .map_err(during("waiting for the partitions of", disk))
 }
@@ -202,6 +207,7 @@ fn show(disk: &str, wanted: &[Known], silent: Vec<String>) -> Result<(), DiskErr
 /// Wipes all signatures; the kernel forgets the partitions of a table that is gone.
 pub(crate) fn wipe(device: &str) -> Result<(), DiskError> {
     if !blockdev::is_disk(device) {
+        let _held = settle::hold(device).map_err(during("opening", device))?;
         return wipe::signatures(device);
     }
     let file = File::open(device).map_err(during("opening", device))?;

@@ -132,6 +132,42 @@ fn drain(socket: &OwnedFd) -> bool {
     true
 }
 
+/// Listens to events of udev that carry a mark.
+#[derive(Debug)]
+pub(crate) struct Marked(OwnedFd);
+
+impl Marked {
+    /// `None` where there are no events to be had.
+    pub(crate) fn listen() -> Option<Self> {
+        listen(true).map(Self)
+    }
+
+    /// The marks of the events that have come.
+    pub(crate) fn come(&self) -> Vec<String> {
+        let mut marks = Vec::new();
+        // udev sends no larger ones.
+        let mut buffer = [0u8; 8192];
+        // Bounded, should events come faster than they are taken.
+        for _ in 0..10_000 {
+            match recv(&self.0, &mut buffer, RecvFlags::DONTWAIT) {
+                Ok((length, _)) => marks.extend(mark(buffer.get(..length).unwrap_or(&buffer))),
+                // A mark that was lost is sent once more.
+                Err(Errno::NOBUFS | Errno::INTR) => {}
+                Err(_) => break,
+            }
+        }
+        marks
+    }
+}
+
+/// The mark among the variables of an event, which end in NUL each.
+fn mark(event: &[u8]) -> Option<String> {
+    let marks = event.split(|byte| *byte == 0);
+    let mut marks = marks.filter_map(|variable| variable.strip_prefix(b"SYNTH_UUID="));
+    let mark = std::str::from_utf8(marks.next()?).ok()?;
+    Some(mark.to_string())
+}
+
 /// Opens a socket for events; `None` where there are none to be had.
 fn listen(udev: bool) -> Option<OwnedFd> {
     let socket = socket_with(
@@ -149,6 +185,13 @@ fn listen(udev: bool) -> Option<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mark_is_one_of_the_variables_of_an_event() {
+        let event = b"libudev\0\xfe\xed\xca\xfe(\0ACTION=change\0SYNTH_UUID=1234-5\0SEQNUM=7\0";
+        assert_eq!(mark(event).as_deref(), Some("1234-5"));
+        assert_eq!(mark(b"libudev\0ACTION=change\0NO_SYNTH_UUID=1\0"), None);
+    }
 
     #[test]
     fn a_wait_without_time_is_one_look() {

@@ -11,6 +11,7 @@ use pilotlight_core::op::{VolumeOp, array_node, volume_node};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::disk_error::during;
 use crate::tool::{self, ToolError};
 use crate::{disks, settle, table_edits};
 
@@ -191,6 +192,7 @@ pub fn apply(op: &VolumeOp, keys: &KeyStore) -> Result<(), VolumeError> {
             arguments.extend(uuid.iter().flat_map(|uuid| ["--uuid", uuid]));
             arguments.extend(options.iter().map(String::as_str));
             arguments.push(device);
+            let _held = hold([device])?;
             tool::run("cryptsetup", &arguments, None)?;
         }
         VolumeOp::BindVolume {
@@ -214,6 +216,7 @@ pub fn apply(op: &VolumeOp, keys: &KeyStore) -> Result<(), VolumeError> {
             let mut arguments = vec!["luksOpen", "--persistent"];
             arguments.extend(discard.then_some("--allow-discards"));
             arguments.extend(options.iter().map(String::as_str));
+            let _held = hold([device])?;
             if *by_clevis {
                 let password = by_clevis_unlocked(device)?;
                 arguments.extend(["--key-file", "-", device, name]);
@@ -247,7 +250,9 @@ fn start_array(node: &str, members: &[String], finish: bool) -> Result<(), Volum
         arguments.extend(["--update", "homehost", "--homehost", "any"]);
     }
     arguments.extend(members.iter().map(String::as_str));
+    let held = hold(members)?;
     tool::run("mdadm", &arguments, None)?;
+    drop(held);
     wait_for(node, "mdadm")
 }
 
@@ -278,7 +283,9 @@ fn create_array(
     }
     arguments.extend(options.iter().map(String::as_str));
     arguments.extend(members.iter().map(String::as_str));
+    let held = hold(members)?;
     tool::run("mdadm", &arguments, None)?;
+    drop(held);
     wait_for(&node, "mdadm")?;
     // What lay where the array's data begin is not the array's.
     table_edits::wipe(&node)?;
@@ -314,6 +321,15 @@ fn by_clevis_unlocked(device: &str) -> Result<Vec<u8>, VolumeError> {
         device: device.into(),
         said: said.join("; "),
     })
+}
+
+/// Opens devices once they are there, so that nobody takes them away while a program works on them.
+fn hold<'a>(devices: impl IntoIterator<Item = &'a String>) -> Result<Vec<fs::File>, VolumeError> {
+    let open = |device: &String| {
+        let held = settle::hold(device).map_err(during("opening", device));
+        held.map_err(VolumeError::from)
+    };
+    devices.into_iter().map(open).collect()
 }
 
 fn wait_for(node: &str, program: &'static str) -> Result<(), VolumeError> {
