@@ -33,7 +33,7 @@ PACKAGES := gcc libc6-dev g++ \
 	tftpd-hpa python3-venv strace shellcheck
 
 .NOTPARALLEL:
-.PHONY: build deps demo test lint advisories unit soak fuzz size vm-test clean
+.PHONY: build deps demo test lint advisories unit soak crash fuzz size vm-test clean
 
 build:
 	$(CARGO) build --release -p pilotlight -p pilotlight-boot
@@ -101,6 +101,12 @@ soak: deps
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --test partitioning_race -- --ignored --nocapture
 	$(CARGO) test --workspace --test waits_under_load -- --ignored --nocapture
+
+# Power cuts at every flush of a first boot, and hundreds between them; hours. "make unit" takes a sample.
+# CASES="tree accounts" runs only these.
+crash: deps
+	$(CARGO) build --workspace --all-targets
+	$(CARGO) test --workspace --test crash_consistency -- --ignored --nocapture $(CASES)
 
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
 # a stable one takes with RUSTC_BOOTSTRAP only.

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+pub mod block_log;
 pub mod faults;
+pub mod portrait;
 pub mod uml;
 
 /// The program that `cargo build` made in the same profile as the calling test.

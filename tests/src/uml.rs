@@ -298,8 +298,13 @@ impl Guest {
         );
         set("HOME", "/root");
         for (name, value) in std::env::vars() {
-            let passed =
-                ["CARGO_MANIFEST_DIR", "PILOTLIGHT_BIN", "TMPDIR"].contains(&name.as_str());
+            let passed = [
+                "CARGO_MANIFEST_DIR",
+                "PILOTLIGHT_BIN",
+                "PILOTLIGHT_CRASH",
+                "TMPDIR",
+            ]
+            .contains(&name.as_str());
             if passed
                 || ["RUST_", "PROPTEST_", "INSTA_"]
                     .iter()

@@ -174,6 +174,13 @@ fn partition(disk: &str, times: usize, tally: &Mutex<Tally>) {
         let outcome = bounded(&boot, "disks");
         let mut tally = tally.lock().unwrap();
         tally.done += 1;
+        if tally.done % 100 == 0 {
+            let (hung, failed) = (tally.hung.len(), tally.failed.len());
+            println!(
+                "so far {} partitionings: {hung} hung, {failed} failed",
+                tally.done
+            );
+        }
         match outcome {
             None => tally.hung.push(what),
             Some((Some(0), said)) => {
