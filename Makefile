@@ -33,7 +33,7 @@ PACKAGES := gcc libc6-dev g++ \
 	tftpd-hpa python3-venv strace shellcheck
 
 .NOTPARALLEL:
-.PHONY: build deps demo test lint advisories unit soak fuzz size vm-test clean
+.PHONY: build deps demo test lint advisories unit soak crash fuzz size vm-test clean
 
 build:
 	$(CARGO) build --release -p pilotlight -p pilotlight-boot
@@ -97,6 +97,11 @@ unit: deps
 soak: deps
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --test partitioning_race -- --ignored --nocapture
+
+# Power fails everywhere. "make unit" takes a sample.
+crash: deps
+	$(CARGO) build --workspace --all-targets
+	$(CARGO) test --workspace --test accounts_cut -- --ignored --nocapture
 
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
 # a stable one takes with RUSTC_BOOTSTRAP only.
