@@ -76,6 +76,7 @@ lint: deps
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
+	$(TOOLS)/bin/cargo-deny --config deny.toml --manifest-path fuzz/Cargo.toml --locked check --hide-inclusion-graph bans licenses sources
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --workspace --no-deps
 	shellcheck --severity=warning --shell=sh $(filter-out %/module-setup.sh,$(wildcard dracut/30pilotlight/*.sh)) dracut/30pilotlight/pilotlight-generator
@@ -85,6 +86,7 @@ lint: deps
 # Not a part of "test": fetches the database of advisories, which is not to be had everywhere.
 advisories: deps
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph advisories
+	$(TOOLS)/bin/cargo-deny --config deny.toml --manifest-path fuzz/Cargo.toml --locked check --hide-inclusion-graph advisories
 
 # The tests call the program itself, which "cargo test" does not build. The whole workspace is named wherever
 # something of it is built for tests: a single package would choose other features of its dependencies, and

@@ -15,6 +15,8 @@ for device in /dev/disk/by-partlabel/EFI-SYSTEM /dev/disk/by-label/EFI-SYSTEM /d
         if [ -e "$at/$marker" ]; then
             rm "$at/$marker"
             removed="$removed $device:$marker"
+            # It told the next try of this first boot how far the last one had come.
+            rm -f "$at/pilotlight-journal.jsonl"
         fi
     done
     umount "$at"

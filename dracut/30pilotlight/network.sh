@@ -7,7 +7,14 @@ set -euf
 networks=${PILOTLIGHT_NETWORKS:-/run/systemd/network}
 netif=${PILOTLIGHT_NETIF:-/run/systemd/netif}
 resolv_conf=${PILOTLIGHT_RESOLV_CONF:-/etc/resolv.conf}
-cmdline=$(cat "${PILOTLIGHT_CMDLINE:-/proc/cmdline}")
+cmdline_file=${PILOTLIGHT_CMDLINE:-/proc/cmdline}
+pilotlight=${PILOTLIGHT_BIN:-/usr/bin/pilotlight}
+
+# The words of the kernel command line, one a line: the program alone takes it apart, as the kernel does, where
+# quotation marks hold blanks together.
+words() {
+    "$pilotlight" detect --words --cmdline "$cmdline_file"
+}
 
 # The entries of a directory that a pattern fits, one a line: the only place where patterns are expanded. It
 # runs in a subshell, $(entries ...).
@@ -92,13 +99,16 @@ refuse() {
 
 # What systemd-network-generator leaves out in silence.
 supplement() {
-    for word in $cmdline; do
+    words=$(words)
+    while IFS= read -r word; do
         case $word in
             bond=*:*:*) bond_options "${word#bond=}" ;;
             ip=ibft | ip=*:ibft | ip=*:ibft:*) refuse "$word: there is no support for iBFT, name the address itself" ;;
             team=*) refuse "$word: there is no support for teams, use bond=" ;;
         esac
-    done
+    done << END
+$words
+END
     # A file that came of nameserver= or rd.route= alone would switch DHCP off; what carries a VLAN or is
     # part of a bond has no address of its own.
     for file in $(entries "$networks" '*.network'); do
@@ -188,9 +198,14 @@ interface() {
 
 # True when the root file system itself came over the network and must keep it.
 root_needs_network() {
-    case " $cmdline " in
-        *' rd.neednet=1 '* | *' root=/dev/nfs '* | *' root=nfs'* | *' root=iscsi:'* | *' netroot='*) return 0 ;;
-    esac
+    words=$(words)
+    while IFS= read -r word; do
+        case $word in
+            rd.neednet=1 | root=/dev/nfs | root=nfs* | root=iscsi:* | netroot=*) return 0 ;;
+        esac
+    done << END
+$words
+END
     return 1
 }
 

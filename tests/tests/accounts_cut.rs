@@ -382,7 +382,10 @@ fn cut_twice(
 /// A cut late in a tool that has been called for the first time.
 fn late(cuts: &[Cut], calls: &[String], tool: &str) -> Cut {
     let turn = calls.iter().position(|call| call == tool).unwrap();
-    let all: Vec<&Cut> = cuts.iter().filter(|cut| cut.who == Who::Tool(turn)).collect();
+    let all: Vec<&Cut> = cuts
+        .iter()
+        .filter(|cut| cut.who == Who::Tool(turn))
+        .collect();
     all[all.len() - 3].clone()
 }
 

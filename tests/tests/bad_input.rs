@@ -179,7 +179,10 @@ fn a_full_disk_leaves_no_half_file() {
         answer.out
     );
     assert!(answer.out.contains("config.ign:3:"), "{}", answer.out);
-    assert_eq!(found, "", "nothing is left on the full disk");
+    assert_eq!(
+        found, ".pilotlight-journal.jsonl\n",
+        "nothing of the file is left on the full disk"
+    );
 }
 
 #[test]

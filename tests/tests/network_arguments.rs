@@ -11,6 +11,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use pilotlight_tests::boot_program;
+
 const GENERATOR: &str = "/lib/systemd/systemd-network-generator";
 
 /// What became of a command line: files below /run/systemd/network without prefix and empty lines, or the
@@ -44,6 +46,7 @@ fn arguments(command_line: &str) -> Result<BTreeMap<String, String>, String> {
         .arg(script)
         .arg("arguments")
         .env("PATH", path)
+        .env("PILOTLIGHT_BIN", boot_program())
         .env("PILOTLIGHT_CMDLINE", &line)
         .env("PILOTLIGHT_NETWORKS", &networks)
         .output()
@@ -119,6 +122,61 @@ fn words_of_the_command_line_are_neither_patterns_nor_paths() {
     );
 }
 
+#[test]
+fn words_are_those_of_the_kernel() {
+    let plain = arguments("bond=bond0:ens2:mode=1 ip=bond0:dhcp").unwrap();
+    for line in [
+        r#""bond=bond0:ens2:mode=1" "ip=bond0:dhcp""#,
+        r#"bond="bond0:ens2:mode=1" ip=bond0:dhcp"#,
+    ] {
+        assert_eq!(arguments(line).as_ref(), Ok(&plain), "{line}");
+    }
+    // What is within quotation marks is no word of its own.
+    let within = r#"note="x team=team0:ens2 ip=ibft bond=a/b:ens2:mode=1""#;
+    assert_eq!(arguments(within), Ok(BTreeMap::new()));
+    let said = arguments(r#"quiet "team=team0:ens2 x""#).unwrap_err();
+    assert!(said.contains("team=team0:ens2 x: there"), "{said}");
+}
+
+#[test]
+fn the_network_stays_where_the_root_needs_it() {
+    let stays = |line: &str| {
+        let work = tempfile::tempdir().unwrap();
+        let file = work.path().join("cmdline");
+        fs::write(&file, line).unwrap();
+        let script =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../dracut/30pilotlight/network.sh");
+        let mut command = Command::new("sh");
+        command
+            .arg(script)
+            .arg("root_needs_network")
+            .env("PILOTLIGHT_BIN", boot_program())
+            .env("PILOTLIGHT_CMDLINE", &file);
+        command.status().unwrap().success()
+    };
+    for line in [
+        "quiet rd.neednet=1\n",
+        "root=/dev/nfs",
+        "root=nfs:10.0.2.2:/root",
+        "\"root=nfs4:10.0.2.2:/root\" quiet",
+        "root=\"iscsi:10.0.2.2::::disk\"",
+        "a netroot=x b",
+    ] {
+        assert!(stays(line), "{line}");
+    }
+    for line in [
+        "",
+        "root=LABEL=ROOT",
+        "rd.neednet=0",
+        "rd.neednet=10",
+        "note=\"x rd.neednet=1 y\"",
+        "note=\"x netroot=y\"",
+        "xnetroot=y",
+    ] {
+        assert!(!stays(line), "{line}");
+    }
+}
+
 /// What the script says of a command line that systemd's generator is not asked about.
 fn said_of_bond(command_line: &str) -> Result<(), String> {
     let work = tempfile::tempdir().unwrap();
@@ -128,6 +186,7 @@ fn said_of_bond(command_line: &str) -> Result<(), String> {
     let output = Command::new("sh")
         .arg(script)
         .arg("supplement")
+        .env("PILOTLIGHT_BIN", boot_program())
         .env("PILOTLIGHT_CMDLINE", &line)
         .env("PILOTLIGHT_NETWORKS", work.path().join("networks"))
         .output()

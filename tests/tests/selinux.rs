@@ -278,7 +278,7 @@ fn the_dry_run_shows_the_line_that_the_real_run_logs() {
         .unwrap_or_else(|| panic!("{}", shown.out));
     assert_eq!(
         line,
-        "  label for SELinux, by the policy small, 30 paths and directories made for them, \
+        "  label for SELinux, by the policy small, 31 paths and directories made for them, \
          /home/core with all that is in it"
     );
     let answer = boot.stages(&["fetch-offline", "files"]);

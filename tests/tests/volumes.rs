@@ -190,18 +190,18 @@ fn arrays_of_all_levels_are_made_and_kept_with_udev() {
     levels_are_made_and_kept(Guest::with_udev());
 }
 
-/// Two encrypted volumes, one on a mirror with a generated key, one on a disk with the config's key.
+/// Two encrypted volumes, one on a mirror with a generated key and a name that begins with a dot, one on a disk with the config's key.
 fn two_volumes(disks: &[String]) -> Value {
     config(json!({
         "raid": [{ "name": "mirror", "level": "raid1", "devices": [disks[0], disks[1]] }],
         "luks": [
-            { "name": "generated", "device": "/dev/md/mirror", "options": QUICK, "label": "secret" },
+            { "name": ".generated", "device": "/dev/md/mirror", "options": QUICK, "label": "secret" },
             { "name": "given", "device": disks[2], "options": QUICK, "discard": true,
               "uuid": "11111111-2222-4333-8444-555555555555",
               "keyFile": { "source": "data:,a%20key%20of%20the%20config" } },
         ],
         "filesystems": [
-            { "device": "/dev/mapper/generated", "format": "vfat", "label": "FAT", "path": "/srv/generated" },
+            { "device": "/dev/mapper/.generated", "format": "vfat", "label": "FAT", "path": "/srv/generated" },
             { "device": "/dev/mapper/given", "format": "btrfs", "path": "/srv/given" },
         ],
         "files": [file("/srv/generated/hello"), file("/srv/given/hello")],
@@ -218,7 +218,7 @@ fn volumes_are_opened_on_later_boots(mut guest: Guest) {
         let table = fs::read_to_string("/run/newroot/etc/crypttab").unwrap();
         let uuid = tool("cryptsetup luksUUID /dev/md/mirror");
         let expected = format!(
-            "generated UUID={uuid} /etc/luks/generated luks,x-initrd.attach\n\
+            ".generated UUID={uuid} /etc/luks/.generated luks,x-initrd.attach\n\
              given UUID=11111111-2222-4333-8444-555555555555 /etc/luks/given luks,x-initrd.attach\n"
         );
         assert_eq!(table, expected);
@@ -233,7 +233,7 @@ fn volumes_are_opened_on_later_boots(mut guest: Guest) {
         // Nothing of the keys is left outside of the root, nor in the log.
         assert!(!Path::new("/run/boot/run/ignition.json.keys").exists());
         assert!(!Path::new("/run/newroot/etc/.pilotlight-unfinished-volumes").exists());
-        let key = fs::read_to_string("/run/newroot/etc/luks/generated").unwrap();
+        let key = fs::read_to_string("/run/newroot/etc/luks/.generated").unwrap();
         assert!(key.len() == 128 && !(answer.out + &answer.err).contains(&key));
     });
     guest.boot(|| {
@@ -241,7 +241,7 @@ fn volumes_are_opened_on_later_boots(mut guest: Guest) {
         let _ = Command::new("mdadm")
             .args(["--assemble", "--scan"])
             .output();
-        for (name, text) in [("generated", "provisioned"), ("given", "provisioned")] {
+        for (name, text) in [(".generated", "provisioned"), ("given", "provisioned")] {
             open_by_crypttab(name);
             tool(&format!("mount /dev/mapper/{name} /mnt"));
             assert_eq!(fs::read_to_string("/mnt/hello").unwrap(), text);
@@ -272,8 +272,8 @@ fn volumes_are_opened_on_later_boots(mut guest: Guest) {
         tool("mount /dev/mapper/given /mnt");
         assert_eq!(fs::read_to_string("/mnt/data").unwrap(), "years of work");
         tool("umount /mnt");
-        open_by_crypttab("generated");
-        tool("mount /dev/mapper/generated /mnt");
+        open_by_crypttab(".generated");
+        tool("mount /dev/mapper/.generated /mnt");
         assert_eq!(fs::read_to_string("/mnt/data").unwrap(), "years of work");
     });
 }
@@ -575,7 +575,7 @@ fn converges_after(milliseconds: u64, stages: &[&str]) {
         let _ = Command::new("mdadm")
             .args(["--assemble", "--scan"])
             .output();
-        for name in ["generated", "given"] {
+        for name in [".generated", "given"] {
             open_by_crypttab(name);
             tool(&format!("mount /dev/mapper/{name} /mnt"));
             assert_eq!(fs::read_to_string("/mnt/hello").unwrap(), "provisioned");

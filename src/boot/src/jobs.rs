@@ -12,7 +12,8 @@ use crate::{out, report};
 
 const USAGE: &str = "\
 Usage: pilotlight JOB [FLAG...], the program of the initramfs
-  detect [--json | --env] [--root DIR] [--cmdline FILE]       which platform this machine is of, and why
+  detect [--json | --env | --words] [--root DIR] [--cmdline FILE]
+                                                              which platform this machine is of, and why
   metadata [--platform NAME] [--json | --attributes FILE] [--network-units DIR]
                                                               what the platform says of this machine
   report [--json] [--state FILE]                              what the stages of this boot did
@@ -34,6 +35,7 @@ const FLAGS: &[(&str, &[Flag])] = &[
         &[
             ("json", Kind::Switch),
             ("env", Kind::Switch),
+            ("words", Kind::Switch),
             ("root", Kind::Value),
             ("cmdline", Kind::Value),
         ],
@@ -142,9 +144,12 @@ fn parse(job: &OsStr, arguments: impl Iterator<Item = OsString>) -> Result<Call,
     Ok(match *job {
         "detect" => {
             said.either("json", "env")?;
+            said.either("json", "words")?;
+            said.either("env", "words")?;
             Call::Detect(Detect {
                 json: said.switch("json"),
                 env: said.switch("env"),
+                words: said.switch("words"),
                 root: said.value("root").unwrap_or("/".as_ref()).into(),
                 cmdline: said.value("cmdline").map(Into::into),
             })
@@ -191,6 +196,7 @@ mod tests {
         let detect = Detect {
             json: false,
             env: true,
+            words: false,
             root: "/".into(),
             cmdline: Some("/c".into()),
         };

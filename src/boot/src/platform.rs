@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use pilotlight_core::cmdline::FirstBoot;
+use pilotlight_core::cmdline::{self, FirstBoot};
 use pilotlight_core::model::Metadata as Said;
-use pilotlight_engine::evidence;
+use pilotlight_engine::{MAX_BYTES, evidence, read_regular};
 use pilotlight_providers::Platform;
 use pilotlight_providers::detect::{self, Evidence};
 
@@ -20,6 +20,8 @@ pub struct Detect {
     pub json: bool,
     /// Print the variables for the units of the initramfs.
     pub env: bool,
+    /// Print the words of the kernel command line, one a line.
+    pub words: bool,
     /// Look at sys and proc below this directory.
     pub root: PathBuf,
     /// Read the kernel command line from this file.
@@ -52,15 +54,7 @@ struct Choice {
 
 impl Choice {
     fn of(root: &Path, cmdline: Option<&Path>) -> anyhow::Result<Self> {
-        let path = cmdline.map_or_else(|| root.join("proc/cmdline"), Path::to_path_buf);
-        let line = match std::fs::read(&path) {
-            Ok(line) => String::from_utf8_lossy(&line).into_owned(),
-            // Copies of another machine's files need not have it.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => {
-                return Err(error).with_context(|| format!("while reading {}", path.display()));
-            }
-        };
+        let line = command_line(root, cmdline)?;
         let evidence = evidence::observe(root);
         let first_boot = FirstBoot::of(&line);
         Ok(match detect::named(&line) {
@@ -85,8 +79,24 @@ impl Choice {
     }
 }
 
+fn command_line(root: &Path, cmdline: Option<&Path>) -> anyhow::Result<String> {
+    let path = cmdline.map_or_else(|| root.join("proc/cmdline"), Path::to_path_buf);
+    let line = read_regular(&path, MAX_BYTES)
+        .with_context(|| format!("while reading {}", path.display()))?;
+    // Copies of another machine's files need not have it.
+    Ok(String::from_utf8_lossy(&line.unwrap_or_default()).into_owned())
+}
+
 /// Says what the machine is.
 pub fn detect(given: &Detect) -> anyhow::Result<ExitCode> {
+    if given.words {
+        let line = command_line(&given.root, given.cmdline.as_deref())?;
+        // A line break within quotation marks is no end of a word.
+        let words = cmdline::words(&line).into_iter();
+        let words: Vec<String> = words.map(|word| word.replace('\n', " ") + "\n").collect();
+        out(&words.concat())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let choice = Choice::of(&given.root, given.cmdline.as_deref())?;
     if given.env {
         // An unknown name goes on to the stages, which say so on the console: here nobody would read it.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use pilotlight_engine::State;
+use pilotlight_engine::{MAX_BYTES, State, read_regular};
 
 use crate::out::out;
 
@@ -16,16 +16,12 @@ pub fn report(state_file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let state = State::load(state_file)
         .with_context(|| format!("while reading {}", state_file.display()))?;
     let failed = state_file.with_file_name("report.json");
-    let failed = match std::fs::read(&failed) {
-        Ok(bytes) => Some(
-            serde_json::from_slice::<serde_json::Value>(&bytes)
-                .with_context(|| format!("while reading {}", failed.display()))?,
-        ),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => {
-            return Err(error).with_context(|| format!("while reading {}", failed.display()));
-        }
-    };
+    let bytes = read_regular(&failed, MAX_BYTES)
+        .with_context(|| format!("while reading {}", failed.display()))?;
+    let failed = bytes
+        .map(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes))
+        .transpose()
+        .with_context(|| format!("while reading {}", failed.display()))?;
     if json {
         let json = serde_json::json!({ "state": state, "failure": failed });
         out(&format!("{json:#}\n"))?;

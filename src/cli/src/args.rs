@@ -247,6 +247,9 @@ pub struct Detect {
     /// Print OEM_ID, PLATFORM_ID and FIRST_BOOT (no, asked, detected) for the initramfs
     #[arg(long, conflicts_with = "json")]
     pub env: bool,
+    /// Print the words of the kernel command line, one a line, without their quotation marks
+    #[arg(long, conflicts_with_all = ["json", "env"])]
+    pub words: bool,
     /// Look at sys and proc below this directory
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
@@ -306,6 +309,7 @@ impl From<Detect> for platform::Detect {
         Self {
             json: given.json,
             env: given.env,
+            words: given.words,
             root: given.root,
             cmdline: given.cmdline,
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::diag::{Diagnostic, Place, Report, Sources};
+use crate::diag::{Diagnostic, Place, Report, Shown, Sources};
 use crate::json::{self, Node, Value};
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR};
 use crate::spec::{Decoder, Encoded, Wire as _};
@@ -21,7 +21,7 @@ pub fn encode(config: &Config, sources: &Sources) -> (String, String) {
         .into_iter()
         .map(|(pointer, span)| {
             let mut place = sources.place(span);
-            // The line is only for showing; long ones are data, and may be private.
+            // The line is only for showing; long ones were written by a program.
             if place.text.len() > LINE_KEPT {
                 place.text.clear();
             }
@@ -43,6 +43,7 @@ pub fn decode(
         items: vec![diagnostic],
     };
     let tree = json::parse(source, config).map_err(one)?;
+    sources.show(source, Shown::of_tree(config, &tree));
     let places: serde_json::Map<String, Json> = places
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The kernel command line: the one parser of it, for the agent and, by way of `detect --env`, for the
-//! initramfs's generator.
+//! The kernel command line: the one parser of it, for the agent and, by way of `detect --env` and `--words`, for
+//! the shell programs of the initramfs.
 
 /// Splits a kernel command line as the kernel does (lib/cmdline.c, `next_arg`): at blanks outside of
 /// quotation marks. The marks around an argument or its value are not part of it: `a="x y"` and

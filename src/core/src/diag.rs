@@ -5,6 +5,7 @@
 
 mod json;
 mod marks;
+mod shown;
 mod sources;
 mod span;
 
@@ -13,9 +14,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::redact;
-
 pub use crate::spelling::nearest;
+pub use shown::{Shown, key};
 pub use sources::{Sources, TextLine};
 pub use span::{Place, SourceId, Span};
 
@@ -58,9 +58,6 @@ pub struct Diagnostic {
     pub line: Option<Box<TextLine>>,
     /// Whether the source line must not be shown, because it holds a password or a key.
     pub secret: bool,
-    /// Whether only what is meant is shown of the source line, because a value of which nobody knows what it
-    /// is may stand beside it.
-    pub alone: bool,
 }
 
 impl Diagnostic {
@@ -74,7 +71,6 @@ impl Diagnostic {
             other: None,
             line: None,
             secret: false,
-            alone: false,
         }
     }
 
@@ -122,13 +118,6 @@ impl Diagnostic {
         self
     }
 
-    /// Shows of the source line only what is meant: the key that is not known, and not its value.
-    #[must_use]
-    pub fn alone(mut self) -> Self {
-        self.alone = true;
-        self
-    }
-
     /// Where it stands, for people. The text is empty where it may hold a secret.
     pub fn place(&self, sources: &Sources) -> Option<Place> {
         let value = self.span?;
@@ -137,12 +126,8 @@ impl Diagnostic {
             .as_ref()
             .and_then(|line| sources.line_within(value, line));
         let mut place = sources.place(line.unwrap_or(value));
-        place.text = match self.secret {
-            true => String::new(),
-            false => without_secrets(&place),
-        };
-        if self.alone {
-            place.text = meant_alone(&place);
+        if self.secret {
+            place.text.clear();
         }
         Some(place)
     }
@@ -334,111 +319,6 @@ fn indented(text: &str) -> String {
     lines.join("\n    ")
 }
 
-/// Behind these words may stand passwords, keys or private contents, which are not shown, because
-/// reports end on consoles and in log collectors.
-const SECRET_BEHIND: &[&str] = &[
-    "password",
-    "private key",
-    "_private",
-    "data:",
-    "keyfile",
-    "httpheaders",
-    "http_headers",
-    // crypt(5), with and without the lock before it.
-    "$1$",
-    "$2a$",
-    "$2b$",
-    "$2y$",
-    "$5$",
-    "$6$",
-    "$7$",
-    "$y$",
-    "$gy$",
-];
-
-/// Keys whose value is private where it stands on the same line: `passwd:` also heads a section.
-const SECRET_KEYS: &[&str] = &["passwd", "content", "config", "inline", "list"];
-
-/// With these words on a line it is unknown where on it the secret stands.
-const SECRET_AROUND: &[&str] = &["authorization", "token", "secret"];
-
-/// The line as far as it holds no secret; empty where that is less than what is meant.
-fn without_secrets(place: &Place) -> String {
-    let text = &place.text;
-    let line = text.to_ascii_lowercase();
-    if SECRET_AROUND.iter().any(|word| line.contains(word)) {
-        return String::new();
-    }
-    let words = SECRET_BEHIND.iter().filter_map(|word| line.find(word));
-    let keys = SECRET_KEYS
-        .iter()
-        .filter_map(|key| private_value(&line, key));
-    let secret = words.chain(keys).chain(redact::first_secret(&line)).min();
-    let contents = private_value(&line, "contents");
-    let Some(hidden) = secret.into_iter().chain(contents).min() else {
-        return text.clone();
-    };
-    // A character is at a byte, and the end of the line behind the last one.
-    let byte = |column: usize| text.char_indices().nth(column).map_or(text.len(), |c| c.0);
-    let first = place.column.saturating_sub(1) as usize;
-    let (start, end) = (
-        byte(first),
-        byte(first.saturating_add(place.width as usize)),
-    );
-    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
-    if end <= hidden {
-        return format!("{}…", part(0..hidden));
-    }
-    // A directive of a unit is shown by itself: its neighbours may set passwords.
-    let meant = part(start..end);
-    let is_alone = secret.is_none_or(|at| end <= at) && hidden <= start;
-    match is_alone && !meant.starts_with('"') {
-        true => {
-            let key = hidden + "contents".len();
-            let left_out = " ".repeat(part(key..start).chars().count());
-            format!("{}{left_out}{meant}…", part(0..key))
-        }
-        false => String::new(),
-    }
-}
-
-/// What is meant on the line, at its column. Behind it a value without contents is no secret.
-fn meant_alone(place: &Place) -> String {
-    let first = place.column.saturating_sub(1) as usize;
-    let chars = || place.text.chars();
-    let before: String = chars().take(first).collect();
-    let meant: String = chars().skip(first).take(place.width as usize).collect();
-    let behind: String = chars().skip(first + meant.chars().count()).collect();
-    // What JSON and YAML write around keys.
-    let is_plain = |text: &str| text.chars().all(|c| " \t{}[]-:,".contains(c));
-    let before = match is_plain(&before) {
-        true => before,
-        false => " ".repeat(first),
-    };
-    match meant.is_empty() {
-        true => String::new(),
-        false if is_plain(&behind) => format!("{before}{meant}{behind}"),
-        false => format!("{before}{meant}…"),
-    }
-}
-
-/// Where a key stands whose value is on the same line.
-fn private_value(line: &str, key: &str) -> Option<usize> {
-    let mut found = line.match_indices(key).map(|(at, _)| at);
-    found.find(|at| {
-        let after = line.get(at + key.len()..).unwrap_or_default();
-        let value = after
-            .trim_start_matches(['"', '\''])
-            .trim_start()
-            .strip_prefix(':')
-            .map(str::trim_start);
-        value.is_some_and(|value| {
-            let none = value.is_empty() || value.starts_with("null");
-            !none && !value.starts_with(['{', '|', '>', '#'])
-        })
-    })
-}
-
 /// Shows a window of the line around the column: minified configs are one line of many kilobytes.
 fn excerpt(at: &Place, (colour, end): (&str, &str), out: &mut String) {
     let column = at.column.saturating_sub(1) as usize;
@@ -467,11 +347,15 @@ fn excerpt(at: &Place, (colour, end): (&str, &str), out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json;
 
     #[test]
     fn shows_the_line_and_underlines_what_is_meant() {
         let mut sources = Sources::default();
-        let id = sources.add("user.ign", "{\n  \"péth\": 1\n}");
+        let text = "{\n  \"péth\": 1\n}";
+        let id = sources.add("user.ign", text);
+        let tree = json::parse(id, text).unwrap();
+        sources.show(id, Shown::of_tree(text, &tree));
         let report = Report {
             items: vec![
                 Diagnostic::error(
@@ -487,7 +371,7 @@ mod tests {
         };
         insta::assert_snapshot!(report.render(&sources), @r#"
         user.ign:2:3: error: unknown key "péth"
-          2 |   "péth": 1
+          2 |   "péth": …
             |   ^^^^^^
           help: did you mean "path"?
         "#);
@@ -539,12 +423,13 @@ mod tests {
     #[test]
     fn a_long_line_is_shown_around_the_column() {
         let mut sources = Sources::default();
-        let id = sources.add("u", format!("{}X{}", "a".repeat(5000), "b".repeat(5000)));
+        let text = format!("path: {}X{}", "a".repeat(5000), "b".repeat(5000));
+        let id = sources.add("u", text);
         let text = Diagnostic::error(
             Span {
                 source: id,
-                start: 5000,
-                end: 5001,
+                start: 5006,
+                end: 5007,
             },
             "x",
         )
@@ -570,35 +455,6 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_shown_up_to_its_secret() {
-        let shown = |text: &str, meant: &str| {
-            let mut sources = Sources::default();
-            let start = text.find(meant).unwrap();
-            let source = sources.add("u", text);
-            let end = u32::try_from(start + meant.len()).unwrap();
-            let start = u32::try_from(start).unwrap();
-            let said = Diagnostic::error(Span { source, start, end }, "x");
-            said.place(&sources).unwrap().text
-        };
-        assert_eq!(shown("é: a, data:,x", "a"), "é: a, …");
-        assert_eq!(shown("é: a, data:,x", "é"), "é: a, …");
-        assert_eq!(shown("a: data:,x, b: c", "c"), "");
-        assert_eq!(shown("PasswordHash: x", "x"), "");
-        assert_eq!(shown("v: secret, n: Authorization", "n"), "");
-        assert_eq!(shown("a: http://u:p@b/", "a"), "a: http://…");
-        assert_eq!(shown("a: http://u:p@b/", "http://u:p@b/"), "");
-        assert_eq!(shown("a: http://b/@c", "b"), "a: http://b/@c");
-        assert_eq!(shown("a: http://b/?sig=x", "b"), "a: http://b/…");
-        let unit = r#""é", "contents": "[A]\nPASS=x\nB=c\n""#;
-        assert_eq!(shown(unit, "é"), "\"é\", \"…");
-        let gap = " ".repeat(17);
-        assert_eq!(shown(unit, "B=c"), format!("\"é\", \"contents{gap}B=c…"));
-        assert_eq!(shown(unit, &unit[unit.find("\"[A]").unwrap()..]), "");
-        assert_eq!(shown("a: http://b/?sig=x, c: d", "d"), "");
-        assert_eq!(shown("a: 'http://b/', c: d?", "d"), "a: 'http://b/', c: d?");
-    }
-
-    #[test]
     fn what_was_said_is_not_said_again() {
         let mut report = Report::default();
         report.warning(None, "a");
@@ -607,42 +463,5 @@ mod tests {
         report.extend(again);
         let said: Vec<&str> = report.items.iter().map(|item| &*item.message).collect();
         assert_eq!(said, ["a", "b"]);
-    }
-
-    #[test]
-    fn lines_with_secrets_are_not_shown() {
-        for (line, secret) in [
-            ("passwd: $6$salt$hash", true),
-            ("passwd: plain", true),
-            ("passwd:", false),
-            ("\"passwd\": {\"users\": []}", false),
-            ("- {name: a, \"passwd\": 'x'}", true),
-            ("plain_text_passwd: x", true),
-            ("password_hash: x", true),
-            ("content: secret", true),
-            ("content: |", false),
-            ("contents: |", false),
-            ("\"contents\": \"[Service]\"", true),
-            ("inline: >-", false),
-            ("inline: words", true),
-            ("\"contents\": {\"source\": \"http://a\"}", false),
-            ("- core:$5$a$b", true),
-            ("rsa_private: |", true),
-            ("path: /etc/motd", false),
-        ] {
-            let mut sources = Sources::default();
-            let source = sources.add("u", line);
-            let end = u32::try_from(line.len()).unwrap();
-            let said = Diagnostic::error(
-                Span {
-                    source,
-                    start: 0,
-                    end,
-                },
-                "x",
-            );
-            let shown = said.place(&sources).unwrap().text;
-            assert_eq!(shown != line, secret, "{line}");
-        }
     }
 }

@@ -70,12 +70,18 @@ pub enum Begun {
         /// After.
         after: String,
     },
-    /// A file system of which the first sector written makes it look whole.
+    /// A file system, which may look whole before it is.
     Filesystem {
         /// Its format.
         format: Format,
         /// Its UUID, which was made up for it or is the config's.
         uuid: String,
+    },
+    /// Files that are put in place where a rename is no single change on the disk (FAT): each may be there
+    /// without its contents.
+    Paths {
+        /// Real paths.
+        paths: Vec<SysPath>,
     },
     /// Temporary names are used in these directories.
     Directories {
@@ -182,6 +188,15 @@ impl Journal {
             _ => None,
         });
         directories.flatten().collect()
+    }
+
+    /// Files that may be there without their contents.
+    pub fn half_there(&self) -> BTreeSet<SysPath> {
+        let paths = self.entries.values().filter_map(|entry| match &entry.what {
+            Begun::Paths { paths } if !entry.done => Some(paths),
+            _ => None,
+        });
+        paths.flatten().cloned().collect()
     }
 
     /// The files of groups and users as they were before the run that was cut off.

@@ -74,6 +74,9 @@ fn every_record_comes_back_as_it_was_written() {
             format: Format::Vfat,
             uuid: "12AB-34CD".into(),
         },
+        Begun::Paths {
+            paths: vec![path("/boot/x")],
+        },
         Begun::Directories {
             paths: vec![path("/etc"), path("/")],
         },

@@ -3,7 +3,7 @@
 //! serde_json drops duplicate keys and positions; operators need both, so the tree is our own.
 //! Depth and number of values are bounded; size is bounded by the caller, who read the text.
 
-use crate::diag::{Diagnostic, SourceId, Span};
+use crate::diag::{self, Diagnostic, SourceId, Span};
 use crate::hex;
 
 /// How deep values may nest. Ignition configs reach 8.
@@ -207,9 +207,10 @@ impl Parser<'_> {
             self.space();
             if self.peek() != Some(b':') {
                 let found = self.found();
-                return Err(
-                    self.error_here(format!("expected ':' after the key {key:?}, found {found}"))
-                );
+                return Err(self.error_here(format!(
+                    "expected ':' after the key {}, found {found}",
+                    diag::key(&key)
+                )));
             }
             self.at += 1;
             self.space();

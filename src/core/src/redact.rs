@@ -52,6 +52,11 @@ pub fn text(text: &str) -> String {
     shown + rest
 }
 
+/// Whether a text begins as a URL with a server does.
+pub fn is_url(text: &str) -> bool {
+    Parts::of(text).is_some() || is_data_url(text)
+}
+
 /// The byte of a line at which the first secret of a URL on it begins.
 pub fn first_secret(line: &str) -> Option<usize> {
     let mut rest = line;
@@ -60,7 +65,10 @@ pub fn first_secret(line: &str) -> Option<usize> {
         let at = match Parts::of(found) {
             _ if is_data_url(found) => Some("data:".len()),
             None => Some(0),
-            Some(parts) if parts.has_user || parts.is_doubtful => Some(parts.scheme.len()),
+            // What is no server may hold a user as well, in a way that nobody reads.
+            Some(parts) if parts.has_user || parts.is_doubtful || parts.server.is_none() => {
+                Some(parts.scheme.len())
+            }
             Some(parts) => parts.hidden,
         };
         if let Some(at) = at {

@@ -11,7 +11,7 @@ use std::ops::Range;
 use base64::Engine as _;
 use saphyr_parser::{Event, Parser as Events, ScalarStyle, StrInput, Tag};
 
-use crate::diag::{Diagnostic, SourceId, Span};
+use crate::diag::{self, Diagnostic, SourceId, Span};
 use crate::json::{MAX_DEPTH, MAX_NODES, Member, Node, Value};
 
 /// How many bytes of text aliases may add. What anchors keep counts as what aliases add.
@@ -125,7 +125,8 @@ impl<'a> Builder<'a> {
                 let value = scalar(text, style, tag.as_deref(), span)?;
                 let span = match style {
                     ScalarStyle::Literal | ScalarStyle::Folded => self.header(span),
-                    _ => span,
+                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => self.quoted(span),
+                    ScalarStyle::Plain => span,
                 };
                 (anchor, Node { span, value })
             }
@@ -171,6 +172,19 @@ impl<'a> Builder<'a> {
                 start: clip(from + range.start + self.offsets.base),
                 end: clip(from + range.end + self.offsets.base),
             },
+        }
+    }
+
+    /// The place of a quoted scalar: the parser counts the blanks and the comment behind it as well.
+    fn quoted(&self, span: Span) -> Span {
+        let bytes = |at: u32| (at as usize).saturating_sub(self.offsets.base);
+        let text = self.offsets.text.get(bytes(span.start)..bytes(span.end));
+        match text.and_then(quoted_length) {
+            Some(length) => Span {
+                end: span.start.saturating_add(clip(length)),
+                ..span
+            },
+            None => span,
         }
     }
 
@@ -257,7 +271,7 @@ impl<'a> Builder<'a> {
             if let Some(first) = seen.insert(key.clone(), key_span) {
                 return Err(Diagnostic::error(
                     key_span,
-                    format!("key {key:?} stands here a second time"),
+                    format!("key {} stands here a second time", diag::key(&key)),
                 )
                 .other(Some(first), "first stated at")
                 .help("keep one of the two"));
@@ -305,6 +319,28 @@ fn block_header(line: &str) -> Option<Range<usize>> {
         let begins = at == 0 || line.get(..at)?.ends_with([' ', '\t']);
         (begins && ends).then_some(at..at + 1 + rest.len() - after.len())
     })
+}
+
+/// How long the quoted scalar is that a text begins with, a tag and an anchor before it included.
+fn quoted_length(text: &str) -> Option<usize> {
+    let mut start = 0;
+    while text.get(start..)?.starts_with(['!', '&']) {
+        let rest = text.get(start..)?;
+        let behind = rest.trim_start_matches(|c: char| !c.is_whitespace());
+        start = text.len() - behind.trim_start().len();
+    }
+    let mut rest = text.bytes().enumerate().skip(start).peekable();
+    let (_, quote) = rest.next().filter(|(_, byte)| b"\"'".contains(byte))?;
+    while let Some((at, byte)) = rest.next() {
+        let is_doubled = quote == b'\'' && matches!(rest.peek(), Some((_, b'\'')));
+        if byte == quote && !is_doubled {
+            return Some(at + 1);
+        }
+        if is_doubled && byte == quote || byte == b'\\' && quote == b'"' {
+            rest.next();
+        }
+    }
+    None
 }
 
 fn join(start: Span, end: Span) -> Span {
@@ -591,6 +627,28 @@ mod tests {
                 expected,
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn quoted_scalars_end_at_their_marks() {
+        for (text, expected) in [
+            ("a: \"b\"  # c \"d\"\n", "\"b\""),
+            ("a: \"b\\\"\\\\\" # c\n", "\"b\\\"\\\\\""),
+            ("a: 'b'' \"\\' # c'\n", "'b'' \"\\'"),
+            ("a: ''\n", "''"),
+            ("a: 'é\n  b' # c\n", "'é\n  b'"),
+            ("a: !!str \"b\" # c\n", "!!str \"b\""),
+            ("a: &x !!str 'b' # c\n", "&x !!str 'b'"),
+            ("a: b # c\n", "b"),
+        ] {
+            let root = tree(text);
+            let Value::Object(members) = &root.value else {
+                panic!()
+            };
+            let span = members[0].value.span;
+            let found = &text[span.start as usize..span.end as usize];
+            assert_eq!(found, expected, "{text:?}");
         }
     }
 

@@ -25,7 +25,7 @@ use pilotlight_sys::{DeviceMap, settle, tree};
 use crate::acquire::{self, Acquired, Given, Stop};
 use crate::blobs::BlobStore;
 use crate::failure::Failure;
-use crate::journal::{self, Log};
+use crate::journal::{self, Earlier, Log};
 use crate::machine::Spoken;
 use crate::observe::Observer;
 use crate::state::Done;
@@ -112,11 +112,7 @@ impl Hands {
         self.run_noting(parts, around).map(|(done, _)| done)
     }
 
-    fn observer<'a>(
-        &'a self,
-        images: &'a DeviceMap,
-        earlier: &'a pilotlight_core::journal::Journal,
-    ) -> Observer<'a> {
+    fn observer<'a>(&'a self, images: &'a DeviceMap, earlier: &'a Earlier) -> Observer<'a> {
         Observer {
             config: &self.config,
             images,
@@ -140,11 +136,14 @@ impl Hands {
             false => None,
         };
         let images = DeviceMap::new();
-        let earlier = self.journal.borrow().says().clone();
+        let earlier = Earlier::of(&self.journal.borrow());
         let observer = self.observer(&images, &earlier);
         let mut done = Done::default();
         let mut notes = Report::default();
-        if let Some(notice) = self.journal.borrow().notice() {
+        // Once a boot: the disks stage follows, with the same journal.
+        if *parts != [Part::KernelArguments]
+            && let Some(notice) = self.journal.borrow().notice()
+        {
             notes.warning(None, notice);
         }
         let mut facts = pilotlight_core::facts::Facts::default();
@@ -217,7 +216,8 @@ impl Hands {
             self.take_away_leftovers(root, &all)?;
         }
         log.prepare(plan);
-        if !directories.is_empty() {
+        let writes = !directories.is_empty();
+        if writes {
             let paths = directories.into_iter().collect();
             let line = "put files in place".to_string();
             log.begin(vec![(
@@ -237,7 +237,7 @@ impl Hands {
                 // What an earlier run was cut off at is put back by now.
                 accounts_begun = Some(self.begin_accounts(plan, accounts, &mut log)?);
             }
-            performed = self.perform_run(run, &mut target, &mut log);
+            performed = self.perform_run(run, plan, &mut target, &mut log);
             if performed.is_err() {
                 break;
             }
@@ -247,7 +247,9 @@ impl Hands {
             .map_err(|cause| Failure::new(format!("could not put everything in place: {cause}")));
         performed.and(finished)?;
         self.end_accounts(accounts_begun, &mut log)?;
-        log.done([DIRECTORIES.to_string()].into_iter())?;
+        if writes {
+            log.done([DIRECTORIES.to_string()].into_iter())?;
+        }
         show_to_udev(plan);
         Ok(())
     }
@@ -297,6 +299,7 @@ impl Hands {
     fn perform_run(
         &self,
         run: Run<'_>,
+        plan: &Plan,
         target: &mut Target<'_>,
         log: &mut Log,
     ) -> Result<(), Failure> {
@@ -310,6 +313,13 @@ impl Hands {
             ..run
         };
         log.begin(journal::entries(&steps))?;
+        log.has_to_be_durable(plan)?;
+        if let [step] = run.steps
+            && matches!(step.op, Op::Boot(BootOp::Reboot { .. }))
+        {
+            // Whoever comes after it has seen the end of it.
+            log.done([digest(&step.op)].into_iter())?;
+        }
         match run.kind {
             Kind::Tables => self.edit_tables(run)?,
             Kind::Filesystems => self.make_filesystems(run)?,
@@ -448,10 +458,8 @@ fn named(steps: &[Step]) -> Result<Vec<Step>, Failure> {
     let named = steps.iter().map(|step| {
         let mut step = step.clone();
         if let Op::Disk(op) = &step.op {
-            let made_up = pilotlight_sys::random::<4>().map_err(|error| {
-                Failure::new(format!(
-                    "while making up a number for a file system: {error}"
-                ))
+            let made_up = pilotlight_sys::random::<16>().map_err(|error| {
+                Failure::new(format!("while making up a UUID for a file system: {error}"))
             })?;
             step.op = op.with_uuid(made_up).map_or(step.op.clone(), Op::Disk);
         }

@@ -21,6 +21,8 @@ use crate::transfer;
 
 /// Name of the index beside the contents, whose names are hashes.
 const INDEX: &str = "index.json";
+/// Largest index that is read, in bytes.
+const MAX_INDEX: u64 = 256 << 20;
 /// Transfers that run side by side.
 const PARALLEL: usize = 4;
 
@@ -77,13 +79,12 @@ impl BlobStore {
 
     /// What an earlier stage has fetched.
     pub fn index(&self) -> std::io::Result<Blobs> {
-        match std::fs::read(self.directory.join(INDEX)) {
-            Ok(bytes) => {
+        match pilotlight_sys::read_regular(&self.directory.join(INDEX), MAX_INDEX)? {
+            Some(bytes) => {
                 let index: Index = serde_json::from_slice(&bytes).map_err(std::io::Error::other)?;
                 Ok(Blobs(index.blobs))
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Blobs::default()),
-            Err(error) => Err(error),
+            None => Ok(Blobs::default()),
         }
     }
 

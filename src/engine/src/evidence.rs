@@ -20,13 +20,13 @@ const DMI: &[&str] = &[
     "chassis_asset_tag",
 ];
 /// Longest file that is believed, in bytes.
-const MAX: usize = 4096;
+const MAX: u64 = 4096;
 
 /// Reads all evidence. What cannot be read is absent: only root may read serial numbers.
 pub fn observe(top: &Path) -> Evidence {
     let bytes = |path: &str| {
-        let bytes = std::fs::read(top.join(path)).unwrap_or_default();
-        bytes.into_iter().take(MAX).collect::<Vec<u8>>()
+        let read = pilotlight_sys::read_beginning(&top.join(path), MAX);
+        read.ok().flatten().unwrap_or_default()
     };
     let text = |path: &str| String::from_utf8_lossy(&bytes(path)).trim().to_string();
     let dmi = DMI.iter().filter_map(|name| {

@@ -1,9 +1,11 @@
 //! The journal of a run: opened where it outlives the run, written around each run of steps.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use pilotlight_core::journal::{Begun, Record, VERSION, digest, notice};
-use pilotlight_core::op::{AccountOp, DiskOp, Op, TreeOp};
+use pilotlight_core::model::SysPath;
+use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op, TreeOp};
 use pilotlight_core::plan::{Plan, Step};
 use pilotlight_sys::journal::{Journal, Place};
 
@@ -60,6 +62,28 @@ impl Log {
         &mut self.journal
     }
 
+    /// What earlier runs have begun, if what is written now will be there at the next boot.
+    pub fn begun(&self) -> Option<BTreeSet<String>> {
+        let entries = self.journal.says().entries();
+        (self.journal.is_durable()).then(|| entries.map(|(op, _)| op.clone()).collect())
+    }
+
+    /// An error if a restart that is to be made once could be made for ever, because nothing of it can be noted.
+    pub fn has_to_be_durable(&self, plan: &Plan) -> Result<(), Failure> {
+        let is = |test: fn(&BootOp) -> bool| {
+            let mut ops = plan.steps.iter();
+            ops.any(|step| matches!(&step.op, Op::Boot(op) if test(op)))
+        };
+        let again = is(|op| matches!(op, BootOp::Reboot { .. }))
+            && !is(|op| matches!(op, BootOp::WriteGrubBlock { .. }));
+        match again && !self.journal.is_durable() {
+            true => Err(Failure::new(
+                "the machine has to restart for its kernel arguments, but that it did cannot be noted beside the first-boot marker, so that it might restart for ever",
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// What a person should know of an earlier run that was cut off.
     pub fn notice(&self) -> Option<String> {
         notice(self.journal.says(), &self.config)
@@ -67,6 +91,15 @@ impl Log {
 
     /// To be called before a plan is performed.
     pub fn prepare(&mut self, plan: &Plan) {
+        let mut ops = plan.steps.iter().map(|step| &step.op);
+        // There will be one.
+        let marker = ops.find_map(|op| match op {
+            Op::Boot(BootOp::MakeFirstBootMarker { device }) => Some(device.clone()),
+            _ => None,
+        });
+        if let (Some(device), false) = (marker, self.journal.is_durable()) {
+            self.journal.move_to(Place::Partition(device));
+        }
         let ops = plan.steps.iter().map(|step| &step.op);
         self.journal.keep_away_from(ops, &self.running);
     }
@@ -121,6 +154,25 @@ pub fn seal(root: &Path) -> Result<(), Failure> {
     })
 }
 
+/// What earlier runs of this first boot have written, for who looks at the machine.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    /// All of it.
+    pub says: pilotlight_core::journal::Journal,
+    /// [`Log::begun`].
+    pub begun: Option<BTreeSet<String>>,
+}
+
+impl Earlier {
+    /// By a journal that is open.
+    pub fn of(log: &Log) -> Self {
+        Self {
+            says: log.says().clone(),
+            begun: log.begun(),
+        }
+    }
+}
+
 fn running(options: &Options) -> PathBuf {
     let mut name = options.config_cache.as_os_str().to_owned();
     name.push(".journal");
@@ -140,10 +192,10 @@ pub fn entries(steps: &[Step]) -> Vec<(String, String, Begun)> {
         .collect()
 }
 
-/// Whether an operation is written down by itself: those on disks. Accounts are as a whole, and what is put into
+/// Whether an operation is written down by itself: those on disks and for the next boot. Accounts are as a whole, and what is put into
 /// the tree appears whole.
 pub fn is_kept(op: &Op) -> bool {
-    matches!(op, Op::Disk(_) | Op::Volume(_))
+    matches!(op, Op::Boot(_) | Op::Disk(_) | Op::Volume(_))
 }
 
 /// Whether an operation is part of what is written down of accounts as a whole.
@@ -166,7 +218,7 @@ fn what(op: &Op) -> Begun {
 }
 
 /// The directories in which a plan uses temporary names.
-pub fn directories(plan: &Plan) -> std::collections::BTreeSet<pilotlight_core::model::SysPath> {
+pub fn directories(plan: &Plan) -> BTreeSet<SysPath> {
     let ops = plan.steps.iter().filter_map(|step| match &step.op {
         Op::Tree(TreeOp::Remove { .. } | TreeOp::SetAttributes { .. }) => None,
         Op::Tree(op) => Some(op),

@@ -39,8 +39,8 @@ pub use devices::RPC;
 pub use dry_run::{DryRun, dry_run};
 pub use failure::Failure;
 pub use options::{Options, Stage, duration};
-pub use pilotlight_sys::{LocalDirectory, replace_file};
-pub use state::{Entry, State, line};
+pub use pilotlight_sys::{LocalDirectory, read_regular, replace_file};
+pub use state::{Entry, MAX_BYTES, State, line};
 pub use volumes::finish as finish_volumes;
 
 /// Asks the platform what it knows of this machine, on a running system. The error is for a person.

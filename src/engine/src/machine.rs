@@ -51,14 +51,8 @@ impl Machine {
 
 /// Reads a whole file of at most [`CONFIG_LIMIT`] bytes; `None` where there is no such file.
 pub fn read_bounded(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        other => other?,
-    };
-    let mut bytes = Vec::new();
     // One byte more than allowed is read, so that the config parser can say that it is too large.
-    file.take(CONFIG_LIMIT + 1).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    pilotlight_sys::read_beginning(path, CONFIG_LIMIT + 1)
 }
 
 impl Host for Machine {

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::journal::Earlier;
 use pilotlight_core::diag::Report;
 use pilotlight_core::facts::accounts::{Accounts, Texts};
 use pilotlight_core::facts::boot::Boot;
 use pilotlight_core::facts::selinux::PROGRAM;
 use pilotlight_core::facts::{self, Facts, Look, Refused, Sight, Trial};
-use pilotlight_core::journal;
 use pilotlight_core::model::{Config, SysPath};
 use pilotlight_core::plan::fresh as plan_fresh;
 use pilotlight_core::plan::{Part, Surroundings};
@@ -32,7 +32,7 @@ pub struct Observer<'a> {
     /// The generated keys of this boot's encrypted volumes; `None` in a dry run, which predicts them.
     pub keys: Option<&'a KeyStore>,
     /// What an earlier run has begun on the disks; `None` where none can have run.
-    pub journal: Option<&'a journal::Journal>,
+    pub journal: Option<&'a Earlier>,
 }
 
 fn broken(error: impl std::fmt::Display) -> Report {
@@ -95,7 +95,10 @@ impl Observer<'_> {
     fn boot_partitions(&self, facts: &mut Facts) -> Result<(), Report> {
         match self.cmdline {
             None => Ok(()),
-            Some(_) => boot::observe_partitions(&mut facts.boot, self.wait).map_err(broken),
+            Some(_) => {
+                facts.boot.begun = self.journal.and_then(|journal| journal.begun.clone());
+                boot::observe_partitions(&mut facts.boot, self.wait).map_err(broken)
+            }
         }
     }
 
@@ -116,7 +119,7 @@ impl Observer<'_> {
         })
         .map_err(broken)?;
         if let Some(journal) = self.journal {
-            journal.forget_unfinished(&mut facts.disks);
+            journal.says.forget_unfinished(&mut facts.disks);
         }
         facts.disks.mounts = mounts;
         Ok(())
@@ -227,9 +230,10 @@ impl Observer<'_> {
         let read = || {
             let journal = Journal::open(Place::Root(root.into()))?;
             let digests = digests(&open, journal.says())?;
-            Ok::<_, std::io::Error>(journal.says().finished(&digests))
+            let says = journal.says();
+            Ok::<_, std::io::Error>((says.finished(&digests), says.half_there()))
         };
-        facts.done =
+        (facts.done, facts.half_there) =
             read().map_err(|error| broken(format!("while reading the journal: {error}")))?;
         Ok(())
     }

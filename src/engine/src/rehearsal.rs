@@ -4,7 +4,6 @@ use std::path::Path;
 
 use pilotlight_core::diag::Sources;
 use pilotlight_core::facts::{Facts, Look, Usage};
-use pilotlight_core::journal::Journal;
 use pilotlight_core::model::Config;
 use pilotlight_core::plan::rehearse::{Root, rehearse};
 use pilotlight_core::plan::{PARTS, Part, Stage, Surroundings};
@@ -14,6 +13,7 @@ use pilotlight_sys::volumes::KeyStore;
 
 use crate::apply::device_wait;
 use crate::failure::Failure;
+use crate::journal::Earlier;
 use crate::observe::Observer;
 use crate::options::Options;
 use crate::volumes;
@@ -25,7 +25,7 @@ pub struct Rehearsal<'a> {
     sources: &'a Sources,
     keys: KeyStore,
     images: DeviceMap,
-    journal: Option<&'a Journal>,
+    journal: Option<&'a Earlier>,
 }
 
 impl<'a> Rehearsal<'a> {
@@ -42,7 +42,7 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// After earlier runs that have written this.
-    pub fn after(mut self, journal: &'a Journal) -> Self {
+    pub fn after(mut self, journal: &'a Earlier) -> Self {
         self.journal = Some(journal);
         self
     }

@@ -16,7 +16,7 @@ use crate::apply::Hands;
 use crate::blobs::BlobStore;
 use crate::cache::Cached;
 use crate::failure::Failure;
-use crate::journal::{self, Log};
+use crate::journal::{self, Earlier, Log};
 use crate::machine::Machine;
 use crate::options::{Options, Stage};
 use crate::rehearsal::Rehearsal;
@@ -80,7 +80,8 @@ fn rehearse(options: &Options, acquired: &Acquired, state: &State) -> Result<(),
         result: Some(provisioned(state)),
     };
     let journal = Log::before_root(options, "")?;
-    (Rehearsal::of(options, &acquired.config, &acquired.sources).after(journal.says())).all(&around)
+    (Rehearsal::of(options, &acquired.config, &acquired.sources).after(&Earlier::of(&journal)))
+        .all(&around)
 }
 
 /// Asks the platform about the machine and keeps the answer. What lies behind the network is returned; what is
@@ -108,7 +109,8 @@ async fn ask_platform(options: &Options, machine: &Machine, state: &mut State) -
 /// How long one request for a config may take. A mistake in the kernel argument is no reason not to boot.
 fn bound(options: &Options) -> Option<Duration> {
     // What cannot be read is reported where the config is looked for.
-    let line = std::fs::read(&options.cmdline).unwrap_or_default();
+    let line = pilotlight_sys::read_beginning(&options.cmdline, 1 << 20);
+    let line = line.ok().flatten().unwrap_or_default();
     options
         .bound_by(&String::from_utf8_lossy(&line))
         .unwrap_or_else(|error| {
@@ -194,7 +196,7 @@ fn disks(options: &Options, state: &mut State) -> Result<Done, Failure> {
     volumes::keep_given_keys(&config, &sources, options)?;
     let journal = Log::before_root(options, &digest)?;
     // The devices may be others by now than when the config was fetched.
-    (Rehearsal::of(options, &config, &sources).after(journal.says()))
+    (Rehearsal::of(options, &config, &sources).after(&Earlier::of(&journal)))
         .stages(&[Stage::Disks, Stage::Mount])?;
     let layers: Vec<Part> = Stage::Disks.parts().collect();
     let (done, notes) = hands(options, config, sources.clone())
@@ -227,13 +229,16 @@ fn hands(options: &Options, config: Config, sources: Sources) -> Hands {
 /// after this one are for the next boot.
 fn kargs(options: &Options, state: &mut State) -> Result<Done, Failure> {
     let Cached {
-        config, sources, ..
+        config,
+        sources,
+        digest,
     } = cache::read(&options.config_cache)?;
     let wanted = &config.kernel_arguments;
     if wanted.should_exist.is_empty() && wanted.should_not_exist.is_empty() {
         return Ok(Done::default());
     }
     let (done, notes) = hands(options, config, sources.clone())
+        .writing(Log::before_root(options, &digest)?)
         .started_with(&options.cmdline)
         .run_noting(&[Part::KernelArguments], &Surroundings::default())?;
     warn(&notes, &sources, state);

@@ -9,6 +9,9 @@ use crate::failure::Failure;
 use crate::log;
 use crate::options::{Options, Stage};
 
+/// Largest state that is read, in bytes.
+pub const MAX_BYTES: u64 = 16 << 20;
+
 /// One stage that was run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -38,10 +41,9 @@ pub struct State {
 impl State {
     /// Reads the state; a missing file is an empty state.
     pub fn load(path: &Path) -> std::io::Result<State> {
-        match std::fs::read(path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(std::io::Error::other),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(State::default()),
-            Err(error) => Err(error),
+        match pilotlight_sys::read_regular(path, MAX_BYTES)? {
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(std::io::Error::other),
+            None => Ok(State::default()),
         }
     }
 

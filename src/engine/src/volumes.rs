@@ -18,6 +18,9 @@ use crate::failure::Failure;
 use crate::options::Options;
 use crate::state::Done;
 
+/// Longest key, in bytes (cryptsetup(8), "maximum keyfile size").
+const MAX_KEY: u64 = 8 << 20;
+
 /// The keys lie beside the config cache, in memory.
 pub fn keys(options: &Options) -> KeyStore {
     let mut name = options.config_cache.as_os_str().to_owned();
@@ -59,7 +62,9 @@ fn unreadable(luks: &Luks, cause: &str) -> Diagnostic {
 fn key_bytes(resource: &Resource, store: &BlobStore) -> Result<Vec<u8>, String> {
     if resource.is_fetched() {
         let path = store.path(&resource.blob_key());
-        return std::fs::read(path).map_err(|error| error.to_string());
+        let key =
+            pilotlight_sys::read_regular(&path, MAX_KEY).map_err(|error| error.to_string())?;
+        return key.ok_or_else(|| "it is not there".into());
     }
     if resource.scheme == Scheme::Empty {
         return Err("it is empty".into());
@@ -91,6 +96,13 @@ pub fn finish(root: &Path) -> Result<Done, Failure> {
     let text = Sysroot::open(root)
         .and_then(|root| root.read_text(&path))
         .map_err(|error| broken(&error))?;
+    // The first boot is over: nothing is repeated any more.
+    pilotlight_sys::journal::Journal::remove(root).map_err(|error| {
+        Failure::new(format!(
+            "while removing the journal of the root {}: {error}",
+            root.display()
+        ))
+    })?;
     let Some(text) = text else {
         return Ok(Done::default());
     };

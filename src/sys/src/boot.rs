@@ -79,11 +79,9 @@ pub fn observe(cmdline: &Path) -> Result<Boot, BootError> {
 
 /// The words of a kernel command line in a file; none without the file.
 pub fn command_line(path: &Path) -> Result<Vec<String>, BootError> {
-    let line = match std::fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        other => other.map_err(during("reading", path.display().to_string()))?,
-    };
-    Ok(words(&String::from_utf8_lossy(&line)))
+    let line =
+        crate::read_regular(path, LIMIT).map_err(during("reading", path.display().to_string()))?;
+    Ok(words(&String::from_utf8_lossy(&line.unwrap_or_default())))
 }
 
 /// Observes the OEM partition and the EFI system partition, waiting for them so long.

@@ -54,6 +54,8 @@ pub struct Raw {
     hybrid: Vec<(u64, u64)>,
     /// What is wrong with one of its copies.
     pub problem: Option<String>,
+    /// Whether it is the first one.
+    pub unseen: bool,
 }
 
 /// Geometry of a device.
@@ -109,7 +111,13 @@ pub fn read<D: Read + Seek>(device: &mut D, geometry: Geometry) -> io::Result<Fo
         if claim.guid.is_some() && claim.array_lba >= ARRAY_LBA && end <= backup.first_usable {
             backup.array_lba = claim.array_lba;
         }
-        backup.table(&mbr, Some(problem))
+        match backup.table(&mbr, Some(problem)) {
+            Found::Table(raw) => Found::Table(Raw {
+                unseen: true,
+                ..raw
+            }),
+            other => other,
+        }
     };
     let why = match &primary {
         Copy::Good(_) => String::new(),
@@ -267,6 +275,7 @@ impl Good {
             entries: self.entries,
             hybrid: mbr.partitions.clone(),
             problem,
+            unseen: false,
         })
     }
 }
@@ -386,6 +395,7 @@ impl Raw {
             entries: vec![0; SLOTS as usize * ENTRY],
             hybrid: Vec::new(),
             problem: None,
+            unseen: false,
         }
     }
 
@@ -490,6 +500,7 @@ impl Raw {
                 })
                 .collect(),
             repair: self.problem.clone(),
+            unseen: self.unseen,
         }
     }
 
@@ -557,6 +568,7 @@ impl Raw {
         self.write(&mut image, geometry, |_| Ok(()))?;
         let expected = Raw {
             problem: None,
+            unseen: false,
             hybrid: Vec::new(),
             ..self.clone()
         };

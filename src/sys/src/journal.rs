@@ -3,7 +3,7 @@
 //! The format is the core's ([`pilotlight_core::journal`]); `docs/journal.md` describes both for people.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use pilotlight_core::journal::{self, MAX_BYTES, Record};
@@ -16,10 +16,13 @@ use crate::boot;
 use crate::digest::digest;
 use crate::private_mount::PrivateMount;
 use crate::root::Sysroot;
+use crate::runtime_dir::read_bounded;
 use crate::temporary;
 
-/// The journal of a root.
+/// The journal of a root, and of one that has no /etc: the agent makes no directory for its own sake, since the
+/// config may want it otherwise.
 const IN_ROOT: &str = "/etc/.pilotlight-journal.jsonl";
+const AT_TOP: &str = "/.pilotlight-journal.jsonl";
 /// The journal beside the first-boot marker.
 const BESIDE_MARKER: &str = "/pilotlight-journal.jsonl";
 
@@ -48,7 +51,7 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Place::Nowhere => f.write_str("nowhere"),
-            Place::Root(root) => write!(f, "{IN_ROOT} of the root {}", root.display()),
+            Place::Root(root) => write!(f, "of the root {}", root.display()),
             Place::Partition(node) => write!(f, "{BESIDE_MARKER} on {node}"),
             Place::Running(path) => path.display().fmt(f),
         }
@@ -69,11 +72,14 @@ impl Journal {
     pub fn open(place: Place) -> io::Result<Self> {
         let bytes = match &place {
             Place::Nowhere => None,
-            Place::Root(root) => read_in(&Sysroot::open(root)?, IN_ROOT)?,
+            Place::Root(root) => {
+                let root = Sysroot::open(root)?;
+                read_in(&root, name_in(&root)?)?
+            }
             Place::Partition(node) => {
                 read_in(PrivateMount::read_only(node)?.root(), BESIDE_MARKER)?
             }
-            Place::Running(path) => read_file(path)?,
+            Place::Running(path) => crate::read_beginning(path, MAX_BYTES)?,
         };
         let says = journal::Journal::parse(&bytes.unwrap_or_default());
         Ok(Self { place, says })
@@ -92,6 +98,11 @@ impl Journal {
         }
     }
 
+    /// Whether it outlives this boot.
+    pub fn is_durable(&self) -> bool {
+        matches!(self.place, Place::Root(_) | Place::Partition(_))
+    }
+
     /// Goes on in another place.
     pub fn move_to(&mut self, place: Place) {
         self.place = place;
@@ -105,7 +116,10 @@ impl Journal {
         let text = text(&records)?;
         match &self.place {
             Place::Nowhere => {}
-            Place::Root(root) => append_in(&Sysroot::open(root)?, IN_ROOT, &text)?,
+            Place::Root(root) => {
+                let root = Sysroot::open(root)?;
+                append_in(&root, name_in(&root)?, &text)?;
+            }
             Place::Partition(node) => {
                 let mounted = PrivateMount::writable(node)?;
                 append_in(mounted.root(), BESIDE_MARKER, &text)?;
@@ -122,12 +136,13 @@ impl Journal {
     /// Leaves only what a repeated first boot has to know: contents that may not be written twice.
     pub fn seal(root: &Path) -> io::Result<()> {
         let open = Sysroot::open(root)?;
-        let Some(bytes) = read_in(&open, IN_ROOT)? else {
+        let name = name_in(&open)?;
+        let Some(bytes) = read_in(&open, name)? else {
             return Ok(());
         };
         match text(&journal::Journal::parse(&bytes).sealed())? {
-            nothing if nothing.is_empty() => remove_in(&open, IN_ROOT),
-            kept => replace_in(&open, IN_ROOT, &kept),
+            nothing if nothing.is_empty() => remove_in(&open, name),
+            kept => replace_in(&open, name, &kept),
         }
     }
 
@@ -143,7 +158,8 @@ impl Journal {
 
     /// Removes the journal of a root, when the first boot is over.
     pub fn remove(root: &Path) -> io::Result<()> {
-        remove_in(&Sysroot::open(root)?, IN_ROOT)
+        let root = Sysroot::open(root)?;
+        remove_in(&root, name_in(&root)?)
     }
 }
 
@@ -186,40 +202,37 @@ fn path(text: &str) -> io::Result<SysPath> {
     SysPath::parse(text).map_err(io::Error::other)
 }
 
+/// The name of the journal of a root: where there is one, its own, as long as it is there.
+fn name_in(root: &Sysroot) -> io::Result<&'static str> {
+    let is = |at: &str, kind: FileType| -> io::Result<bool> {
+        let real = root.resolve(&path(at)?)?;
+        Ok(root.stat(&real)?.is_some_and(|stat| stat.kind == kind))
+    };
+    let there = root.stat(&path(AT_TOP)?)?.is_some();
+    // A link in place of /etc is followed as it is for everything else.
+    let etc = root.resolve(&path("/etc/x")?)?.parent();
+    let etc = etc
+        .map(|etc| root.directory(&etc))
+        .is_some_and(|etc| etc.is_ok());
+    Ok(
+        match !is(IN_ROOT, FileType::RegularFile)? && (there || !etc) {
+            true => AT_TOP,
+            false => IN_ROOT,
+        },
+    )
+}
+
 fn read_in(root: &Sysroot, at: &str) -> io::Result<Option<Vec<u8>>> {
     match root.read_file(&path(at)?)? {
-        Some(file) => bounded(file).map(Some),
+        // What is longer than any journal is none; its beginning may be.
+        Some(file) => read_bounded(file, MAX_BYTES).map(Some),
         None => Ok(None),
     }
 }
 
-fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(fd) => bounded(File::from(fd)).map(Some),
-        Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What is longer than any journal is none; its beginning may be.
-fn bounded(file: File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 fn append_in(root: &Sysroot, at: &str, text: &[u8]) -> io::Result<()> {
     let at = path(at)?;
-    let above = at.parent().unwrap_or_else(|| at.clone());
-    let directory = match root.resolve(&above).and_then(|real| root.directory(&real)) {
-        Ok(directory) => directory,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            rustix::fs::mkdirat(root, above.relative(), Mode::from_raw_mode(0o755))?;
-            root.directory(&above)?
-        }
-        Err(error) => return Err(error),
-    };
+    let directory = root.parent(&root.resolve(&at)?)?;
     // A named pipe was found when the journal was read; one that came later is not waited for.
     let flags = OFlags::WRONLY
         | OFlags::CREATE

@@ -39,6 +39,7 @@ mod wipe;
 pub use disks::DeviceMap;
 pub use local_files::LocalDirectory;
 pub use runtime_dir::{
-    free_space, private_directory, replace_file, temporary_directory, unnamed_file,
+    free_space, private_directory, read_beginning, read_regular, replace_file, temporary_directory,
+    unnamed_file,
 };
 pub use temporary::random;

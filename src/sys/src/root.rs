@@ -4,7 +4,7 @@
 //! whatever an image holds. Operations name real paths and open them without following any link.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -13,6 +13,8 @@ use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat2, readlinkat, statx,
 };
 use rustix::io::Errno;
+
+use crate::runtime_dir::read_bounded;
 
 /// Links that one path may lead over (the kernel's own limit).
 const MAX_LINKS: usize = 40;
@@ -114,8 +116,7 @@ impl Sysroot {
         let Some(file) = self.read_file(path)? else {
             return Ok(None);
         };
-        let mut bytes = Vec::new();
-        file.take(MAX_TEXT + 1).read_to_end(&mut bytes)?;
+        let bytes = read_bounded(file, MAX_TEXT + 1)?;
         if bytes.len() as u64 > MAX_TEXT {
             return Err(io::Error::other(format!(
                 "it is larger than {MAX_TEXT} bytes"
@@ -221,7 +222,7 @@ fn join(parts: &[String]) -> io::Result<SysPath> {
 /// Opens a file in a directory for reading, its name not followed.
 ///
 /// Errors: it is no regular file. Without NONBLOCK a named pipe would hold the stage up for ever.
-pub(crate) fn open_file(directory: &OwnedFd, name: &str) -> io::Result<File> {
+pub(crate) fn open_file(directory: impl AsFd, name: &str) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match rustix::fs::openat(directory, name, flags, Mode::empty()) {
         Ok(fd) => regular(fd),
@@ -230,7 +231,7 @@ pub(crate) fn open_file(directory: &OwnedFd, name: &str) -> io::Result<File> {
     }
 }
 
-fn regular(fd: OwnedFd) -> io::Result<File> {
+pub(crate) fn regular(fd: OwnedFd) -> io::Result<File> {
     let stat = rustix::fs::fstat(&fd)?;
     let null = rustix::fs::makedev(1, 3);
     match FileType::from_raw_mode(stat.st_mode) {
@@ -240,7 +241,7 @@ fn regular(fd: OwnedFd) -> io::Result<File> {
     }
 }
 
-fn not_a_file() -> io::Error {
+pub(crate) fn not_a_file() -> io::Error {
     io::Error::other("it is not a regular file, but a pipe, a device, a socket or a directory")
 }
 

@@ -5,11 +5,12 @@ mod mime;
 mod user_data;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 pub use language::Language;
 use language::{Start, member, members};
 
-use crate::diag::{Diagnostic, Report, SourceId, Sources, Span};
+use crate::diag::{Diagnostic, Report, Shown, SourceId, Sources, Span};
 use crate::json::{self, Node, Value};
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR, NEWEST_MINOR, version_name};
 use crate::spec::{Decoder, Wire as _, v2};
@@ -70,7 +71,7 @@ pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading
         ..reading
     };
     let source = sources.add(found.name, text);
-    let read = understand(source, text, reading, &mut parsed);
+    let read = understand(sources, (source, text), reading, &mut parsed);
     match read {
         Ok(Some(config)) => {
             let stage = match reading.part {
@@ -90,8 +91,8 @@ pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading
 
 /// Recognizes the language, makes the tree and translates it; `None` where the report says why not.
 fn understand(
-    source: SourceId,
-    text: &str,
+    sources: &mut Sources,
+    (source, text): (SourceId, &str),
     reading: Reading<'_>,
     parsed: &mut Parsed,
 ) -> Result<Option<Config>, Diagnostic> {
@@ -113,6 +114,7 @@ fn understand(
         }
         Start::Certain(Language::Script) => {
             parsed.language = Some(Language::Script);
+            sources.show(source, Shown::part(head(text)));
             let mut cx = Translation {
                 report: &mut parsed.report,
                 files: reading.files,
@@ -122,10 +124,15 @@ fn understand(
         Start::Certain(language) => (language, yaml::parse(source, text)?),
         Start::Yaml => {
             let tree = yaml::parse(source, text)?;
+            sources.show(source, Shown::of_tree(text, &tree));
             (language::of_yaml(&tree)?, tree)
         }
-        Start::Foreign(what) => return Err(not_read(source, text, what)),
+        Start::Foreign(what) => {
+            sources.show(source, Shown::part(head(text)));
+            return Err(not_read(source, text, what));
+        }
     };
+    sources.show(source, Shown::of_tree(text, &tree));
     parsed.language = Some(language);
     let mut cx = Translation {
         report: &mut parsed.report,
@@ -188,6 +195,16 @@ fn uncommented(text: &str) -> Cow<'_, str> {
         }
         _ => Cow::Borrowed(text),
     }
+}
+
+/// What says of a text which kind it is: the mark of its first line with one word, as `#!/bin/sh`.
+fn head(text: &str) -> Range<usize> {
+    let start = text.len() - text.trim_start_matches('\u{feff}').trim_start().len();
+    let line = text.get(start..).unwrap_or_default();
+    let line = line.lines().next().unwrap_or_default();
+    let mark = line.len() - line.trim_start_matches(['#', '!', ' ']).len();
+    let word = line[mark..].find([' ', '\t']).unwrap_or(line.len() - mark);
+    start..start + mark + word
 }
 
 fn not_read(source: SourceId, text: &str, what: &str) -> Diagnostic {

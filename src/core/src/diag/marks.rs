@@ -60,7 +60,8 @@ impl Marks {
         mark.advanced(text, at)
     }
 
-    pub(super) fn place(&self, name: &str, text: &str, span: Span) -> Place {
+    /// The place, and the byte at which its line begins.
+    pub(super) fn place(&self, name: &str, text: &str, span: Span) -> (Place, usize) {
         let from = floor_char(text, span.start as usize);
         let to = floor_char(text, (span.end as usize).max(from));
         let (start, mut end) = (self.at(text, from), self.at(text, to));
@@ -73,7 +74,7 @@ impl Marks {
         let line = &line[..floor_char(line, LINE + 4)];
         let line = line.split('\n').next().unwrap_or_default();
         let line_start = self.at(text, start.line_start as usize);
-        Place {
+        let place = Place {
             file: name.to_owned(),
             line: start.lines.saturating_add(1),
             column: start.characters - line_start.characters + 1,
@@ -82,7 +83,8 @@ impl Marks {
                 false => line.to_owned(),
             },
             width: (end.characters - start.characters).max(1),
-        }
+        };
+        (place, start.line_start as usize)
     }
 }
 
@@ -139,7 +141,7 @@ mod tests {
                     start: small(*start),
                     end: small(end),
                 };
-                let found = marks.place("f", &text, span);
+                let (found, _) = marks.place("f", &text, span);
                 let same = found == counted(&text, *start, end);
                 assert!(same, "{start}..{end} of {} bytes", text.len());
             }
@@ -154,16 +156,16 @@ mod tests {
             end,
         };
         let marks = Marks::new("é\nx");
-        let place = marks.place("f", "é\nx", span(1, 90));
+        let (place, _) = marks.place("f", "é\nx", span(1, 90));
         assert_eq!((place.line, place.column, place.width), (1, 1, 1));
-        let place = marks.place("f", "é\nx", span(90, 95));
+        let (place, _) = marks.place("f", "é\nx", span(90, 95));
         assert_eq!((place.line, place.column, place.width), (2, 2, 1));
     }
 
     #[test]
     fn a_line_that_nobody_reads_is_not_shown() {
         let text = "x".repeat(LINE + 1);
-        let place = Marks::new(&text).place(
+        let (place, _) = Marks::new(&text).place(
             "f",
             &text,
             Span {

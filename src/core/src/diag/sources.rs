@@ -1,6 +1,7 @@
 //! The texts that were read, and places in them.
 
 use super::marks::Marks;
+use super::shown::Shown;
 use super::span::{Place, SourceId, Span};
 
 /// A line of a text that stands in the config as one value, such as the text of a unit.
@@ -21,6 +22,7 @@ struct Source {
     name: String,
     text: String,
     marks: Marks,
+    shown: Shown,
     /// Resolved places of spans, when the text came out of the config cache: offset → place.
     origins: Vec<(u32, Place)>,
 }
@@ -39,6 +41,7 @@ impl Sources {
             name: name.into(),
             marks: Marks::new(&text),
             text,
+            shown: Shown::default(),
             origins: Vec::new(),
         });
         SourceId(u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX))
@@ -50,6 +53,13 @@ impl Sources {
         origins.sort_by_key(|(offset, _)| *offset);
         if let Some(source) = self.list.get_mut(source.0 as usize) {
             source.origins = origins;
+        }
+    }
+
+    /// Says what of a source's lines may be shown. Until then only what looks like a known key and its value is.
+    pub fn show(&mut self, source: SourceId, shown: Shown) {
+        if let Some(source) = self.list.get_mut(source.0 as usize) {
+            source.shown = shown;
         }
     }
 
@@ -67,7 +77,7 @@ impl Sources {
             .map_or("?", |source| source.name.as_str())
     }
 
-    /// Where a span stands, for people.
+    /// Where a span stands, for people: of its line no more than may be shown.
     pub fn place(&self, span: Span) -> Place {
         let Some(source) = self.list.get(span.source.0 as usize) else {
             return Place {
@@ -84,7 +94,10 @@ impl Sources {
         {
             return source.origins[found].1.clone();
         }
-        source.marks.place(&source.name, &source.text, span)
+        let (mut place, line_start) = source.marks.place(&source.name, &source.text, span);
+        let meant = span.start as usize..span.end as usize;
+        source.shown.mask(&mut place, line_start, meant);
+        place
     }
 }
 

@@ -26,7 +26,8 @@ pub struct Place {
     pub line: u32,
     /// Column in characters, counted from 1.
     pub column: u32,
-    /// The line itself. Empty where the source is gone, and for a line too long to be read by a person.
+    /// The line as far as it may be shown. Empty where nothing of it may be, where the source is gone, and for a
+    /// line too long to be read by a person.
     pub text: String,
     /// How many characters from `column` on are meant; at least 1.
     pub width: u32,

@@ -1,5 +1,7 @@
 //! How the running kernel was started, and what decides about the next start.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// The command line of the running kernel, and what may change the next one.
@@ -15,6 +17,10 @@ pub struct Boot {
     pub oem: Option<Oem>,
     /// The EFI system partition, which holds the first-boot marker.
     pub esp: Option<Esp>,
+    /// Operations that an earlier run of this first boot began, by their digests in the journal; `None` where the
+    /// journal does not outlive a restart.
+    #[serde(default)]
+    pub begun: Option<BTreeSet<String>>,
     /// Whether nothing was looked at, because the machine is another one: a dry run.
     pub assumed: bool,
 }

@@ -153,6 +153,9 @@ pub struct Table {
     pub hybrid: Vec<Sectors>,
     /// What has to be repaired before anything else: a damaged copy, a backup in the wrong place.
     pub repair: Option<String>,
+    /// Whether the first copy is the one at fault: the kernel then sees no partitions.
+    #[serde(default)]
+    pub unseen: bool,
 }
 
 /// Sectors from a first to a last one, inclusive.
@@ -321,7 +324,7 @@ impl Table {
         guids(&self.guid, &predicted.guid)
             && (self.first_usable, self.last_usable)
                 == (predicted.first_usable, predicted.last_usable)
-            && self.repair == predicted.repair
+            && (&self.repair, self.unseen) == (&predicted.repair, predicted.unseen)
             && (self.slots, &self.hybrid) == (predicted.slots, &predicted.hybrid)
             && self.partitions.len() == predicted.partitions.len()
             && self.partitions.iter().zip(&predicted.partitions).all(

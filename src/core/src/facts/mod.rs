@@ -36,6 +36,9 @@ pub struct Facts {
     pub accounts: accounts::Accounts,
     /// Operations that the journal of an earlier, interrupted run has as done: [`crate::plan::Step`] ids.
     pub done: BTreeSet<String>,
+    /// Files that an earlier, interrupted run put in place and that may have lost their contents: real paths.
+    #[serde(default)]
+    pub half_there: BTreeSet<SysPath>,
     /// Encrypted volumes whose generated key this boot still has, and the key's SHA-256; `None` in a prediction.
     #[serde(default)]
     pub keys: BTreeMap<String, Option<String>>,

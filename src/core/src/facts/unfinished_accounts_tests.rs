@@ -14,10 +14,18 @@ fn before(name: &str, text: Option<&str>, users: &[&str], groups: &[&str]) -> Be
     before
 }
 
+/// File, before, now, what it has to be.
+type Case = (
+    &'static str,
+    Option<&'static str>,
+    Option<&'static str>,
+    Option<&'static str>,
+);
+
 #[test]
 fn named_lines_go_back_and_others_stay() {
-    // File, before, now, what it has to be: users "u" and "v" and the group "u" are named.
-    let table: &[(&str, Option<&str>, Option<&str>, Option<&str>)] = &[
+    // The users "u" and "v" and the group "u" are named.
+    let table: &[Case] = &[
         ("passwd", Some("a:1\n"), Some("a:1\nu:2\n"), Some("a:1\n")),
         (
             "passwd",

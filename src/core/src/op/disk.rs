@@ -130,31 +130,35 @@ impl DiskOp {
         }
     }
 
-    /// The same operation with a UUID that was made up, where none is given and the file system's first sector
-    /// makes it look whole: by the UUID a later run tells it from another one. Such is FAT alone; ext4 writes its
-    /// superblock last, and XFS, btrfs and swap show that they are unfinished.
-    pub fn with_uuid(&self, made_up: [u8; 4]) -> Option<DiskOp> {
+    /// The same operation with a UUID that was made up, where it makes a file system and nobody gives it one: by
+    /// the UUID a later run knows a file system whose making was cut off.
+    ///
+    /// What mkfs writes reaches the disk in any order: the superblock of XFS and the first sector of FAT may be there
+    /// without the rest.
+    pub fn with_uuid(&self, made_up: [u8; 16]) -> Option<DiskOp> {
+        let mut op = self.clone();
         let DiskOp::MakeFilesystem {
-            format: Format::Vfat,
-            uuid: None,
+            format,
+            uuid: uuid @ None,
             options,
             ..
-        } = self
+        } = &mut op
         else {
             return None;
         };
-        // The user's own number (mkfs.fat(8), "-i").
-        let mut words = options.iter();
-        let given = words.find_map(|word| word.strip_prefix("-i"));
-        let number = match given {
-            None => Some(hex::encode(&made_up)),
-            Some("") => words.next().cloned(),
-            Some(number) => Some(number.into()),
+        // mkfs.ext4(8), mkfs.btrfs(8), mkswap(8); mkfs.xfs(8); mkfs.fat(8).
+        let gives_one = |word: &String| match format {
+            Format::Vfat => word.starts_with("-i"),
+            Format::Xfs => word.contains("uuid="),
+            _ => word.starts_with("-U") || word.starts_with("--uuid"),
         };
-        let mut op = self.clone();
-        if let DiskOp::MakeFilesystem { uuid, .. } = &mut op {
-            *uuid = number;
+        if matches!(format, Format::None | Format::Virtiofs) || options.iter().any(gives_one) {
+            return None;
         }
+        *uuid = Some(match format {
+            Format::Vfat => hex::encode(&made_up[..4]),
+            _ => Guid(random(made_up)).to_string().to_lowercase(),
+        });
         Some(op)
     }
 
@@ -182,6 +186,7 @@ impl DiskOp {
                 if let Some(table) = table(blocks.get_mut(disk)) {
                     table.guid = None;
                     table.repair = None;
+                    table.unseen = false;
                 }
             }
             DiskOp::CreateTable { disk, .. } => {
@@ -194,6 +199,7 @@ impl DiskOp {
             DiskOp::RepairTable { disk, .. } => {
                 if let Some(table) = table(blocks.get_mut(disk)) {
                     table.repair = None;
+                    table.unseen = false;
                 }
             }
             DiskOp::DeletePartition { disk, number, .. } => {
@@ -327,8 +333,16 @@ impl Table {
             slots: u32::try_from(ENTRIES).unwrap_or(u32::MAX),
             hybrid: Vec::new(),
             repair: None,
+            unseen: false,
         }
     }
+}
+
+/// Bytes as those of a random UUID (RFC 9562, section 5.4).
+fn random(mut bytes: [u8; 16]) -> [u8; 16] {
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    bytes
 }
 
 /// A size for people: whole units where it has them.
@@ -440,5 +454,43 @@ impl fmt::Display for DiskOp {
                 Ok(())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod uuid_tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_a_uuid_gets_one_unless_the_users_options_do() {
+        let named = |format: Format, given: Option<&str>, options: &[&str]| {
+            let op = DiskOp::MakeFilesystem {
+                device: "/dev/a".into(),
+                format,
+                label: None,
+                uuid: given.map(Into::into),
+                options: options.iter().map(ToString::to_string).collect(),
+            };
+            match op.with_uuid([0xab; 16]) {
+                Some(DiskOp::MakeFilesystem { uuid, .. }) => uuid,
+                _ => None,
+            }
+        };
+        let uuid = Some("abababab-abab-4bab-abab-abababababab".to_string());
+        for format in [Format::Ext4, Format::Xfs, Format::Btrfs, Format::Swap] {
+            assert_eq!(named(format, None, &["-q"]), uuid, "{format:?}");
+            assert_eq!(named(format, Some("u"), &[]), None);
+        }
+        assert_eq!(named(Format::Vfat, None, &[]).as_deref(), Some("abababab"));
+        for (format, options) in [
+            (Format::Ext4, ["-U", "x"]),
+            (Format::Btrfs, ["--uuid", "x"]),
+            (Format::Swap, ["-Ux", ""]),
+            (Format::Xfs, ["-m", "crc=1,uuid=x"]),
+            (Format::Vfat, ["-i", "12345678"]),
+        ] {
+            assert_eq!(named(format, None, &options), None, "{format:?}");
+        }
+        assert_eq!(named(Format::None, None, &[]), None);
     }
 }

@@ -68,7 +68,13 @@ fn plan_disk(disk: &Disk, facts: &Facts, plan: &mut Plan) -> Result<(), Vec<Diag
     let start = starting_table(disk, &node, block, facts)?;
     let steps = plan_on(start.table, disk, &node, block, facts)?.steps;
     let mut changes = Plan::default();
-    if let Some(op) = start.op.filter(|_| !steps.is_empty() || disk.wipe_table) {
+    // A run that was cut off between the two copies leaves all partitions in the backup, and none for the kernel.
+    let unseen = matches!(&block.table, TableState::Gpt(table) if table.unseen)
+        && disk
+            .partitions
+            .iter()
+            .any(|partition| partition.should_exist);
+    if let Some(op) = (start.op).filter(|_| !steps.is_empty() || disk.wipe_table || unseen) {
         changes.push(op, start.why, disk.at);
     }
     changes.steps.extend(steps);

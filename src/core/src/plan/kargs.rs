@@ -8,6 +8,7 @@ use crate::diag::{Diagnostic, Report};
 use crate::facts::Facts;
 use crate::facts::boot::{Boot, Oem};
 use crate::grub::{self, Value};
+use crate::journal;
 use crate::model::KernelArguments;
 use crate::op::{BootOp, KARGS_HELPER, split};
 use crate::plan::{Plan, Planned};
@@ -109,6 +110,21 @@ pub fn plan(arguments: &KernelArguments, facts: &Facts) -> Planned {
             .help("label the EFI system partition"),
         );
     };
+    let reboot = BootOp::Reboot {
+        with: wish.missing.clone(),
+        without: wish.unwanted.clone(),
+    };
+    // The text may be there without its restart: power failed in between, or the boot loader, which replays no
+    // journal of a file system, still found the old one. What has been tried is not tried again.
+    let untried = (boot.begun.as_ref())
+        .is_some_and(|begun| !begun.contains(&journal::digest(&reboot.clone().into())));
+    if untried && esp.marker && is_said_by(&wish, oem) {
+        let why = format!(
+            "{why}, although pilotlight's block in grub.cfg says what it should: the restart for it is missing"
+        );
+        plan.push(reboot, why, arguments.at);
+        return Ok(plan);
+    }
     let statement = match statement(&wish, boot, oem) {
         Ok(statement) => statement,
         Err((message, help)) => {
@@ -139,13 +155,27 @@ pub fn plan(arguments: &KernelArguments, facts: &Facts) -> Planned {
         statement,
     };
     plan.push(op, why, arguments.at);
-    let op = BootOp::Reboot {
-        with: wish.missing,
-        without: wish.unwanted,
-    };
     let why = "kernel arguments count from the next boot on, which starts over with the config";
-    plan.push(op, why, arguments.at);
+    plan.push(reboot, why, arguments.at);
     Ok(plan)
+}
+
+/// Whether a block of ours is in the OEM partition's grub.cfg that fulfils the wish.
+fn is_said_by(wish: &Wish, oem: &Oem) -> bool {
+    let text = oem.grub_cfg.as_deref().unwrap_or_default();
+    let Ok((foreign, block)) = grub::split(text) else {
+        return false;
+    };
+    let Ok(Value::Known(start)) = grub::evaluate(&foreign, &[]) else {
+        return false;
+    };
+    match grub::evaluate(&block, &start) {
+        Ok(Value::Known(words)) if !block.is_empty() => {
+            (wish.missing.iter()).all(|word| words.contains(word))
+                && !wish.unwanted.iter().any(|word| words.contains(word))
+        }
+        _ => false,
+    }
 }
 
 /// The statement of our block, or why there can be none and what to do about it.

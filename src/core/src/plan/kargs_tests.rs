@@ -1,9 +1,12 @@
 use proptest::prelude::{Strategy, prop, prop_oneof, proptest};
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::cmdline::words;
 use crate::diag::Sources;
 use crate::facts::boot::Esp;
+use crate::op::Op;
 
 const BEGIN: &str =
     "# BEGIN pilotlight: kernel arguments of the config, made anew by every first boot\n";
@@ -116,6 +119,8 @@ fn rows() {
         let arguments = arguments(exist, not_exist);
         let before = before.map(with_blocks);
         let facts = flatcar(cmdline, before.as_deref());
+        // Where the journal does not outlive a restart, none is made for a text that is there already.
+        assert_eq!(facts.boot.begun, None);
         match (plan(&arguments, &facts), is) {
             (Ok(plan), Nothing) => assert_eq!(plan, Plan::default(), "{name}"),
             (Ok(plan), Warning(words)) => {
@@ -285,6 +290,62 @@ proptest! {
             if grub::unspeakable(&word).is_none() {
                 proptest::prop_assert_eq!(grub::evaluate(&statement, &[]), Ok(Value::Known(vec![word])));
             }
+        }
+    }
+}
+
+#[test]
+fn a_restart_that_is_missing_is_made_once() {
+    let rows: &[(&[&str], &[&str], &str, &str, bool)] = &[
+        (
+            &["a"],
+            &[],
+            "ro",
+            "<set linux_append=\"$linux_append a\">",
+            true,
+        ),
+        (
+            &["a"],
+            &["quiet"],
+            "ro quiet",
+            "linux_append='quiet b'\n<set linux_append=\"b a\">",
+            true,
+        ),
+        // Taken away, with no trace of a block: it may come from anywhere.
+        (&[], &["quiet"], "ro quiet", "x=1\n", false),
+        // What others set is not ours to restart for.
+        (&["a"], &[], "ro", "linux_append=a\n", false),
+        // The block says something else.
+        (
+            &["a", "c"],
+            &[],
+            "ro",
+            "<set linux_append=\"$linux_append a\">",
+            false,
+        ),
+    ];
+    for (exist, not_exist, cmdline, text, missing) in rows {
+        let arguments = arguments(exist, not_exist);
+        let mut facts = flatcar(cmdline, Some(&with_blocks(text)));
+        facts.boot.begun = Some(BTreeSet::new());
+        let restarts = |facts: &Facts| match plan(&arguments, facts) {
+            Ok(plan) => match plan.steps.as_slice() {
+                [step] => match &step.op {
+                    Op::Boot(op @ BootOp::Reboot { .. }) => Some(op.clone()),
+                    _ => None,
+                },
+                _ => None,
+            },
+            Err(_) => None,
+        };
+        let found = restarts(&facts);
+        assert_eq!(found.is_some(), *missing, "{text}");
+        if let Some(op) = found {
+            let after = plan(&arguments, &facts).unwrap().predict(facts.clone());
+            assert_eq!(plan(&arguments, &after).unwrap(), Plan::default());
+            // It has been tried: the boot loader does not read the file.
+            facts.boot.begun = Some([crate::journal::digest(&op.into())].into());
+            assert_eq!(restarts(&facts), None, "{text}");
         }
     }
 }

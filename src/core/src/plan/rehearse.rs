@@ -297,6 +297,7 @@ impl Work<'_, '_> {
                 self.facts.tree.preset = seen.tree.preset;
                 self.facts.tree.enablement = seen.tree.enablement;
                 self.facts.done = seen.done;
+                self.facts.half_there = seen.half_there;
             }
         }
         if part == Part::Tree {

@@ -21,6 +21,7 @@ const OTHERS: &[&str] = &[
     "/etc/.ignition-result.json",
     "/etc/.pwd.lock",
     "/etc/.pilotlight-journal.jsonl",
+    "/.pilotlight-journal.jsonl",
 ];
 
 /// Directories of every system: a user whose home is one of them does not have all of it labelled.

@@ -361,6 +361,8 @@ impl Work {
         }
         let replaces = match &node {
             Node::Absent => None,
+            // Nothing was there before: what is there now is ours, and not whole.
+            ours @ Node::File { .. } if self.facts.half_there.contains(real) => Some(ours.kind()),
             other if !want.overwrite => return Err(Self::exists(want, "a file", other)),
             directory @ Node::Directory { .. } => {
                 self.remove(want, real, directory);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::diag::{Diagnostic, Report, Severity, Span, nearest};
+use crate::diag::{self, Diagnostic, Report, Severity, Span, nearest};
 use crate::json::{Member, Node, Value};
 use crate::yaml;
 
@@ -444,10 +444,12 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
         cx.report.push(
             Diagnostic::warning(
                 member.key_span,
-                format!("unknown key {:?} in {what}: it has no effect", member.key),
+                format!(
+                    "unknown key {} in {what}: it has no effect",
+                    diag::key(&member.key)
+                ),
             )
-            .help(help)
-            .alone(),
+            .help(help),
         );
         return None;
     };
@@ -461,8 +463,7 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
                     (cx.dialect.version)(cx.minor)
                 ),
             )
-            .help((cx.dialect.ask)(fields[at].since))
-            .alone(),
+            .help((cx.dialect.ask)(fields[at].since)),
         );
         return None;
     }

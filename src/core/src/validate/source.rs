@@ -9,7 +9,7 @@ pub(super) fn scheme(url: &str) -> Result<Scheme, String> {
     if url.is_empty() {
         return Ok(Scheme::Empty);
     }
-    let (scheme, _) = url
+    let (scheme, rest) = url
         .split_once(':')
         .ok_or("the source is no URL: it has no scheme")?;
     Ok(match scheme.to_ascii_lowercase().as_str() {
@@ -21,7 +21,11 @@ pub(super) fn scheme(url: &str) -> Result<Scheme, String> {
         "gs" => Scheme::Gs,
         "data" => Scheme::Data,
         "oem" => Scheme::Oem,
-        other => return Err(format!("URLs of scheme {other:?} are not supported")),
+        other if rest.starts_with("//") => {
+            return Err(format!("URLs of scheme {other:?} are not supported"));
+        }
+        // Anything may have a colon; it is not repeated.
+        _ => return Err("the source is no URL of a scheme that is supported".into()),
     })
 }
 
@@ -139,6 +143,7 @@ mod tests {
         for (bad, words) in [
             ("a", "no scheme"),
             ("bad://", "\"bad\""),
+            ("user:password", "no URL of a scheme"),
             ("http:a", "no host"),
             ("http:///a", "no host"),
             ("http://:80/", "no host"),

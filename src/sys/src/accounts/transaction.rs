@@ -330,3 +330,62 @@ fn remove_empty(root: &Sysroot, path: &SysPath) -> io::Result<()> {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_tools_leave_is_taken_away_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        // Process 1 lives and is none of the tools; nobody has the last number.
+        for (name, text) in [
+            ("passwd.lock", "1\0"),
+            ("group.lock", "4194305\0"),
+            ("shadow.77", "77\0"),
+            ("gshadow+", "a:$6$hash:"),
+            ("subuid-", ""),
+            ("passwd.bak", ""),
+            ("passwd.", ""),
+            ("hosts.77", ""),
+            ("passwd.77.1", ""),
+        ] {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        std::fs::create_dir(dir.path().join("passwd.12")).unwrap();
+        let etc = OwnedFd::from(File::open(dir.path()).unwrap());
+        take_away_leftovers(&etc).unwrap();
+        take_away_leftovers(&etc).unwrap();
+        let entries = std::fs::read_dir(dir.path()).unwrap();
+        let mut left: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(
+            left,
+            [
+                "hosts.77",
+                "passwd.",
+                "passwd.12",
+                "passwd.77.1",
+                "passwd.bak",
+                "subuid-"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_lock_of_a_tool_that_runs_is_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let etc = OwnedFd::from(File::open(dir.path()).unwrap());
+        let named = dir.path().join("useradd");
+        std::fs::copy("/bin/sleep", &named).unwrap();
+        let mut tool = std::process::Command::new(&named)
+            .arg("60")
+            .spawn()
+            .unwrap();
+        std::fs::write(dir.path().join("passwd.lock"), tool.id().to_string()).unwrap();
+        assert!(is_held(&etc, "passwd.lock").unwrap());
+        tool.kill().unwrap();
+        tool.wait().unwrap();
+        assert!(!is_held(&etc, "passwd.lock").unwrap());
+    }
+}

@@ -6,16 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use pilotlight_core::journal::{Begun, Record};
 use pilotlight_core::model::SysPath;
-use rustix::fs::{AtFlags, fstat, renameat, syncfs, unlinkat};
+use rustix::fs::{AtFlags, fstat, fstatfs, renameat, syncfs, unlinkat};
 
 use super::{TreeError, during};
 use crate::journal::Journal;
 use crate::root::Sysroot;
+
+/// Name in the journal of the files of a batch that go to FAT.
+const PATHS: &str = "files on FAT";
 
 /// Most files of a batch, and most bytes: what a power cut undoes at most.
 const MOST_FILES: usize = 4096;
@@ -28,10 +31,29 @@ pub struct Batch {
     paths: BTreeSet<SysPath>,
     bytes: u64,
     /// File systems that were written to, by their device numbers: a directory of each.
-    written_to: BTreeMap<u64, (SysPath, Rc<OwnedFd>)>,
+    written_to: BTreeMap<u64, Rc<Directory>>,
     /// The directory of the last operation, for the next one's.
-    last: Option<(SysPath, Rc<OwnedFd>)>,
+    last: Option<Rc<Directory>>,
 }
+
+/// An open directory.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: SysPath,
+    fd: OwnedFd,
+    /// Whether a rename in it is more than one change on the disk, in any order: a new entry is there before it
+    /// says where the contents are (fs/fat/namei_vfat.c).
+    pub(super) is_fat: bool,
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// What statfs(2) calls FAT.
+const FAT: u64 = 0x4d44;
 
 /// A file under its temporary name.
 #[derive(Debug)]
@@ -41,23 +63,31 @@ pub(super) struct Waiting {
     /// For contents that may not be written twice: what the journal has to know, by the operation's name there.
     pub(super) once: Option<(String, Begun)>,
     pub(super) bytes: u64,
+    pub(super) is_on_fat: bool,
 }
 
 impl Batch {
     /// The directory that holds a path, which is about to be changed.
-    pub(super) fn directory(&mut self, root: &Sysroot, path: &SysPath) -> io::Result<Rc<OwnedFd>> {
+    pub(super) fn directory(
+        &mut self,
+        root: &Sysroot,
+        path: &SysPath,
+    ) -> io::Result<Rc<Directory>> {
         let above = path
             .parent()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the root has no parent"))?;
-        if let Some((last, directory)) = &self.last
-            && *last == above
-        {
-            return Ok(Rc::clone(directory));
+        if let Some(last) = self.last.as_ref().filter(|last| last.path == above) {
+            return Ok(Rc::clone(last));
         }
-        let directory = Rc::new(root.directory(&above)?);
-        let device = fstat(directory.as_fd())?.st_dev;
-        (self.written_to.entry(device)).or_insert_with(|| (above.clone(), Rc::clone(&directory)));
-        self.last = Some((above, Rc::clone(&directory)));
+        let fd = root.directory(&above)?;
+        let device = fstat(&fd)?.st_dev;
+        let directory = Rc::new(Directory {
+            path: above,
+            is_fat: u64::try_from(fstatfs(&fd)?.f_type).is_ok_and(|kind| kind == FAT),
+            fd,
+        });
+        (self.written_to.entry(device)).or_insert_with(|| Rc::clone(&directory));
+        self.last = Some(Rc::clone(&directory));
         Ok(directory)
     }
 
@@ -112,9 +142,19 @@ impl Batch {
         rest: &mut &[Waiting],
     ) -> Result<(), TreeError> {
         self.sync()?;
-        let once: Vec<&Waiting> = rest.iter().filter(|file| file.once.is_some()).collect();
         let (mut begun, mut done) = (Vec::new(), Vec::new());
-        for file in once {
+        let unsure: Vec<SysPath> = (rest.iter().filter(|file| file.is_on_fat))
+            .map(|file| file.path.clone())
+            .collect();
+        if !unsure.is_empty() {
+            begun.push(Record::Begun {
+                op: PATHS.into(),
+                line: format!("put {} files in place on FAT", unsure.len()),
+                what: Begun::Paths { paths: unsure },
+            });
+            done.push(Record::Done { op: PATHS.into() });
+        }
+        for file in rest.iter() {
             if let Some((op, what)) = &file.once {
                 begun.push(Record::Begun {
                     op: op.clone(),
@@ -144,7 +184,8 @@ impl Batch {
     /// Everything that was written is on the disks when this returns; answers one of the directories.
     fn sync(&mut self) -> Result<SysPath, TreeError> {
         let mut path = SysPath::root();
-        for (at, directory) in self.written_to.values() {
+        for directory in self.written_to.values() {
+            let at = &directory.path;
             syncfs(directory)
                 .map_err(|error| during("syncing the file system of", at)(error.into()))?;
             path = at.clone();

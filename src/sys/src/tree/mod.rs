@@ -7,7 +7,7 @@ mod write;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use pilotlight_core::model::{Mode as Permissions, SysPath};
 use pilotlight_core::op::{OwnerRef, TreeOp};
@@ -207,6 +207,10 @@ fn make_directory(
 ) -> io::Result<()> {
     let (uid, gid) = owner(work.provider, Some(user), Some(group))?;
     let parent = work.batch.directory(work.root, path)?;
+    if parent.is_fat {
+        // There is no owner and no mode, and a rename is less sure than a new entry.
+        return Ok(mkdirat(&parent, path.name(), Mode::from_raw_mode(0o755))?);
+    }
     let temporary = temporary::name(path.name())?;
     mkdirat(&parent, &temporary, Mode::from_raw_mode(0o700))?;
     let made: io::Result<()> = (|| {
@@ -258,11 +262,11 @@ fn put_link(
     work: &mut Work<'_>,
     path: &SysPath,
     (uid, gid): Owners,
-    make: impl FnOnce(&OwnedFd, &str) -> rustix::io::Result<()>,
+    make: impl FnOnce(BorrowedFd<'_>, &str) -> rustix::io::Result<()>,
 ) -> io::Result<()> {
     let parent = work.batch.directory(work.root, path)?;
     let name = temporary::name(path.name())?;
-    make(&parent, &name)?;
+    make(parent.as_fd(), &name)?;
     let put = (|| {
         if uid.is_some() || gid.is_some() {
             chownat(&parent, &name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;

@@ -1,7 +1,7 @@
 //! Removing what is at a path.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, unlinkat};
 use rustix::io::Errno;
@@ -10,11 +10,11 @@ use rustix::io::Errno;
 const MAX_DEPTH: usize = 256;
 
 /// Removes what has a name in a directory; what is mounted below it is an error, not removed.
-pub(crate) fn remove(parent: &OwnedFd, name: &str) -> io::Result<()> {
-    remove_in(parent, name, 0)
+pub(crate) fn remove(parent: impl AsFd, name: &str) -> io::Result<()> {
+    remove_in(parent.as_fd(), name, 0)
 }
 
-fn remove_in(parent: &OwnedFd, name: &str, depth: usize) -> io::Result<()> {
+fn remove_in(parent: BorrowedFd<'_>, name: &str, depth: usize) -> io::Result<()> {
     if depth > MAX_DEPTH {
         return Err(io::Error::other(format!(
             "directories nest deeper than {MAX_DEPTH} levels"
@@ -38,7 +38,7 @@ fn remove_in(parent: &OwnedFd, name: &str, depth: usize) -> io::Result<()> {
             continue;
         }
         match std::str::from_utf8(bytes) {
-            Ok(name) => remove_in(&directory, name, depth + 1)?,
+            Ok(name) => remove_in(directory.as_fd(), name, depth + 1)?,
             Err(_) => unlinkat(&directory, entry.file_name(), AtFlags::empty())?,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 
 use pilotlight_core::hex;
 use pilotlight_core::journal::Begun;
@@ -51,6 +51,7 @@ impl NewFile<'_> {
                     temporary,
                     once: self.once.map(|id| (id.to_string(), what)),
                     bytes,
+                    is_on_fat: parent.is_fat,
                 });
                 Ok(())
             }
@@ -145,7 +146,7 @@ pub(super) fn append(
     contents: &[Content],
     once: &str,
 ) -> io::Result<()> {
-    let parent: std::rc::Rc<OwnedFd> = work.batch.directory(work.root, path)?;
+    let parent = work.batch.directory(work.root, path)?;
     let stat = stat_at(parent.as_fd(), path.name())?;
     if stat.kind != FileType::RegularFile {
         return Err(io::Error::other("it is not a regular file"));

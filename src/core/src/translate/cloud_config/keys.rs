@@ -1,7 +1,7 @@
 //! The keys at the top of a cloud-config: which have an effect, and what to do instead of the others.
 
 use super::respelt;
-use crate::diag::{Diagnostic, Report, Severity, Span, nearest};
+use crate::diag::{self, Diagnostic, Report, Severity, Span, nearest};
 use crate::json::{Member, Node, Value};
 
 /// Keys that [`crate::spec::cloud_config::Document`] declares.
@@ -195,11 +195,7 @@ pub(super) fn known(members: &[Member], span: Span, report: &mut Report) -> Node
             kept.push(respelt);
         } else if let Some((_, help)) = unsupported {
             let message = format!("{:?} is not supported: it has no effect", member.key);
-            report.push(
-                Diagnostic::warning(member.key_span, message)
-                    .help(*help)
-                    .alone(),
-            );
+            report.push(Diagnostic::warning(member.key_span, message).help(*help));
         } else if !SILENT.contains(&key) && !report.is_full(Severity::Warning) {
             report.push(unknown(&member.key, member.key_span));
         }
@@ -223,10 +219,12 @@ fn unknown(key: &str, span: Span) -> Diagnostic {
     };
     Diagnostic::warning(
         span,
-        format!("unknown key {key:?} in cloud-config: it has no effect"),
+        format!(
+            "unknown key {} in cloud-config: it has no effect",
+            diag::key(key)
+        ),
     )
     .help(help)
-    .alone()
 }
 
 #[cfg(test)]

@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+"""Times pilotlight's first boot beside Debian's Ignition: the same configs, in turn, on ext4 and in memory.
+
+    benches/beside-ignition.py [--runs N] [--before PROGRAM] [CASE ...]
+
+CASE is one of files, mode, users; without any, all. Needs root (a loop device and mounts), the package ignition, and
+`make build`. PROGRAM is an earlier build of pilotlight-boot, measured as a third. The ext4 lies on a loop device whose
+image is a file in $TMPDIR or /var/tmp: on a real disk, or the figures say nothing. Prints medians and their ratios;
+peak memory is the largest of the stages', as getrusage(2) tells of a child (never less than this script's own).
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+IGNITION = Path("/usr/lib/dracut/modules.d/30ignition/ignition")
+OURS = HERE / "target/release/pilotlight-boot"
+STAGES = ["fetch-offline", "files"]
+
+
+def config(case):
+    storage, passwd = {}, {}
+    if case == "files":
+        text = "x" * 256
+        storage["files"] = [
+            {"path": f"/srv/{n // 100}/{n}", "mode": 420, "contents": {"source": f"data:,{n}{text}"[: 262 + len(str(n))]}}
+            for n in range(10_000)
+        ]
+    if case == "mode":
+        storage["files"] = [{"path": "/large", "mode": 384}]
+    if case == "users":
+        passwd["users"] = [{"name": f"user{n}", "sshAuthorizedKeys": [], "passwordHash": "*"} for n in range(200)]
+    return {"ignition": {"version": "3.3.0"}, "storage": storage, "passwd": passwd}
+
+
+def root_for(case, root):
+    root.mkdir()
+    subprocess.run(["sh", HERE / "tests/differential/base-root.sh", root], check=True)
+    if case == "mode":
+        with open(root / "large", "wb") as file:
+            for _ in range(256):
+                file.write(os.urandom(1 << 20))
+    os.sync()
+
+
+def first_boot(program, case, where):
+    """Seconds of all stages and of the last one, and the peak memory in KiB."""
+    work = Path(tempfile.mkdtemp(prefix="bench", dir="/run"))
+    root = where / "root"
+    try:
+        root_for(case, root)
+        (work / "config.ign").write_text(json.dumps(config(case)))
+        (work / "ignition").symlink_to(program)
+        environment = dict(os.environ, IGNITION_CONFIG_FILE=str(work / "config.ign"))
+        for name in ["IGNITION_SYSTEM_CONFIG_DIR", "IGNITION_SYSTEM_RUNTIME_CONFIG_DIR", "IGNITION_SYSTEM_LOCAL_CONFIG_DIR"]:
+            environment[name] = str(work / "none")
+        total, last, peak = 0.0, 0.0, 0
+        for stage in STAGES:
+            line = [
+                work / "ignition", "-platform", "file", "-stage", stage, "-root", root, "-log-to-stdout",
+                "-config-cache", work / "cache", "-neednet", work / "neednet", "-state-file", work / "state",
+            ]
+            begun = time.monotonic()
+            process = subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            said = process.stdout.read()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = 0
+            last = time.monotonic() - begun
+            total, peak = total + last, max(peak, usage.ru_maxrss)
+            if status != 0:
+                sys.exit(f"{program} failed in the stage {stage}: {said.decode(errors='replace')[-2000:]}")
+        # What a boot waits for before the marker goes.
+        begun = time.monotonic()
+        os.sync()
+        return total, last, time.monotonic() - begun, peak
+    finally:
+        shutil.rmtree(work)
+        shutil.rmtree(root)
+        os.sync()
+
+
+class Ext4:
+    """A file system on a loop device, with its image on the disk."""
+
+    def __init__(self):
+        self.directory = Path(tempfile.mkdtemp(prefix="bench", dir=os.environ.get("TMPDIR", "/var/tmp")))
+
+    def __enter__(self):
+        image, at = self.directory / "image", self.directory / "at"
+        at.mkdir()
+        with open(image, "wb") as file:
+            file.truncate(4 << 30)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, at], check=True)
+        return at
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", self.directory / "at"], check=True)
+        shutil.rmtree(self.directory)
+
+
+class Memory:
+    """A tmpfs."""
+
+    def __enter__(self):
+        self.at = Path(tempfile.mkdtemp(prefix="bench", dir="/run"))
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", self.at], check=True)
+        return self.at
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", self.at], check=True)
+        self.at.rmdir()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--before", type=Path)
+    parser.add_argument("cases", nargs="*", metavar="CASE")
+    given = parser.parse_args()
+    programs = {"ignition": IGNITION, "pilotlight": OURS}
+    if given.before:
+        programs["before"] = given.before.resolve()
+    print(f"{'case':<8}{'on':<8}{'program':<12}{'all, s':>9}{'last, s':>9}{'sync, s':>9}{'peak, MiB':>11}{'all, ratio':>12}{'peak, ratio':>13}")
+    for case in given.cases or ["files", "mode", "users"]:
+        for name, place in [("ext4", Ext4), ("tmpfs", Memory)]:
+            with place() as where:
+                figures = {program: [] for program in programs}
+                for run in range(given.runs):
+                    order = list(programs.items())
+                    # Whoever comes second may find the disk busy with the first.
+                    for program, path in order if run % 2 == 0 else reversed(order):
+                        figures[program].append(first_boot(path, case, where))
+                medians = {program: [statistics.median(column) for column in zip(*rows)] for program, rows in figures.items()}
+                for program, (total, last, sync, peak) in medians.items():
+                    beside = medians["ignition"]
+                    print(
+                        f"{case:<8}{name:<8}{program:<12}{total:>9.3f}{last:>9.3f}{sync:>9.3f}{peak / 1024:>11.1f}"
+                        f"{total / beside[0]:>12.2f}{peak / beside[3]:>13.2f}",
+                        flush=True,
+                    )
+
+
+if __name__ == "__main__":
+    main()
