@@ -108,6 +108,11 @@ crash: deps
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --test crash_consistency -- --ignored --nocapture $(CASES)
 
+# Power fails everywhere. "make unit" takes a sample.
+crash: deps
+	$(CARGO) build --workspace --all-targets
+	$(CARGO) test --workspace --test accounts_cut -- --ignored --nocapture
+
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
 # a stable one takes with RUSTC_BOOTSTRAP only.
 fuzz: deps

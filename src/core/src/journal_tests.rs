@@ -86,7 +86,9 @@ fn every_record_comes_back_as_it_was_written() {
                 ("gshadow".into(), None),
             ]
             .into(),
+            users: ["core".into()].into(),
             absent: vec!["/home/core".into()],
+            ..Before::default()
         }),
     ];
     for what in what {

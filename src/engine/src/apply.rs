@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use pilotlight_core::diag::{Diagnostic, Report, Sources};
 use pilotlight_core::facts::accounts::Accounts;
+use pilotlight_core::facts::unfinished_accounts::Before;
 use pilotlight_core::journal::{Begun, digest};
 use pilotlight_core::model::{Config, KernelArguments, Resource, SysPath};
-use pilotlight_core::op::{BootOp, DiskOp, Op};
+use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op};
+use pilotlight_core::plan::accounts::begin;
 use pilotlight_core::plan::{Kind, Part, Plan, Run, Step, Surroundings, crypttab};
 use pilotlight_providers::Platform;
 use pilotlight_sys::apply::{self, Target};
@@ -38,6 +40,8 @@ pub fn device_wait() -> Duration {
 
 /// Name in the journal of the directories in which temporary names are used.
 const DIRECTORIES: &str = "directories";
+/// Name in the journal of the changes of groups and users, which are one transaction.
+const ACCOUNTS: &str = "accounts";
 
 /// What performs plans on this machine.
 pub struct Hands {
@@ -222,8 +226,17 @@ impl Hands {
                 Begun::Directories { paths },
             )])?;
         }
+        let mut accounts_begun = None;
         let mut performed = Ok(());
         for run in plan.runs() {
+            let changes_accounts = run
+                .steps
+                .iter()
+                .any(|step| journal::changes_accounts(&step.op));
+            if changes_accounts && accounts_begun.is_none() {
+                // What an earlier run was cut off at is put back by now.
+                accounts_begun = Some(self.begin_accounts(plan, accounts, &mut log)?);
+            }
             performed = self.perform_run(run, plan, &mut target, &mut log);
             if performed.is_err() {
                 break;
@@ -233,11 +246,54 @@ impl Hands {
         let finished = apply::finish(&mut target, log.journal())
             .map_err(|cause| Failure::new(format!("could not put everything in place: {cause}")));
         performed.and(finished)?;
+        self.end_accounts(accounts_begun, &mut log)?;
         if writes {
             log.done([DIRECTORIES.to_string()].into_iter())?;
         }
         show_to_udev(plan);
         Ok(())
+    }
+
+    /// Notes what the accounts are before they are changed.
+    fn begin_accounts(
+        &self,
+        plan: &Plan,
+        accounts: &Accounts,
+        log: &mut Log,
+    ) -> Result<Before, Failure> {
+        let ops = plan.steps.iter().filter_map(|step| match &step.op {
+            Op::Account(op) => Some(op),
+            _ => None,
+        });
+        let before = begin(ops, accounts);
+        let before = pilotlight_sys::accounts::observe(before, &self.root).map_err(|error| {
+            Failure::new(format!(
+                "while noting the groups and users of the root {} before they are changed: {error}",
+                self.root.display()
+            ))
+        })?;
+        // Tried again and again, the same record is not written each time.
+        if log.says().accounts() != Some(&before) {
+            let line = "change groups and users".to_string();
+            let what = Begun::Accounts(before.clone());
+            log.begin(vec![(ACCOUNTS.into(), line, what)])?;
+        }
+        Ok(before)
+    }
+
+    /// Notes that the accounts are as they should be, and on the disk; or that those of an earlier run are put back.
+    fn end_accounts(&self, begun: Option<Before>, log: &mut Log) -> Result<(), Failure> {
+        let unfinished = log.says().accounts().cloned();
+        let Some(before) = begun.or(unfinished) else {
+            return Ok(());
+        };
+        pilotlight_sys::accounts::sync(&before, &self.root).map_err(|error| {
+            Failure::new(format!(
+                "while bringing the groups and users of the root {} to the disk: {error}",
+                self.root.display()
+            ))
+        })?;
+        log.done([ACCOUNTS.to_string()].into_iter())
     }
 
     fn perform_run(
@@ -267,6 +323,7 @@ impl Hands {
         match run.kind {
             Kind::Tables => self.edit_tables(run)?,
             Kind::Filesystems => self.make_filesystems(run)?,
+            Kind::Passwords => self.set_passwords(run)?,
             Kind::Single => {
                 for step in run.steps {
                     apply::apply(&step.op, target, log.journal())
@@ -328,6 +385,23 @@ impl Hands {
             })?;
         }
         Ok(())
+    }
+
+    /// Passwords are set by one call for all of them.
+    fn set_passwords(&self, run: Run<'_>) -> Result<(), Failure> {
+        let ops = run.steps.iter().filter_map(|step| match &step.op {
+            Op::Account(op) => Some(op),
+            _ => None,
+        });
+        let ops: Vec<&AccountOp> = ops.collect();
+        apply::on_passwords(&ops, &self.root).map_err(|cause| match run.steps {
+            [step] => step_failed(&self.sources, step, &cause),
+            steps => {
+                let at = steps.first().and_then(|step| step.at);
+                let text = format!("could not set {} passwords: {cause}", steps.len());
+                Failure::diagnostic(Diagnostic::error(at, text), self.sources.clone())
+            }
+        })
     }
 
     /// Devices are wiped and formatted side by side, each one's steps in their order.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pilotlight_core::journal::{Begun, Record, VERSION, digest, notice};
 use pilotlight_core::model::SysPath;
-use pilotlight_core::op::{BootOp, DiskOp, Op, TreeOp};
+use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op, TreeOp};
 use pilotlight_core::plan::{Plan, Step};
 use pilotlight_sys::journal::{Journal, Place};
 
@@ -128,17 +128,19 @@ impl Log {
     }
 
     fn write(&mut self, records: Vec<Record>) -> Result<(), Failure> {
-        if let (Err(error), Some(node)) = (
-            self.journal.write(records.clone()),
-            self.journal.partition().map(str::to_string),
-        ) {
-            tracing::warn!(
-                "the journal cannot be written on {node}: {error}; if power fails now, the next boot will not know what was begun"
-            );
-            self.journal.move_to(Place::Running(self.running.clone()));
-            return self.write(records);
-        }
-        Ok(())
+        let Err(error) = self.journal.write(records.clone()) else {
+            return Ok(());
+        };
+        let Some(node) = self.journal.partition() else {
+            return Err(Failure::new(format!(
+                "while writing the journal of what is begun: {error}"
+            )));
+        };
+        tracing::warn!(
+            "the journal cannot be written on {node}: {error}; if power fails now, the next boot will not know what was begun"
+        );
+        self.journal.move_to(Place::Running(self.running.clone()));
+        self.write(records)
     }
 }
 
@@ -194,6 +196,11 @@ pub fn entries(steps: &[Step]) -> Vec<(String, String, Begun)> {
 /// the tree appears whole.
 pub fn is_kept(op: &Op) -> bool {
     matches!(op, Op::Boot(_) | Op::Disk(_) | Op::Volume(_))
+}
+
+/// Whether an operation is part of what is written down of accounts as a whole.
+pub fn changes_accounts(op: &Op) -> bool {
+    matches!(op, Op::Account(op) if !matches!(op, AccountOp::Restore(_)))
 }
 
 fn what(op: &Op) -> Begun {

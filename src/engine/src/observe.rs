@@ -193,10 +193,21 @@ impl Observer<'_> {
             facts.accounts = Accounts::assumed(self.config);
             return Ok(());
         };
+        // Read each time: what an earlier run was cut off at is put back in the course of this one.
+        let journal = Journal::open(Place::Root(root.into()))
+            .map_err(|error| broken(format!("while reading the journal: {error}")))?;
+        let before = journal.says().accounts();
         let root = self.open(root)?;
         let read = |path: &str| read(&root, &SysPath::parse(path).map_err(broken)?);
-        let (passwd, group) = (read("/etc/passwd")?, read("/etc/group")?);
-        let (shadow, gshadow) = (read("/etc/shadow")?, read("/etc/gshadow")?);
+        let account_file = |name: &str| -> Result<Option<Vec<u8>>, Report> {
+            let now = read(&format!("/etc/{name}"))?;
+            Ok(match before {
+                Some(before) => before.restored(name, now.as_deref()),
+                None => now,
+            })
+        };
+        let (passwd, group) = (account_file("passwd")?, account_file("group")?);
+        let (shadow, gshadow) = (account_file("shadow")?, account_file("gshadow")?);
         let (login_defs, useradd) = (read("/etc/login.defs")?, read("/etc/default/useradd")?);
         facts.accounts = Accounts::parse(&Texts {
             passwd: passwd.as_deref(),
@@ -206,6 +217,7 @@ impl Observer<'_> {
             login_defs: login_defs.as_deref(),
             useradd: useradd.as_deref(),
         });
+        facts.accounts.unfinished = before.cloned();
         Ok(())
     }
 

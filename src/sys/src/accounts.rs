@@ -8,13 +8,19 @@
 //! can be read by every user of the machine, and an image build runs on a machine with users.
 
 mod before;
+mod home;
+mod transaction;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use pilotlight_core::op::{AccountKind, AccountName, AccountOp, AddUser, Field, UserFields};
+use rustix::fs::{MemfdFlags, memfd_create};
+
+pub use transaction::{observe, sync};
 
 /// Why an account could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +41,16 @@ pub enum AccountError {
         /// What the system said.
         source: io::Error,
     },
-    /// There is no room for a home directory that is to be moved.
-    #[error("while making room for the home directory {home:?}: {source}")]
+    /// What an earlier run was cut off at could not be put back.
+    #[error("while putting back {what}: {source}")]
+    Restore {
+        /// What it was about.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no room for a home directory that is to be moved, or it could not be moved.
+    #[error("while moving the home directory to {home:?}: {source}")]
     Home {
         /// The home directory as passwd will have it.
         home: String,
@@ -93,32 +107,35 @@ pub enum ToolError {
     },
 }
 
-/// Performs one operation on the accounts below `root`.
-pub fn apply(op: &AccountOp, root: &Path) -> Result<(), AccountError> {
-    let root = root.canonicalize().map_err(|source| AccountError::Root {
+fn absolute(root: &Path) -> Result<PathBuf, AccountError> {
+    root.canonicalize().map_err(|source| AccountError::Root {
         root: root.into(),
         source,
-    })?;
+    })
+}
+
+/// Performs one operation on the accounts below `root`.
+pub fn apply(op: &AccountOp, root: &Path) -> Result<(), AccountError> {
+    if let AccountOp::SetPassword { .. } = op {
+        return set_passwords(&[op], root);
+    }
+    let root = absolute(root)?;
     before::drop_stale_locks(&root)?;
-    if let AccountOp::ModifyUser { fields, .. } = op
+    if let AccountOp::ModifyUser { name, fields } = op
         && let Some(home) = &fields.home_dir
     {
         before::make_room(home.as_str(), &root)?;
+        home::relocate(name, home.as_str(), &root)?;
     }
     let failed = |source| AccountError::Tool {
         op: op.to_string(),
         source,
     };
-    let call = Call::new(op, &root);
-    let done = match (call.run(), op) {
-        (Err(ToolError::Start { source, .. }), AccountOp::SetPassword { of, name, hash })
-            if source.kind() == io::ErrorKind::NotFound =>
-        {
-            Call::password_by_argument(*of, name, hash.reveal(), &root).run()
-        }
-        (done, _) => done,
+    let call = match op {
+        AccountOp::Restore(restore) => return transaction::restore(restore, &root),
+        op => Call::new(op, &root),
     };
-    match done {
+    match call.map_or(Ok(()), |call| call.run()) {
         // The account is gone. What it did not own is not its home, whatever passwd says: `daemon`
         // has /usr/sbin there.
         Err(ToolError::Failed {
@@ -130,18 +147,60 @@ pub fn apply(op: &AccountOp, root: &Path) -> Result<(), AccountError> {
     }
 }
 
+/// Sets passwords of users and groups: one process for all users, one for all groups.
+pub fn set_passwords(ops: &[&AccountOp], root: &Path) -> Result<(), AccountError> {
+    let root = absolute(root)?;
+    before::drop_stale_locks(&root)?;
+    for kind in [AccountKind::Group, AccountKind::User] {
+        let of_kind: Vec<(&AccountOp, &AccountName, &str)> = ops
+            .iter()
+            .filter_map(|op| match op {
+                AccountOp::SetPassword { of, name, hash } if *of == kind => {
+                    Some((*op, name, hash.reveal()))
+                }
+                _ => None,
+            })
+            .collect();
+        let Some((first, _, _)) = of_kind.first() else {
+            continue;
+        };
+        let named = of_kind.iter().map(|(_, name, hash)| (*name, *hash));
+        match Call::passwords(kind, named, &root).run() {
+            Err(ToolError::Start { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                for (op, name, hash) in &of_kind {
+                    let done = Call::password_by_argument(kind, name, hash, &root).run();
+                    done.map_err(|source| AccountError::Tool {
+                        op: op.to_string(),
+                        source,
+                    })?;
+                }
+            }
+            done => done.map_err(|source| AccountError::Tool {
+                op: match of_kind.len() {
+                    1 => first.to_string(),
+                    many => format!("set the passwords of {many} accounts"),
+                },
+                source,
+            })?,
+        }
+    }
+    Ok(())
+}
+
 /// What is called for an operation.
 struct Call {
     program: &'static str,
     args: Vec<OsString>,
     stdin: Option<String>,
     /// What must not appear in an error.
-    secret: Option<String>,
+    secrets: Vec<String>,
 }
 
 impl Call {
-    fn new(op: &AccountOp, root: &Path) -> Self {
-        match op {
+    /// `None` for what is done without a tool, or for many at once.
+    fn new(op: &AccountOp, root: &Path) -> Option<Self> {
+        Some(match op {
+            AccountOp::Restore(_) | AccountOp::SetPassword { .. } => return None,
             AccountOp::AddGroup { name, gid, system } => {
                 let mut call = Self::on_root("groupadd", root);
                 call.option("--password", Some("*"));
@@ -159,7 +218,6 @@ impl Call {
             AccountOp::ModifyUser { name, fields } => {
                 let mut call = Self::on_root("usermod", root);
                 call.fields(fields, "--home");
-                call.flag("--move-home", fields.home_dir.is_some());
                 call.named(name)
             }
             AccountOp::DeleteUser { name, .. } => {
@@ -167,17 +225,26 @@ impl Call {
                 call.flag("--remove", true);
                 call.named(name)
             }
-            AccountOp::SetPassword { of, name, hash } => {
-                let mut call = match of {
-                    AccountKind::User => Self::on_root("chpasswd", root),
-                    AccountKind::Group => Self::on_root("chgpasswd", root),
-                };
-                call.flag("--encrypted", true);
-                call.stdin = Some(format!("{}:{}\n", name.as_str(), hash.reveal()));
-                call.secret = Some(hash.reveal().into());
-                call
-            }
+        })
+    }
+
+    fn passwords<'a>(
+        of: AccountKind,
+        named: impl Iterator<Item = (&'a AccountName, &'a str)>,
+        root: &Path,
+    ) -> Self {
+        let mut call = match of {
+            AccountKind::User => Self::on_root("chpasswd", root),
+            AccountKind::Group => Self::on_root("chgpasswd", root),
+        };
+        call.flag("--encrypted", true);
+        let mut lines = String::new();
+        for (name, hash) in named {
+            lines.extend([name.as_str(), ":", hash, "\n"]);
+            call.secrets.push(hash.into());
         }
+        call.stdin = Some(lines);
+        call
     }
 
     fn add_user(user: &AddUser, root: &Path) -> Self {
@@ -199,7 +266,7 @@ impl Call {
             AccountKind::Group => Self::on_root("groupmod", root),
         };
         call.option("--password", Some(hash));
-        call.secret = Some(hash.into());
+        call.secrets.push(hash.into());
         call.named(name)
     }
 
@@ -208,7 +275,7 @@ impl Call {
             program,
             args: vec!["--root".into(), root.into()],
             stdin: None,
-            secret: None,
+            secrets: Vec::new(),
         }
     }
 
@@ -243,20 +310,23 @@ impl Call {
 
     fn run(&self) -> Result<(), ToolError> {
         let stdin = self.stdin.as_deref().map(str::as_bytes);
-        run(self.program, &self.args, stdin).map_err(|error| match (error, &self.secret) {
-            (
+        run(self.program, &self.args, stdin).map_err(|error| match error {
+            ToolError::Failed {
+                program,
+                status,
+                mut stderr,
+            } => {
+                // A password that is disabled is "*", which is no secret and may stand anywhere.
+                for secret in self.secrets.iter().filter(|secret| secret.len() > 1) {
+                    stderr = stderr.replace(secret.as_str(), "(hidden)");
+                }
                 ToolError::Failed {
                     program,
                     status,
                     stderr,
-                },
-                Some(secret),
-            ) => ToolError::Failed {
-                program,
-                status,
-                stderr: stderr.replace(secret.as_str(), "(hidden)"),
-            },
-            (error, _) => error,
+                }
+            }
+            error => error,
         })
     }
 }
@@ -266,27 +336,16 @@ const STDERR_TAIL: usize = 2000;
 
 /// Runs a program to its end and keeps the end of what it says.
 fn run(program: &'static str, args: &[OsString], stdin: Option<&[u8]>) -> Result<(), ToolError> {
-    let mut child = Command::new(program)
+    let wait = |source| ToolError::Wait { program, source };
+    let output = Command::new(program)
         .args(args)
         // Its words are shown to people who may search for them.
         .env("LC_ALL", "C")
-        .stdin(if stdin.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
+        .stdin(stdin.map_or(Ok(Stdio::null()), in_memory).map_err(wait)?)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn()
+        .output()
         .map_err(|source| ToolError::Start { program, source })?;
-    // What is written fits into the pipe, so neither side waits for the other; a program that ends
-    // without reading says why itself.
-    let written = match (child.stdin.take(), stdin) {
-        (Some(mut pipe), Some(bytes)) => pipe.write_all(bytes),
-        _ => Ok(()),
-    };
-    let wait = |source| ToolError::Wait { program, source };
-    let output = child.wait_with_output().map_err(wait)?;
     if !output.status.success() {
         let start = output.stderr.len().saturating_sub(STDERR_TAIL);
         return Err(ToolError::Failed {
@@ -297,20 +356,31 @@ fn run(program: &'static str, args: &[OsString], stdin: Option<&[u8]>) -> Result
                 .into(),
         });
     }
-    written.map_err(wait)
+    Ok(())
+}
+
+/// Input that need not be written while a program runs, so that neither side waits for the other.
+fn in_memory(bytes: &[u8]) -> io::Result<Stdio> {
+    let mut file = File::from(memfd_create("input", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pilotlight_core::op::PasswordHash;
 
     fn name(text: &str) -> AccountName {
         AccountName::parse(text).unwrap()
     }
 
     fn line(op: &AccountOp) -> String {
-        let call = Call::new(op, Path::new("/sysroot"));
+        let call = Call::new(op, Path::new("/sysroot")).unwrap();
+        words(&call)
+    }
+
+    fn words(call: &Call) -> String {
         let args: Vec<&str> = call.args.iter().map(|arg| arg.to_str().unwrap()).collect();
         format!("{} {}", call.program, args.join(" "))
     }
@@ -346,7 +416,7 @@ mod tests {
             line(&AccountOp::ModifyUser { name, fields }),
             format!(
                 "usermod --root /sysroot {given} --home /var/home/a --shell /bin/zsh \
-                 --comment --root --move-home -- a"
+                 --comment --root -- a"
             )
         );
     }
@@ -357,14 +427,13 @@ mod tests {
             (AccountKind::User, "chpasswd"),
             (AccountKind::Group, "chgpasswd"),
         ] {
-            let op = AccountOp::SetPassword {
-                of,
-                name: name("a"),
-                hash: PasswordHash::parse("$6$salt$hash").unwrap(),
-            };
-            assert_eq!(line(&op), format!("{program} --root /sysroot --encrypted"));
-            let call = Call::new(&op, Path::new("/sysroot"));
-            assert_eq!(call.stdin.as_deref(), Some("a:$6$salt$hash\n"));
+            let named = [(&name("a"), "$6$salt$hash"), (&name("b"), "*")];
+            let call = Call::passwords(of, named.into_iter(), Path::new("/sysroot"));
+            assert_eq!(
+                words(&call),
+                format!("{program} --root /sysroot --encrypted")
+            );
+            assert_eq!(call.stdin.as_deref(), Some("a:$6$salt$hash\nb:*\n"));
         }
     }
 
@@ -375,7 +444,7 @@ mod tests {
                 program: "sh",
                 args: vec!["-c".into(), script.into()],
                 stdin: Some("input\n".into()),
-                secret: secret.map(String::from),
+                secrets: secret.map(String::from).into_iter().collect(),
             };
             call.run().unwrap_err().to_string()
         };

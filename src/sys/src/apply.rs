@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pilotlight_core::op::{DiskOp, Op};
+use pilotlight_core::op::{AccountOp, DiskOp, Op};
 
 use crate::accounts::AccountError;
 use crate::boot::BootError;
@@ -82,6 +82,12 @@ pub fn on_disk(op: &DiskOp) -> Result<(), DiskError> {
 pub fn on_table(disk: &str, edits: &[&DiskOp]) -> Result<(), TableError> {
     begin(edits.len());
     disks::apply_table(disk, edits)
+}
+
+/// Sets passwords of accounts, all at once.
+pub fn on_passwords(ops: &[&AccountOp], root: &Path) -> Result<(), AccountError> {
+    begin(ops.len());
+    accounts::set_passwords(ops, root)
 }
 
 /// Performs one operation.

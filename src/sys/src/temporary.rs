@@ -51,6 +51,18 @@ pub(crate) fn is_temporary(name: &str) -> bool {
     })
 }
 
+/// Whether a name is one of a temporary entry that was to be called `name`.
+pub(crate) fn is_temporary_of(temporary: &str, name: &str) -> bool {
+    let cut: String = name.chars().take(KEPT).collect();
+    let random = temporary
+        .strip_prefix('.')
+        .and_then(|rest| rest.strip_prefix(cut.as_str()))
+        .and_then(|rest| rest.strip_prefix(MARK));
+    random.is_some_and(|text| {
+        text.len() == 2 * BYTES && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
 /// Whether the name has all random digits: those of an earlier version, which made no directories, have fewer.
 fn is_random(name: &CStr) -> bool {
     let digits = name.to_bytes().rsplit(|byte| *byte == b'-').next();
@@ -95,6 +107,8 @@ mod tests {
             let (one, other) = (name(of).unwrap(), name(of).unwrap());
             assert_ne!(one, other);
             assert!(is_temporary(&one), "{one}");
+            assert!(is_temporary_of(&one, of), "{one}");
+            assert!(!is_temporary_of(&one, "another") && !is_temporary_of(of, of));
             assert!(one.len() < 255, "{one}");
         }
         assert!(is_temporary(".motd.pilotlight-4711"));

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::facts::unfinished_accounts::Before;
 use crate::hex;
 use crate::model::{Config, Owner};
 
@@ -41,6 +42,9 @@ pub struct Accounts {
     pub groups: BTreeMap<String, Group>,
     /// What useradd does where it is not told.
     pub defaults: Defaults,
+    /// What an earlier run was cut off at. Users and groups are those of before it, which have to be put back.
+    #[serde(skip)]
+    pub unfinished: Option<Before>,
 }
 
 /// A user. `None` is "not known": absent when observed, not chosen yet when predicted.
@@ -85,6 +89,11 @@ pub struct Defaults {
     pub group: Option<String>,
     /// Whether a user gets a group of its name, and loses it: `USERGROUPS_ENAB` of login.defs.
     pub user_groups: bool,
+    /// Directory of which new home directories are copies: `SKEL` of `/etc/default/useradd`.
+    pub skeleton: String,
+    /// Directory of mailboxes: `MAIL_DIR` of login.defs; else the program's own, which differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<String>,
 }
 
 impl Default for Defaults {
@@ -94,6 +103,8 @@ impl Default for Defaults {
             shell: None,
             group: None,
             user_groups: false,
+            skeleton: "/etc/skel".into(),
+            mail: None,
         }
     }
 }
@@ -314,14 +325,20 @@ impl Defaults {
                 Some(("HOME", value)) => defaults.home_base = value.into(),
                 Some(("SHELL", value)) => defaults.shell = Some(value.into()),
                 Some(("GROUP", value)) => defaults.group = Some(value.into()),
+                Some(("SKEL", value)) if !value.is_empty() => defaults.skeleton = value.into(),
                 _ => {}
             }
         }
         for line in lines(texts.login_defs) {
             let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
-            if words.next() == Some("USERGROUPS_ENAB") {
-                let value = words.next().unwrap_or_default().trim_matches('"');
-                defaults.user_groups = value.eq_ignore_ascii_case("yes");
+            let (key, value) = (words.next(), words.next().unwrap_or_default());
+            let value = value.trim_matches('"');
+            match key {
+                Some("USERGROUPS_ENAB") => {
+                    defaults.user_groups = value.eq_ignore_ascii_case("yes");
+                }
+                Some("MAIL_DIR") => defaults.mail = Some(value.into()),
+                _ => {}
             }
         }
         defaults
@@ -370,8 +387,8 @@ mod tests {
             group: Some(GROUP),
             shadow: Some(b"root:*:1::::::\ncore:$6$hash:1::::::\ncore:other:\nodd\n"),
             gshadow: Some(b"wheel:!::core\n"),
-            login_defs: Some(b"# USERGROUPS_ENAB no\nUSERGROUPS_ENAB \t yes\n"),
-            useradd: Some(b"# useradd\nGROUP=100\nHOME=/var/home\nSHELL=/bin/zsh\nSKEL\n"),
+            login_defs: Some(b"# USERGROUPS_ENAB no\nUSERGROUPS_ENAB \t yes\nMAIL_DIR /mail\n"),
+            useradd: Some(b"# useradd\nGROUP=100\nHOME=/var/home\nSHELL=/bin/zsh\nSKEL\nSKEL=\n"),
         })
     }
 
@@ -417,6 +434,14 @@ mod tests {
         assert_eq!(defaults.shell.as_deref(), Some("/bin/zsh"));
         assert_eq!(defaults.group.as_deref(), Some("100"));
         assert!(defaults.user_groups);
+        assert_eq!(defaults.skeleton, "/etc/skel");
+        assert_eq!(defaults.mail.as_deref(), Some("/mail"));
+        let useradd = Some(&b"SKEL=/usr/share/skel\n"[..]);
+        let other = Accounts::parse(&Texts {
+            useradd,
+            ..Texts::default()
+        });
+        assert_eq!(other.defaults.skeleton, "/usr/share/skel");
         assert_eq!(Accounts::parse(&Texts::default()), Accounts::default());
     }
 

@@ -7,12 +7,16 @@ use serde::Serialize;
 
 use crate::facts::Facts;
 use crate::facts::accounts::{Accounts, Group, User, password_digest};
+use crate::facts::unfinished_accounts::Before;
+use crate::model::SysPath;
 use crate::op::{AccountName, Field, PasswordHash};
 
 /// A change of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub enum AccountOp {
+    /// Puts back what an earlier run was cut off at, so that it can be done as if that run had not been.
+    Restore(Restore),
     /// Makes a group.
     AddGroup {
         /// Its name.
@@ -61,6 +65,27 @@ pub enum AccountOp {
         /// The hash.
         hash: PasswordHash,
     },
+}
+
+/// What an earlier run has to be undone of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restore {
+    /// The files as they were; there are password hashes among them.
+    #[serde(skip)]
+    pub before: Before,
+    /// Names of the users and groups that go back.
+    pub names: Vec<String>,
+    /// Home directories that were not there. What useradd(8) has copied into them goes.
+    pub homes: Vec<SysPath>,
+    /// Of what new home directories are copies.
+    pub skeleton: Option<SysPath>,
+    /// Directories above homes that were not there, innermost first. Empty ones go.
+    pub above: Vec<SysPath>,
+    /// Mailboxes that were not there. Empty ones go.
+    pub mailboxes: Vec<SysPath>,
+    /// Home directories that were to be moved: from there, to a place where nothing was.
+    pub moved: Vec<(SysPath, SysPath)>,
 }
 
 /// A user to be made.
@@ -121,13 +146,14 @@ impl AccountOp {
     pub fn is_destructive(&self) -> bool {
         matches!(
             self,
-            AccountOp::DeleteUser { .. } | AccountOp::DeleteGroup { .. }
+            AccountOp::Restore(_) | AccountOp::DeleteUser { .. } | AccountOp::DeleteGroup { .. }
         )
     }
 
-    /// The user or group that it concerns; a group of a user's own has the user's name.
-    pub fn name(&self) -> &AccountName {
-        match self {
+    /// The user or group that it concerns, if it is one; a group of a user's own has the user's name.
+    pub fn name(&self) -> Option<&AccountName> {
+        Some(match self {
+            AccountOp::Restore(_) => return None,
             AccountOp::AddGroup { name, .. }
             | AccountOp::ModifyGroup { name, .. }
             | AccountOp::DeleteGroup { name }
@@ -135,7 +161,7 @@ impl AccountOp {
             | AccountOp::DeleteUser { name, .. }
             | AccountOp::SetPassword { name, .. } => name,
             AccountOp::AddUser(user) => &user.name,
-        }
+        })
     }
 
     /// Turns the facts into what they will be after the operation.
@@ -146,6 +172,8 @@ impl AccountOp {
     /// [`Self::predict`] on the only facts that it concerns.
     pub fn predict_accounts(&self, accounts: &mut Accounts) {
         match self {
+            // The facts have the accounts as they will be.
+            AccountOp::Restore(_) => accounts.unfinished = None,
             AccountOp::AddGroup { name, gid, .. } => {
                 let group = Group {
                     gid: *gid,
@@ -293,6 +321,12 @@ fn delete_user(name: &AccountName, accounts: &mut Accounts) {
 impl fmt::Display for AccountOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            AccountOp::Restore(restore) => {
+                f.write_str(
+                    "put groups and users back as they were before a run that was cut off",
+                )?;
+                list(f, &restore.words())
+            }
             AccountOp::AddGroup { name, gid, system } => {
                 let kind = if *system { "system group" } else { "group" };
                 write!(f, "add {kind} {name}")?;
@@ -343,6 +377,20 @@ fn list(f: &mut fmt::Formatter<'_>, words: &[String]) -> fmt::Result {
     write!(f, ": {}", words.join(", "))
 }
 
+/// Most names that the line of an operation lists.
+const LISTED: usize = 5;
+
+impl Restore {
+    fn words(&self) -> Vec<String> {
+        let names = self.names.iter().take(LISTED);
+        let mut words: Vec<String> = names.map(|name| format!("{name:?}")).collect();
+        if let Some(more @ 1..) = self.names.len().checked_sub(LISTED) {
+            words.push(format!("{more} more"));
+        }
+        words
+    }
+}
+
 impl UserFields {
     fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
@@ -387,6 +435,25 @@ mod tests {
             assert!(!shown.contains("secret"), "{shown}");
         }
         assert_eq!(PasswordHash::parse("").unwrap().reveal(), "*");
+    }
+
+    #[test]
+    fn putting_back_names_a_few_and_shows_no_contents() {
+        let mut restore = Restore {
+            names: ["a", "b"].map(String::from).to_vec(),
+            ..Restore::default()
+        };
+        restore.before.note("shadow", Some(b"a:$6$secret:"));
+        let op = AccountOp::Restore(restore.clone());
+        let line = "put groups and users back as they were before a run that was cut off";
+        assert_eq!(op.to_string(), format!("{line}: \"a\", \"b\""));
+        let json = serde_json::to_string(&op).unwrap();
+        for shown in [format!("{op:?}"), json] {
+            assert!(!shown.contains(&crate::hex::encode(b"secret")), "{shown}");
+        }
+        restore.names = (0..7).map(|index| format!("u{index}")).collect();
+        let op = AccountOp::Restore(restore);
+        assert!(op.to_string().ends_with("\"u4\", 2 more"), "{op}");
     }
 
     #[test]

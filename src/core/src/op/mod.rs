@@ -20,7 +20,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub use account::{AccountKind, AccountOp, AddUser, UserFields};
+pub use account::{AccountKind, AccountOp, AddUser, Restore, UserFields};
 pub use account_fields::{AccountName, Field, PasswordHash};
 pub use boot::{BootOp, FIRST_BOOT_MARKER, KARGS_HELPER, split};
 pub use content::{Content, ContentSource};

@@ -242,6 +242,9 @@ impl AccountOp {
             })
         };
         match self {
+            AccountOp::Restore(_) => require(accounts.unfinished.is_some(), || {
+                "no earlier run was cut off while it changed groups and users".into()
+            }),
             AccountOp::AddGroup { name, gid, .. } => {
                 no_group(name.as_str())?;
                 match gid.and_then(|gid| accounts.group_by_gid(gid)) {

@@ -26,7 +26,7 @@ impl Op {
             Op::Disk(op) => op.trials(size),
             Op::Volume(op) => op.trials(),
             Op::Mount(op) => op.trials(),
-            Op::Account(op) => vec![Trial::Program(op.program())],
+            Op::Account(op) => op.program().map(Trial::Program).into_iter().collect(),
             Op::Relabel(_) => vec![Trial::Program(PROGRAM)],
             // The kargs helper was seen to be there; the rest is done without programs.
             Op::Boot(_) | Op::Tree(_) => Vec::new(),
@@ -115,9 +115,10 @@ impl MountOp {
 }
 
 impl AccountOp {
-    /// The program of shadow-utils that performs it.
-    fn program(&self) -> &'static str {
-        match self {
+    /// The program of shadow-utils that performs it, if one does.
+    fn program(&self) -> Option<&'static str> {
+        Some(match self {
+            AccountOp::Restore(_) => return None,
             AccountOp::AddGroup { .. } => "groupadd",
             AccountOp::ModifyGroup { .. } => "groupmod",
             AccountOp::DeleteGroup { .. } => "groupdel",
@@ -132,6 +133,6 @@ impl AccountOp {
                 of: AccountKind::Group,
                 ..
             } => "chgpasswd",
-        }
+        })
     }
 }

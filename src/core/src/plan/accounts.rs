@@ -3,9 +3,13 @@
 //! The reference runs groups first and users then, each in the order of the config. Two things go
 //! elsewhere here, so that a config which makes sense as a whole can be reached: users are removed
 //! before anything else (their numbers and groups become free), and a group that is still someone's
-//! main group is removed at the end, when that user may have left it.
+//! main group is removed at the end, when that user may have left it. Passwords come last of all: one call of
+//! chpasswd(8) sets all of them.
 
 mod numbers;
+mod transaction;
+
+pub use transaction::begin;
 
 use std::collections::BTreeSet;
 
@@ -24,8 +28,10 @@ pub fn plan(groups: &[Group], users: &[User], facts: &Facts) -> Planned {
         numbers: Numbers::of(&facts.accounts),
         now: facts.accounts.clone(),
         plan: Plan::default(),
+        passwords: Plan::default(),
         report: Report::default(),
     };
+    planner.restore(users);
     let (kept, removed): (Vec<&User>, Vec<&User>) = users.iter().partition(|u| u.should_exist);
     for user in removed {
         planner.remove_user(user);
@@ -50,6 +56,7 @@ pub fn plan(groups: &[Group], users: &[User], facts: &Facts) -> Planned {
     if planner.report.has_errors() {
         return Err(planner.report);
     }
+    planner.plan.steps.extend(planner.passwords.steps);
     Ok(planner.plan)
 }
 
@@ -58,14 +65,29 @@ struct Planner {
     now: Accounts,
     numbers: Numbers,
     plan: Plan,
+    passwords: Plan,
     report: Report,
 }
 
 impl Planner {
     fn push(&mut self, op: AccountOp, why: impl Into<String>, at: Option<Span>) {
         op.predict_accounts(&mut self.now);
-        self.numbers.note(op.name().as_str(), &self.now);
-        self.plan.push(op, why, at);
+        if let Some(name) = op.name() {
+            self.numbers.note(name.as_str(), &self.now);
+        }
+        match op {
+            AccountOp::SetPassword { .. } => self.passwords.push(op, why, at),
+            _ => self.plan.push(op, why, at),
+        }
+    }
+
+    /// What an earlier run was cut off at is undone before anything else.
+    fn restore(&mut self, users: &[User]) {
+        if let Some(before) = self.now.unfinished.take() {
+            let op = AccountOp::Restore(transaction::restore(before, users, &self.now));
+            let why = "an earlier run was cut off while it changed them";
+            self.push(op, why, None);
+        }
     }
 
     /// Takes what a rule allows; what it refuses becomes an error at the entry.

@@ -3,6 +3,7 @@ use insta::assert_snapshot;
 use super::*;
 use crate::diag::Sources;
 use crate::facts::accounts::Texts;
+use crate::facts::unfinished_accounts::Before;
 use crate::model::{Gid, SysPath, Uid};
 
 fn facts() -> Facts {
@@ -24,7 +25,7 @@ fn facts() -> Facts {
     }
 }
 
-fn user(name: &str) -> User {
+pub(super) fn user(name: &str) -> User {
     User {
         at: None,
         name: name.into(),
@@ -108,16 +109,16 @@ fn groups_and_users_are_made_with_every_field() {
     assert_snapshot!(shown(&groups, &[full, user("b")]), @r#"
       add group "docker": number 233
           because there is no group "docker" yet
-      set the password of group "docker"
-          because the config gives another password hash
       add system group "render"
           because there is no group "render" yet
       add system user "a": number 1500, main group "render", further groups "docker" "wheel", home directory "/var/home/a", shell "/bin/zsh", full name "A. Person", no home directory made, no group of its name, not in lastlog
           because there is no user "a" yet
-      set the password of user "a"
-          because the config gives another password hash
       add user "b"
           because there is no user "b" yet
+      set the password of group "docker"
+          because the config gives another password hash
+      set the password of user "a"
+          because the config gives another password hash
     "#);
 }
 
@@ -333,4 +334,25 @@ fn without_user_groups_a_group_of_the_name_is_no_obstacle() {
     assert_eq!((user.uid, user.gid), (None, Some(10)));
     assert_eq!(user.home, "/home/sudo");
     assert_eq!(plan(&[], &users, &after), Ok(Plan::default()));
+}
+
+#[test]
+fn what_was_cut_off_is_put_back_first() {
+    let mut before = Before::default();
+    before.users.insert("a".into());
+    before.absent.push("/home/a".into());
+    let mut facts = facts();
+    facts.accounts.unfinished = Some(before);
+    let users = [user("a")];
+    let planned = plan(&[], &users, &facts).unwrap();
+    let after = planned.lint(facts.clone()).unwrap();
+    assert_eq!(plan(&[], &users, &after), Ok(Plan::default()));
+    assert_snapshot!(planned.render(&Sources::default()), @r#"
+    ! put groups and users back as they were before a run that was cut off: "a"
+          because an earlier run was cut off while it changed them
+      add user "a"
+          because there is no user "a" yet
+    "#);
+    // Even where nothing is to be done otherwise.
+    assert_eq!(plan(&[], &[], &facts).unwrap().steps.len(), 1);
 }

@@ -2,9 +2,9 @@
 //!
 //! A plan has a step for every change, since each has a reason and a line of the config of its own. Performing them
 //! one by one would write a partition table once for every partition, and everyone who watches the disk would read
-//! it again each time.
+//! it again each time. Passwords of accounts are set by one process for all of them.
 
-use crate::op::{DiskOp, Op};
+use crate::op::{AccountOp, DiskOp, Op};
 use crate::plan::{Plan, Step};
 
 /// How the steps of a run are performed.
@@ -14,6 +14,8 @@ pub enum Kind {
     Tables,
     /// Devices that are wiped and formatted side by side, each one's steps in their order.
     Filesystems,
+    /// Passwords of users and groups, all at once.
+    Passwords,
     /// One step, by itself.
     Single,
 }
@@ -59,6 +61,7 @@ fn kind(step: &Step) -> Kind {
     match &step.op {
         Op::Disk(op) if op.edits_table() => Kind::Tables,
         Op::Disk(_) => Kind::Filesystems,
+        Op::Account(AccountOp::SetPassword { .. }) => Kind::Passwords,
         _ => Kind::Single,
     }
 }
@@ -67,9 +70,10 @@ fn kind(step: &Step) -> Kind {
 mod tests {
     use super::*;
     use crate::model::Format;
-    use crate::op::VolumeOp;
+    use crate::op::{AccountKind, AccountName, PasswordHash, VolumeOp};
 
-    /// "d1 sda" deletes, "c1 sda" creates, "t sda" makes a table, "w sda1" wipes, "f sda1" formats, "m x" is a volume.
+    /// "d1 sda" deletes, "c1 sda" creates, "t sda" makes a table, "w sda1" wipes, "f sda1" formats, "m x" is a volume,
+    /// "p u" a password.
     fn op(words: &str) -> Op {
         let (what, device) = words.split_once(' ').unwrap();
         let disk = device.to_string();
@@ -102,6 +106,13 @@ mod tests {
                 uuid: None,
                 options: Vec::new(),
             },
+            "p" => {
+                return Op::Account(AccountOp::SetPassword {
+                    of: AccountKind::User,
+                    name: AccountName::parse(device).unwrap(),
+                    hash: PasswordHash::parse("*").unwrap(),
+                });
+            }
             _ => {
                 return Op::Volume(VolumeOp::StopArray {
                     node: disk,
@@ -146,6 +157,10 @@ mod tests {
             ),
             (&["c1 a", "m x", "c2 a"], "Tables a*1; Single ; Tables a*1"),
             (&["m x", "m y"], "Single ; Single "),
+            (
+                &["m x", "p a", "p b", "m y"],
+                "Single ; Passwords ; Single ",
+            ),
         ];
         for (steps, expected) in table {
             assert_eq!(runs(steps), *expected, "{steps:?}");

@@ -2,7 +2,7 @@
 
 mod batch;
 mod observe;
-mod remove;
+pub(crate) mod remove;
 mod write;
 
 use std::collections::BTreeSet;

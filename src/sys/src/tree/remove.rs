@@ -10,7 +10,7 @@ use rustix::io::Errno;
 const MAX_DEPTH: usize = 256;
 
 /// Removes what has a name in a directory; what is mounted below it is an error, not removed.
-pub(super) fn remove(parent: impl AsFd, name: &str) -> io::Result<()> {
+pub(crate) fn remove(parent: impl AsFd, name: &str) -> io::Result<()> {
     remove_in(parent.as_fd(), name, 0)
 }
 
