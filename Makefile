@@ -106,12 +106,8 @@ soak: deps
 # CASES="tree accounts" runs only these.
 crash: deps
 	$(CARGO) build --workspace --all-targets
-	$(CARGO) test --workspace --test crash_consistency -- --ignored --nocapture $(CASES)
-
-# Power fails everywhere. "make unit" takes a sample.
-crash: deps
-	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --test accounts_cut -- --ignored --nocapture
+	$(CARGO) test --workspace --test crash_consistency -- --ignored --nocapture $(CASES)
 
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
 # a stable one takes with RUSTC_BOOTSTRAP only.
