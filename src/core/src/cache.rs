@@ -2,8 +2,9 @@
 
 use serde_json::Value as Json;
 
-use crate::diag::{Diagnostic, Place, Report, Shown, Sources};
+use crate::diag::{Diagnostic, Place, Report, Sources};
 use crate::json::{self, Node, Value};
+use crate::reveal;
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR};
 use crate::spec::{Decoder, Encoded, Wire as _};
 
@@ -43,7 +44,7 @@ pub fn decode(
         items: vec![diagnostic],
     };
     let tree = json::parse(source, config).map_err(one)?;
-    sources.show(source, Shown::of_tree(config, &tree));
+    sources.show(source, reveal::of_tree(config, &tree));
     let places: serde_json::Map<String, Json> = places
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();

@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 pub use crate::spelling::nearest;
+pub(crate) use shown::{DEVICE, is_free, is_key, is_section, normal};
 pub use shown::{Shown, key};
 pub use sources::{Sources, TextLine};
 pub use span::{Place, SourceId, Span};
@@ -347,7 +348,7 @@ fn excerpt(at: &Place, (colour, end): (&str, &str), out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
+    use crate::{json, reveal};
 
     #[test]
     fn shows_the_line_and_underlines_what_is_meant() {
@@ -355,7 +356,7 @@ mod tests {
         let text = "{\n  \"péth\": 1\n}";
         let id = sources.add("user.ign", text);
         let tree = json::parse(id, text).unwrap();
-        sources.show(id, Shown::of_tree(text, &tree));
+        sources.show(id, reveal::of_tree(text, &tree));
         let report = Report {
             items: vec![
                 Diagnostic::error(

@@ -28,6 +28,7 @@ pub mod op;
 pub mod picture;
 pub mod plan;
 pub mod redact;
+pub mod reveal;
 pub mod schema;
 pub mod spec;
 pub mod spelling;

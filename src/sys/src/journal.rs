@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use crate::boot;
 use crate::digest::digest;
 use crate::private_mount::PrivateMount;
+use crate::regular::read_bounded;
 use crate::root::Sysroot;
-use crate::runtime_dir::read_bounded;
 use crate::temporary;
 
 /// The journal of a root, and of one that has no /etc: the agent makes no directory for its own sake, since the

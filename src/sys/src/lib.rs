@@ -23,6 +23,7 @@ mod mkfs;
 pub mod mounts;
 pub mod private_mount;
 pub mod probe;
+mod regular;
 pub mod root;
 mod runtime_dir;
 pub mod selinux;
@@ -38,8 +39,8 @@ mod wipe;
 
 pub use disks::DeviceMap;
 pub use local_files::LocalDirectory;
+pub use regular::{read_beginning, read_regular};
 pub use runtime_dir::{
-    free_space, private_directory, read_beginning, read_regular, replace_file, temporary_directory,
-    unnamed_file,
+    free_space, private_directory, replace_file, temporary_directory, unnamed_file,
 };
 pub use temporary::random;

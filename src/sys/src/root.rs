@@ -14,7 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::runtime_dir::read_bounded;
+use crate::regular::{not_a_file, read_bounded, regular};
 
 /// Links that one path may lead over (the kernel's own limit).
 const MAX_LINKS: usize = 40;
@@ -229,20 +229,6 @@ pub(crate) fn open_file(directory: impl AsFd, name: &str) -> io::Result<File> {
         Err(Errno::NXIO | Errno::NODEV) => Err(not_a_file()),
         Err(error) => Err(error.into()),
     }
-}
-
-pub(crate) fn regular(fd: OwnedFd) -> io::Result<File> {
-    let stat = rustix::fs::fstat(&fd)?;
-    let null = rustix::fs::makedev(1, 3);
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok(File::from(fd)),
-        FileType::CharacterDevice if stat.st_rdev == null => Ok(File::from(fd)),
-        _ => Err(not_a_file()),
-    }
-}
-
-pub(crate) fn not_a_file() -> io::Error {
-    io::Error::other("it is not a regular file, but a pipe, a device, a socket or a directory")
 }
 
 pub(crate) fn stat_at(directory: BorrowedFd<'_>, name: &str) -> io::Result<Stat> {

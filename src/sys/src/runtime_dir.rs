@@ -4,7 +4,7 @@
 //! have guessed, and no link of somebody's is followed.
 
 use std::fs::{DirBuilder, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -16,7 +16,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::{root, temporary};
+use crate::temporary;
 
 /// Makes a directory that only its owner may enter, with all directories above it.
 ///
@@ -39,41 +39,6 @@ pub fn private_directory(path: &Path) -> io::Result<()> {
         ));
     }
     Ok(())
-}
-
-/// Reads a file of bounded length; `None` where there is none. Links are followed.
-///
-/// Errors: it is a pipe, a device, a socket or a directory, which could keep a stage waiting for ever; it is longer
-/// than `limit`, in bytes.
-pub fn read_regular(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let bytes = read_beginning(path, limit.saturating_add(1))?;
-    match bytes {
-        Some(bytes) if bytes.len() as u64 > limit => {
-            Err(io::Error::other(format!("it is larger than {limit} bytes")))
-        }
-        other => Ok(other),
-    }
-}
-
-/// The same for what is read as far as `most` bytes and no further.
-pub fn read_beginning(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match openat(CWD, path, flags, Mode::empty()) {
-        Ok(fd) => root::regular(fd)?,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(Errno::NXIO | Errno::NODEV) => return Err(root::not_a_file()),
-        Err(error) => return Err(error.into()),
-    };
-    read_bounded(file, most).map(Some)
-}
-
-/// As many bytes of a file as there are, and no more than that, in as few reads as its length allows.
-pub(crate) fn read_bounded(file: File, most: u64) -> io::Result<Vec<u8>> {
-    let length = file.metadata()?.len().min(most);
-    // One more, to see the end. A length beyond the address space is beyond the bound, too.
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
-    file.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Makes a new private directory of an unguessable name, as mkdtemp(3) does, in one for temporary files.

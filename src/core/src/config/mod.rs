@@ -12,6 +12,7 @@ use language::{Start, member, members};
 
 use crate::diag::{Diagnostic, Report, Shown, SourceId, Sources, Span};
 use crate::json::{self, Node, Value};
+use crate::reveal;
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR, NEWEST_MINOR, version_name};
 use crate::spec::{Decoder, Wire as _, v2};
 use crate::translate::{
@@ -124,7 +125,7 @@ fn understand(
         Start::Certain(language) => (language, yaml::parse(source, text)?),
         Start::Yaml => {
             let tree = yaml::parse(source, text)?;
-            sources.show(source, Shown::of_tree(text, &tree));
+            sources.show(source, reveal::of_tree(text, &tree));
             (language::of_yaml(&tree)?, tree)
         }
         Start::Foreign(what) => {
@@ -132,7 +133,7 @@ fn understand(
             return Err(not_read(source, text, what));
         }
     };
-    sources.show(source, Shown::of_tree(text, &tree));
+    sources.show(source, reveal::of_tree(text, &tree));
     parsed.language = Some(language);
     let mut cx = Translation {
         report: &mut parsed.report,

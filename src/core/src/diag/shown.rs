@@ -10,9 +10,7 @@ use std::ops::Range;
 
 use super::marks::small;
 use super::span::{Place, Span};
-use crate::json::{Node, Value};
 use crate::redact;
-use crate::yaml;
 
 /// Keys whose values are objects, or lists of them, with keys of the config language. Keys are compared without
 /// case, `_` and `-`, and whichever language they are of.
@@ -263,7 +261,7 @@ const OTHERS: &[&str] = &[
 const FREE: &[&str] = &["devicealiases", "disksetup"];
 
 /// What stands below a device's name is known as what stands below this key.
-const DEVICE: &str = "device";
+pub(crate) const DEVICE: &str = "device";
 
 /// Headers of MIME messages that are spoken of.
 const HEADERS: &[&str] = &["contenttransferencoding", "contenttype"];
@@ -310,14 +308,12 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Of a text that is a config.
-    pub fn of_tree(text: &str, tree: &Node) -> Self {
-        let mut shown = Self {
+    /// Of a text that is a config, before anything of it is added.
+    pub(crate) fn tree() -> Self {
+        Self {
             is_tree: true,
             ..Self::default()
-        };
-        shown.walk(text, tree, "", true);
-        shown.sorted()
+        }
     }
 
     /// Of a text that is not understood: a part of it that says which kind of text it is.
@@ -375,52 +371,33 @@ impl Shown {
 
     /// Aliases of YAML stand where their anchors do, so a part may have been added more than once. What is
     /// shown in one place is no secret in the other.
-    fn sorted(mut self) -> Self {
+    pub(crate) fn sorted(mut self) -> Self {
         self.parts.sort_unstable();
         self.parts.dedup_by_key(|(start, ..)| *start);
         self.parts.shrink_to_fit();
         self
     }
 
-    /// Adds what stands below a key of which is known whether it is one of the language.
-    fn walk(&mut self, text: &str, node: &Node, key: &str, is_known: bool) {
-        match &node.value {
-            Value::Array(items) => {
-                for item in items {
-                    self.walk(text, item, key, is_known);
-                }
-            }
-            Value::Object(members) => {
-                let is_known = is_known && (key.is_empty() || holds(SECTIONS, key));
-                for member in members {
-                    let kind = match is_known && (is_key(&member.key) || holds(FREE, key)) {
-                        true => Kind::Shown,
-                        false => Kind::Hidden,
-                    };
-                    self.add(bytes(member.key_span), kind);
-                    match holds(FREE, key) {
-                        true => self.walk(text, &member.value, DEVICE, is_known),
-                        false => self.walk(text, &member.value, &normal(&member.key), is_known),
-                    }
-                }
-            }
-            value => self.scalar(text, (value, bytes(node.span)), key, is_known),
-        }
+    /// Adds a key of a tree.
+    pub(crate) fn key(&mut self, span: Span, is_known: bool) {
+        let kind = match is_known {
+            true => Kind::Shown,
+            false => Kind::Hidden,
+        };
+        self.add(bytes(span), kind);
     }
 
-    fn scalar(
+    /// Adds a value of a tree that is no list and no object. `is_word` says that it is one of the few words which
+    /// tell nothing, as `true`.
+    pub(crate) fn scalar(
         &mut self,
         text: &str,
-        (value, part): (&Value, Range<usize>),
+        span: Span,
         key: &str,
-        is_known: bool,
+        (is_word, is_known): (bool, bool),
     ) {
+        let part = bytes(span);
         let written = text.get(part.clone()).unwrap_or_default();
-        let is_word = match value {
-            Value::Null | Value::Bool(_) => true,
-            Value::Plain(text) => yaml::boolean(text).is_some(),
-            _ => false,
-        };
         let length = match is_known {
             true if is_word => written.len(),
             true => visible(key, written),
@@ -497,6 +474,16 @@ impl Shown {
     }
 }
 
+/// Whether what stands below a key are keys of the language.
+pub(crate) fn is_section(key: &str) -> bool {
+    holds(SECTIONS, key)
+}
+
+/// Whether the keys below a key are names of devices or for them; each is known as [`DEVICE`].
+pub(crate) fn is_free(key: &str) -> bool {
+    holds(FREE, key)
+}
+
 fn bytes(span: Span) -> Range<usize> {
     span.start as usize..span.end as usize
 }
@@ -509,13 +496,13 @@ pub fn key(key: &str) -> String {
     }
 }
 
-fn is_key(key: &str) -> bool {
+pub(crate) fn is_key(key: &str) -> bool {
     let is_of_key = |c: char| c.is_alphanumeric() || "_-.".contains(c);
     key.chars().all(is_of_key) && key.len() <= 2 * KEY
 }
 
 /// A key as it stands in the lists.
-fn normal(key: &str) -> String {
+pub(crate) fn normal(key: &str) -> String {
     let letters = key.chars().filter(|c| !"_-".contains(*c)).take(KEY);
     letters.map(|c| c.to_ascii_lowercase()).collect()
 }
@@ -600,6 +587,7 @@ fn part_of_text(line: &str, line_start: usize, meant: &Range<usize>) -> Range<us
 mod tests {
     use super::*;
     use crate::diag::Sources;
+    use crate::{reveal, yaml};
 
     #[test]
     fn keys_are_found_in_all_lists() {
@@ -620,7 +608,7 @@ mod tests {
             let source = sources.add("u", text);
             if is_config {
                 let tree = yaml::parse(source, text).unwrap();
-                sources.show(source, Shown::of_tree(text, &tree));
+                sources.show(source, reveal::of_tree(text, &tree));
             }
             let span = Span {
                 source,

@@ -296,7 +296,9 @@ proptest! {
 
 #[test]
 fn a_restart_that_is_missing_is_made_once() {
-    let rows: &[(&[&str], &[&str], &str, &str, bool)] = &[
+    // Asked for, ruled out, command line, grub.cfg, whether the restart is missing.
+    type Row<'a> = (&'a [&'a str], &'a [&'a str], &'a str, &'a str, bool);
+    let rows: &[Row<'_>] = &[
         (
             &["a"],
             &[],
