@@ -10,6 +10,8 @@ sync
 removed=
 for device in /dev/disk/by-partlabel/EFI-SYSTEM /dev/disk/by-label/EFI-SYSTEM /dev/disk/by-label/boot; do
     [ -e "$device" ] || continue
+    # A FAT that was mounted when power failed is marked until it is checked. Other file systems are refused.
+    ! command -v fsck.fat > /dev/null || fsck.fat -a "$device" > /dev/null 2>&1 || :
     mount "$device" "$at"
     for marker in flatcar/first_boot coreos/first_boot ignition.firstboot; do
         if [ -e "$at/$marker" ]; then

@@ -50,7 +50,7 @@ install() {
         blkid udevadm journalctl systemctl
     # A feature whose program is missing fails by name when a config asks for it.
     inst_multiple -o \
-        mkfs.ext4 mkfs.ext3 mkfs.ext2 mkfs.xfs mkfs.btrfs mkfs.vfat mkfs.fat mkswap wipefs /etc/mke2fs.conf \
+        mkfs.ext4 mkfs.ext3 mkfs.ext2 mkfs.xfs mkfs.btrfs mkfs.vfat mkfs.fat fsck.fat mkswap wipefs /etc/mke2fs.conf \
         useradd usermod userdel groupadd groupmod groupdel chpasswd chgpasswd cp \
         mdadm cryptsetup setfiles \
         clevis clevis-encrypt-sss clevis-encrypt-tang clevis-encrypt-tpm2 \

@@ -249,11 +249,13 @@ fn provision(
     // As dracut/30pilotlight/first-boot-marker.sh does.
     tool("sync");
     fs::create_dir_all("/run/round/esp").unwrap();
+    let _ = run(&format!("fsck.fat -a {}p1", disks[0]));
     good(
         run(&format!("mount {}p1 /run/round/esp", disks[0])),
         "mounting EFI-SYSTEM",
     )?;
     fs::remove_file("/run/round/esp/flatcar/first_boot").map_err(|error| error.to_string())?;
+    let _ = fs::remove_file("/run/round/esp/pilotlight-journal.jsonl");
     tool("umount /run/round/esp");
     finish(stage)?;
     run_stage("umount")?;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::diag::Diagnostic;
 use crate::facts::disks::{Disks, Signature, partition_node};
 use crate::facts::unfinished_accounts::Before;
 use crate::hex;
@@ -301,7 +302,7 @@ pub fn endangers(op: &Op, partition: &str) -> bool {
 
 /// What a person should know of an earlier run that was cut off, before the next one goes on with `config`;
 /// `None` where there was none.
-pub fn notice(journal: &Journal, config: &str) -> Option<String> {
+pub fn notice(journal: &Journal, config: &str) -> Option<Diagnostic> {
     let interrupted = journal.interrupted();
     let earlier = journal.config.as_deref()?;
     let what = match interrupted.as_slice() {
@@ -313,13 +314,15 @@ pub fn notice(journal: &Journal, config: &str) -> Option<String> {
         ),
     };
     if earlier == config {
-        return (!interrupted.is_empty()).then(|| format!("{what}; it goes on from there"));
+        let hint = || Diagnostic::hint(None, format!("{what}; it goes on from there"));
+        return (!interrupted.is_empty()).then(hint);
     }
-    Some(format!(
+    let message = format!(
         "{what}, with another config (SHA-256 {earlier}) than the one of now ({config}): what the earlier one made \
          and this one does not name stays as it is. To be rid of it, let this config remove or overwrite it, or \
          install the machine anew"
-    ))
+    );
+    Some(Diagnostic::warning(None, message))
 }
 
 #[cfg(test)]

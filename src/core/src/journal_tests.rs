@@ -198,7 +198,9 @@ fn another_config_is_said_with_both_digests() {
     assert_eq!(notice(&Journal::default(), "c1"), None);
     assert_eq!(notice(&journal(&[run("c1")]), "c1"), None);
     assert_eq!(
-        notice(&journal(&[run("c1"), begun("a", Begun::Evident)]), "c1").unwrap(),
+        notice(&journal(&[run("c1"), begun("a", Begun::Evident)]), "c1")
+            .unwrap()
+            .message,
         "an earlier run of this first boot was cut off while it was to do a; it goes on from there"
     );
     let said = notice(
@@ -209,7 +211,8 @@ fn another_config_is_said_with_both_digests() {
         ]),
         "c2",
     )
-    .unwrap();
+    .unwrap()
+    .message;
     for words in [
         "do a (and 1 more)",
         "SHA-256 c1",
@@ -222,7 +225,8 @@ fn another_config_is_said_with_both_digests() {
         &journal(&[run("c1"), begun("a", Begun::Evident), done("a")]),
         "c2",
     )
-    .unwrap();
+    .unwrap()
+    .message;
     assert!(
         said.starts_with(
             "an earlier run of this first boot did not come to its end, with another config"

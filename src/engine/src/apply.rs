@@ -144,7 +144,7 @@ impl Hands {
         if *parts != [Part::KernelArguments]
             && let Some(notice) = self.journal.borrow().notice()
         {
-            notes.warning(None, notice);
+            notes.push(notice);
         }
         let mut facts = pilotlight_core::facts::Facts::default();
         for part in parts {

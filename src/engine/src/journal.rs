@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use pilotlight_core::diag::Diagnostic;
 use pilotlight_core::journal::{Begun, Record, VERSION, digest, notice};
 use pilotlight_core::model::SysPath;
 use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op, TreeOp};
@@ -85,7 +86,7 @@ impl Log {
     }
 
     /// What a person should know of an earlier run that was cut off.
-    pub fn notice(&self) -> Option<String> {
+    pub fn notice(&self) -> Option<Diagnostic> {
         notice(self.journal.says(), &self.config)
     }
 

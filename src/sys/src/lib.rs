@@ -12,6 +12,7 @@ pub mod cpu;
 mod digest;
 mod disk_error;
 pub mod disks;
+mod fat;
 pub mod fresh;
 pub mod gpt;
 pub mod journal;

@@ -13,6 +13,7 @@ use rustix::mount::{
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
 };
 
+use crate::fat;
 use crate::root::Sysroot;
 
 /// Why a mount failed.
@@ -84,6 +85,9 @@ fn mount(
     options: &[String],
 ) -> io::Result<()> {
     let target = make_directories(root, path)?;
+    if format == Format::Vfat {
+        fat::check(device)?;
+    }
     let context = fsopen(format.name(), FsOpenFlags::FSOPEN_CLOEXEC)?;
     let set = (|| {
         fsconfig_set_string(&context, "source", device)?;

@@ -16,11 +16,11 @@ use rustix::mount::{
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, fspick,
 };
 
-use crate::blockdev;
 use crate::mounts::explain;
 use crate::probe::{self, Area};
 use crate::root::Sysroot;
 use crate::temporary;
+use crate::{blockdev, fat};
 
 /// File systems that boot partitions have. Others are not mounted: whatever parses a foreign disk can err.
 const FORMATS: &[&str] = &["vfat", "ext4", "ext3", "ext2", "btrfs", "xfs"];
@@ -51,6 +51,9 @@ impl PrivateMount {
 
     /// Mounts a device for writing.
     pub fn writable(device: &str) -> io::Result<Self> {
+        if !is_mounted(device) {
+            fat::check(device)?;
+        }
         let mut mounted = match Self::mount(device, FORMATS, false) {
             Err(error) if is_busy(&error) => Self::mount(device, FORMATS, true)?,
             other => return other,
@@ -187,6 +190,11 @@ impl Drop for PrivateMount {
             let _ = self.reconfigure("ro");
         }
     }
+}
+
+/// Whether somebody has it mounted: then it is marked, and no check is needed or possible.
+fn is_mounted(device: &str) -> bool {
+    blockdev::user(device).is_some()
 }
 
 fn is_busy(error: &io::Error) -> bool {
