@@ -21,6 +21,14 @@ for device in /dev/disk/by-partlabel/EFI-SYSTEM /dev/disk/by-label/EFI-SYSTEM /d
             rm -f "$at/pilotlight-journal.jsonl"
         fi
     done
+    # What a check has saved of a journal whose removal was cut off.
+    set +f
+    for saved in "$at"/FSCK*.REC; do
+        if [ -f "$saved" ] && grep -q '^{"record":"run","version":' "$saved"; then
+            rm "$saved"
+        fi
+    done
+    set -f
     umount "$at"
 done
 rmdir "$at"

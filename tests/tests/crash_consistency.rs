@@ -256,6 +256,15 @@ fn provision(
     )?;
     fs::remove_file("/run/round/esp/flatcar/first_boot").map_err(|error| error.to_string())?;
     let _ = fs::remove_file("/run/round/esp/pilotlight-journal.jsonl");
+    // What a check has saved of one whose removal was cut off.
+    for entry in fs::read_dir("/run/round/esp").unwrap() {
+        let path = entry.unwrap().path();
+        let is_saved = path.extension().is_some_and(|end| end == "REC");
+        let begins = b"\n{\"record\":\"run\",\"version\":";
+        if is_saved && fs::read(&path).unwrap().starts_with(begins) {
+            fs::remove_file(&path).unwrap();
+        }
+    }
     tool("umount /run/round/esp");
     finish(stage)?;
     run_stage("umount")?;
