@@ -35,10 +35,8 @@ PACKAGES := gcc libc6-dev g++ \
 .NOTPARALLEL:
 .PHONY: build deps demo test lint advisories unit soak crash fuzz size vm-test clean
 
-# What several functions do alike is put into one: a twentieth of the program in an initramfs (LLVM's outliner).
 build:
-	RUSTFLAGS="$(RUSTFLAGS) -C llvm-args=-enable-machine-outliner=always" \
-		$(CARGO) build --release -p pilotlight -p pilotlight-boot
+	$(CARGO) build --release -p pilotlight -p pilotlight-boot
 
 # dpkg -s decides, so that a second run asks nothing of the network.
 deps:

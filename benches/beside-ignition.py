@@ -59,7 +59,12 @@ def first_boot(program, case, where):
         root_for(case, root)
         (work / "config.ign").write_text(json.dumps(config(case)))
         (work / "ignition").symlink_to(program)
+        # Ignition labels whatever root it finds; neither of the two has a policy to label by here.
+        (work / "bin").mkdir()
+        for stub in ["setfiles"]:
+            (work / "bin" / stub).symlink_to("/bin/true")
         environment = dict(os.environ, IGNITION_CONFIG_FILE=str(work / "config.ign"))
+        environment["PATH"] = f"{work / 'bin'}:{os.environ['PATH']}"
         for name in ["IGNITION_SYSTEM_CONFIG_DIR", "IGNITION_SYSTEM_RUNTIME_CONFIG_DIR", "IGNITION_SYSTEM_LOCAL_CONFIG_DIR"]:
             environment[name] = str(work / "none")
         total, last, peak = 0.0, 0.0, 0

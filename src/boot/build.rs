@@ -1,6 +1,7 @@
 //! Of both programs. The smaller one lives in an initramfs: packed relative relocations (DT_RELR) are 160 KB less of
 //! it; glibc knows them from version 2.36 on, which is the oldest that these are built for. A release build
-//! aborts on panic and needs no tables for unwinding: another 550 KB.
+//! aborts on panic and needs no tables for unwinding: another 550 KB. Functions that are the same byte for byte are
+//! one: no two of them are compared by their addresses, and it is 56 KB.
 
 use std::path::Path;
 
@@ -9,6 +10,7 @@ fn main() {
     println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
         println!("cargo:rustc-link-arg-bins=-Wl,-T,{script}");
+        println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
         // What lies where, as "make size" counts it by crate: the program itself is stripped.
         let name = env!("CARGO_PKG_NAME");
         let out = std::env::var_os("OUT_DIR").unwrap_or_default();

@@ -17,7 +17,7 @@ Usage: pilotlight JOB [FLAG...], the program of the initramfs
   metadata [--platform NAME] [--json | --attributes FILE] [--network-units DIR]
                                                               what the platform says of this machine
   report [--json] [--state FILE]                              what the stages of this boot did
-  finish --root DIR                                           end what a first boot left of encrypted volumes
+  finish --root DIR                                           end what a first boot left: marks of volumes, its journal
   version
 
 Called as ignition it runs a boot stage, called as ignition-rmcfg it takes the config away from the platform.

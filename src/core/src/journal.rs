@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::diag::Diagnostic;
@@ -29,8 +29,7 @@ const MAX_PARTITIONS: u32 = 128;
 const MAX_RECORDS: usize = 100_000;
 
 /// One line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "record", rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// A run of the agent begins here.
     Run {
@@ -46,7 +45,6 @@ pub enum Record {
         /// Its line in the log.
         line: String,
         /// What has to be known of it if its end is not recorded.
-        #[serde(flatten)]
         what: Begun,
     },
     /// It is done, and on the disk.
@@ -57,8 +55,7 @@ pub enum Record {
 }
 
 /// What is known of an operation that was begun: by it the next run recognizes what it finds, or does not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {
     /// Its result tells whether it is done.
     Evident,
@@ -92,6 +89,109 @@ pub enum Begun {
     /// The files of groups and users change: what they were.
     Accounts(Before),
 }
+
+// Written and read by hand: what serde derives for such enums is 40 KB of the program in the initramfs.
+impl Record {
+    /// The line, without its end.
+    pub fn to_line(&self) -> String {
+        match self {
+            Record::Run { version, config } => {
+                json!({ "record": "run", "version": version, "config": config }).to_string()
+            }
+            Record::Done { op } => json!({ "record": "done", "op": op }).to_string(),
+            Record::Begun { op, line, what } => {
+                let mut begun = json!({ "record": "begun", "op": op, "line": line });
+                if let (Value::Object(all), Value::Object(more)) = (&mut begun, what.to_value()) {
+                    all.extend(more);
+                }
+                begun.to_string()
+            }
+        }
+    }
+
+    /// Reads a line; `None` where it is none.
+    pub fn of_line(line: &[u8]) -> Option<Self> {
+        let value: Value = serde_json::from_slice(line).ok()?;
+        let text = |key: &str| value[key].as_str().map(str::to_string);
+        Some(match value["record"].as_str()? {
+            "run" => Record::Run {
+                version: u32::try_from(value["version"].as_u64()?).ok()?,
+                config: text("config")?,
+            },
+            "begun" => Record::Begun {
+                op: text("op")?,
+                line: text("line")?,
+                what: Begun::of_value(&value)?,
+            },
+            "done" => Record::Done { op: text("op")? },
+            _ => return None,
+        })
+    }
+}
+
+impl Begun {
+    fn to_value(&self) -> Value {
+        let texts = |paths: &[SysPath]| -> Vec<String> {
+            paths.iter().map(|path| path.as_str().into()).collect()
+        };
+        match self {
+            Begun::Evident => json!({ "what": "evident" }),
+            Begun::Contents {
+                path,
+                before,
+                after,
+            } => {
+                json!({ "what": "contents", "path": path.as_str(), "before": before, "after": after })
+            }
+            Begun::Filesystem { format, uuid } => {
+                json!({ "what": "filesystem", "format": format.name(), "uuid": uuid })
+            }
+            Begun::Paths { paths } => json!({ "what": "paths", "paths": texts(paths) }),
+            Begun::Directories { paths } => json!({ "what": "directories", "paths": texts(paths) }),
+            Begun::Accounts(before) => {
+                let mut value = before.to_value();
+                value["what"] = "accounts".into();
+                value
+            }
+        }
+    }
+
+    fn of_value(value: &Value) -> Option<Self> {
+        let text = |key: &str| value[key].as_str().map(str::to_string);
+        let paths = || -> Option<Vec<SysPath>> {
+            let list = value["paths"].as_array()?.iter();
+            list.map(|path| SysPath::parse(path.as_str()?).ok())
+                .collect()
+        };
+        Some(match value["what"].as_str()? {
+            "evident" => Begun::Evident,
+            "contents" => Begun::Contents {
+                path: SysPath::parse(value["path"].as_str()?).ok()?,
+                before: text("before"),
+                after: text("after")?,
+            },
+            "filesystem" => Begun::Filesystem {
+                format: FORMATS
+                    .into_iter()
+                    .find(|format| value["format"].as_str() == Some(format.name()))?,
+                uuid: text("uuid")?,
+            },
+            "paths" => Begun::Paths { paths: paths()? },
+            "directories" => Begun::Directories { paths: paths()? },
+            "accounts" => Begun::Accounts(Before::of_value(value)?),
+            _ => return None,
+        })
+    }
+}
+
+/// File systems that are made.
+const FORMATS: [Format; 5] = [
+    Format::Ext4,
+    Format::Btrfs,
+    Format::Xfs,
+    Format::Vfat,
+    Format::Swap,
+];
 
 /// A name for an operation: SHA-256 of its form for machines, in which secrets are hidden.
 pub fn digest(op: &Op) -> String {
@@ -131,17 +231,17 @@ impl Journal {
         let bound = usize::try_from(MAX_BYTES).unwrap_or(usize::MAX);
         let bytes = bytes.get(..bound).unwrap_or(bytes);
         for line in bytes.split(|byte| *byte == b'\n').take(MAX_RECORDS) {
-            match serde_json::from_slice(line) {
+            match Record::of_line(line) {
                 // From here on it is another version's.
-                Ok(Record::Run { version, .. }) if version != VERSION => known = false,
-                Ok(record) => {
+                Some(Record::Run { version, .. }) if version != VERSION => known = false,
+                Some(record) => {
                     known |= matches!(record, Record::Run { .. });
                     if known {
                         journal.note(record);
                     }
                 }
                 // Torn by a power cut, or another version's.
-                Err(_) => {}
+                None => {}
             }
         }
         journal

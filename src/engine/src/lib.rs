@@ -54,11 +54,15 @@ pub fn metadata(platform: Platform) -> Result<Option<Metadata>, String> {
     }
 }
 
-/// Stages of one machine share files in /run: one runs at a time.
+/// Stages of one machine share files: one runs at a time. The lock is that of the directory in which the config
+/// cache lies, so that no file more is left there.
 fn lock(options: &Options) -> std::io::Result<pilotlight_sys::lock::Lock> {
-    let mut path = options.config_cache.as_os_str().to_owned();
-    path.push(".lock");
-    pilotlight_sys::lock::of_file(std::path::Path::new(&path))
+    let directory = match options.config_cache.parent() {
+        Some(parent) if parent != std::path::Path::new("") => parent,
+        _ => std::path::Path::new("."),
+    };
+    std::fs::create_dir_all(directory)?;
+    pilotlight_sys::lock::of_directory(directory)
 }
 
 /// Runs one stage and answers the exit code of the drop-in command line.

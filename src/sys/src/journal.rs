@@ -192,7 +192,7 @@ fn text(records: &[Record]) -> io::Result<Vec<u8>> {
     for record in records {
         // A torn line of an earlier run must not swallow this one.
         text.push(b'\n');
-        serde_json::to_writer(&mut text, record)?;
+        text.extend(record.to_line().into_bytes());
         text.push(b'\n');
     }
     Ok(text)

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::hex;
 
@@ -15,15 +15,13 @@ use crate::hex;
 pub const FILES: [&str; 6] = ["passwd", "group", "shadow", "gshadow", "subuid", "subgid"];
 
 /// The files, whose lines are changed, and what was not there.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Before {
     /// Name in /etc, one of [`FILES`] → contents as hexadecimal digits; `None` where there was no file.
     pub files: BTreeMap<String, Option<String>>,
     /// Users whose lines are changed.
-    #[serde(default)]
     pub users: BTreeSet<String>,
     /// Groups whose lines are changed. In those of others only the named users come and go.
-    #[serde(default)]
     pub groups: BTreeSet<String>,
     /// Paths (home directories, the directories above them, mailboxes) at which there was nothing.
     pub absent: Vec<String>,
@@ -42,6 +40,33 @@ impl std::fmt::Debug for Before {
 }
 
 impl Before {
+    /// For the journal.
+    pub(crate) fn to_value(&self) -> Value {
+        json!({ "files": self.files, "users": self.users, "groups": self.groups, "absent": self.absent })
+    }
+
+    /// From a journal; `None` where it is none.
+    pub(crate) fn of_value(value: &Value) -> Option<Self> {
+        let list = |key: &str| -> Option<Vec<String>> {
+            let list = value[key].as_array()?.iter();
+            list.map(|text| text.as_str().map(str::to_string)).collect()
+        };
+        let files = value["files"].as_object()?.iter().map(|(name, text)| {
+            let text = match text {
+                Value::Null => None,
+                Value::String(digits) => Some(digits.clone()),
+                _ => return None,
+            };
+            Some((name.clone(), text))
+        });
+        Some(Self {
+            files: files.collect::<Option<_>>()?,
+            users: list("users")?.into_iter().collect(),
+            groups: list("groups")?.into_iter().collect(),
+            absent: list("absent")?,
+        })
+    }
+
     /// Notes a file of [`FILES`].
     pub fn note(&mut self, name: &str, text: Option<&[u8]>) {
         self.files.insert(name.into(), text.map(hex::encode));
