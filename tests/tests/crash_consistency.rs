@@ -37,7 +37,7 @@ const UNUSED: u64 = MIB;
 const BOOT: &str = "/run/round/boot";
 const ROOT: &str = "/run/round/root";
 /// Of the kernel, before what grub.cfg adds.
-const ARGUMENTS: &str = "ro";
+const ARGUMENTS: &str = "ro flatcar.first_boot=detected";
 /// So many differences are shown of one cut.
 const SHOWN: usize = 8;
 /// Quick to derive a key with; for tests alone.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use pilotlight_core::cmdline::FirstBoot;
 use pilotlight_core::diag::Diagnostic;
 use pilotlight_core::journal::{Begun, Record, VERSION, digest, notice};
 use pilotlight_core::model::SysPath;
@@ -43,7 +44,14 @@ impl Log {
     /// While there is no root: beside the first-boot marker, or on a machine without one in memory.
     pub fn before_root(options: &Options, config: &str) -> Result<Self, Failure> {
         let running = running(options);
-        let place = Place::beside_marker().unwrap_or_else(|| Place::Running(running.clone()));
+        // Where nobody speaks of a first boot there is no marker, and no disk is looked at for one.
+        let line = pilotlight_sys::read_beginning(&options.cmdline, 1 << 20);
+        let line = String::from_utf8_lossy(&line.ok().flatten().unwrap_or_default()).into_owned();
+        let beside = match FirstBoot::of(&line) {
+            FirstBoot::No => None,
+            FirstBoot::Asked | FirstBoot::Detected => Place::beside_marker(),
+        };
+        let place = beside.unwrap_or_else(|| Place::Running(running.clone()));
         Ok(Self::of(open(place)?, config, running))
     }
 

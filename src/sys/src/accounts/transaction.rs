@@ -383,6 +383,11 @@ mod tests {
             .spawn()
             .unwrap();
         std::fs::write(dir.path().join("passwd.lock"), tool.id().to_string()).unwrap();
+        // The kernel names it a moment after it has begun.
+        let comm = format!("/proc/{}/comm", tool.id());
+        while std::fs::read_to_string(&comm).unwrap().trim_end() != "useradd" {
+            std::thread::yield_now();
+        }
         assert!(is_held(&etc, "passwd.lock").unwrap());
         tool.kill().unwrap();
         tool.wait().unwrap();
