@@ -43,9 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
 
     // What is sealed is read again, and leaves nothing open.
     let records = journal.sealed();
-    let text: Vec<String> = (records.iter())
-        .map(|record| record.to_line())
-        .collect();
+    let text: Vec<String> = (records.iter()).map(|record| record.to_line()).collect();
     let again = Journal::parse(text.join("\n").as_bytes());
     assert!(again.interrupted().is_empty());
     let _ = (notice(&journal, "x"), notice(&again, "x"));

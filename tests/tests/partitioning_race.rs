@@ -174,7 +174,7 @@ fn partition(disk: &str, times: usize, tally: &Mutex<Tally>) {
         let outcome = bounded(&boot, "disks");
         let mut tally = tally.lock().unwrap();
         tally.done += 1;
-        if tally.done % 100 == 0 {
+        if tally.done.is_multiple_of(100) {
             let (hung, failed) = (tally.hung.len(), tally.failed.len());
             println!(
                 "so far {} partitionings: {hung} hung, {failed} failed",
