@@ -7,8 +7,8 @@ use libfuzzer_sys::fuzz_target;
 use pilotlight_core::diag::{Report, Sources};
 use pilotlight_core::facts::accounts::{Accounts, Texts};
 use pilotlight_core::facts::disks::{Block, Disks, Signature, TableState};
-use pilotlight_core::facts::{Facts, Look};
-use pilotlight_core::model::{Config, SysPath};
+use pilotlight_core::facts::{Facts, Look, Sight};
+use pilotlight_core::model::Config;
 use pilotlight_core::plan::rehearse::{Rehearsed, Root, rehearse};
 use pilotlight_core::plan::{PARTS, Part, Surroundings};
 use pilotlight_fuzz::{lowered, read, told};
@@ -118,7 +118,7 @@ impl Machine {
                 }
             }
             Look::Tree(paths) => {
-                let _: &Vec<SysPath> = paths;
+                let _: &Vec<Sight> = paths;
             }
             _ => {}
         }
