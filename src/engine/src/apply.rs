@@ -1,5 +1,6 @@
 //! The hands of the engine: observe a part, plan it, perform its steps one by one.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -307,16 +308,20 @@ impl Hands {
         for step in run.steps {
             self.log(step);
         }
-        let steps = named(run.steps)?;
+        // Files, of which there may be thousands with their contents, are not copied for it.
+        let steps = match run.kind {
+            Kind::Filesystems => Cow::Owned(named(run.steps)?),
+            _ => Cow::Borrowed(run.steps),
+        };
         let run = Run {
             steps: &steps,
             ..run
         };
         log.begin(journal::entries(&steps))?;
-        log.has_to_be_durable(plan)?;
         if let [step] = run.steps
             && matches!(step.op, Op::Boot(BootOp::Reboot { .. }))
         {
+            log.has_to_be_durable(plan)?;
             // Whoever comes after it has seen the end of it.
             log.done([digest(&step.op)].into_iter())?;
         }

@@ -77,15 +77,12 @@ impl Log {
         (self.journal.is_durable()).then(|| entries.map(|(op, _)| op.clone()).collect())
     }
 
-    /// An error if a restart that is to be made once could be made for ever, because nothing of it can be noted.
+    /// An error if the restart of a plan, which is to be made once, could be made for ever, because nothing of it
+    /// can be noted. After a text that was written it is not: the next plan finds the text.
     pub fn has_to_be_durable(&self, plan: &Plan) -> Result<(), Failure> {
-        let is = |test: fn(&BootOp) -> bool| {
-            let mut ops = plan.steps.iter();
-            ops.any(|step| matches!(&step.op, Op::Boot(op) if test(op)))
-        };
-        let again = is(|op| matches!(op, BootOp::Reboot { .. }))
-            && !is(|op| matches!(op, BootOp::WriteGrubBlock { .. }));
-        match again && !self.journal.is_durable() {
+        let writes = (plan.steps.iter())
+            .any(|step| matches!(step.op, Op::Boot(BootOp::WriteGrubBlock { .. })));
+        match !writes && !self.journal.is_durable() {
             true => Err(Failure::new(
                 "the machine has to restart for its kernel arguments, but that it did cannot be noted beside the first-boot marker, so that it might restart for ever",
             )),
@@ -201,8 +198,8 @@ pub fn entries(steps: &[Step]) -> Vec<(String, String, Begun)> {
         .collect()
 }
 
-/// Whether an operation is written down by itself: those on disks and for the next boot. Accounts are as a whole, and what is put into
-/// the tree appears whole.
+/// Whether an operation is written down by itself: those on disks and for the next boot. Accounts are as a whole,
+/// and what is put into the tree appears whole.
 pub fn is_kept(op: &Op) -> bool {
     matches!(op, Op::Boot(_) | Op::Disk(_) | Op::Volume(_))
 }

@@ -26,6 +26,14 @@ const AT_TOP: &str = "/.pilotlight-journal.jsonl";
 /// The journal beside the first-boot marker.
 const BESIDE_MARKER: &str = "/pilotlight-journal.jsonl";
 
+/// How a journal is opened. A named pipe was found when it was read; one that came later is not waited for.
+const APPEND: OFlags = OFlags::WRONLY
+    .union(OFlags::CREATE)
+    .union(OFlags::APPEND)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::CLOEXEC);
+
 /// Where a journal lies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Place {
@@ -113,7 +121,7 @@ impl Journal {
         if records.is_empty() || self.place == Place::Nowhere {
             return Ok(());
         }
-        let text = text(&records)?;
+        let text = text(&records);
         match &self.place {
             Place::Nowhere => {}
             Place::Root(root) => {
@@ -140,7 +148,7 @@ impl Journal {
         let Some(bytes) = read_in(&open, name)? else {
             return Ok(());
         };
-        match text(&journal::Journal::parse(&bytes).sealed())? {
+        match text(&journal::Journal::parse(&bytes).sealed()) {
             nothing if nothing.is_empty() => remove_in(&open, name),
             kept => replace_in(&open, name, &kept),
         }
@@ -187,7 +195,7 @@ fn sha256(root: &Sysroot, at: &SysPath) -> io::Result<Option<String>> {
     Ok(Some(digest(&mut file, &mut io::sink())?))
 }
 
-fn text(records: &[Record]) -> io::Result<Vec<u8>> {
+fn text(records: &[Record]) -> Vec<u8> {
     let mut text = Vec::new();
     for record in records {
         // A torn line of an earlier run must not swallow this one.
@@ -195,7 +203,7 @@ fn text(records: &[Record]) -> io::Result<Vec<u8>> {
         text.extend(record.to_line().into_bytes());
         text.push(b'\n');
     }
-    Ok(text)
+    text
 }
 
 fn path(text: &str) -> io::Result<SysPath> {
@@ -204,22 +212,18 @@ fn path(text: &str) -> io::Result<SysPath> {
 
 /// The name of the journal of a root: where there is one, its own, as long as it is there.
 fn name_in(root: &Sysroot) -> io::Result<&'static str> {
-    let is = |at: &str, kind: FileType| -> io::Result<bool> {
-        let real = root.resolve(&path(at)?)?;
-        Ok(root.stat(&real)?.is_some_and(|stat| stat.kind == kind))
-    };
+    let own = root.stat(&root.resolve(&path(IN_ROOT)?)?)?;
+    let own = own.is_some_and(|stat| stat.kind == FileType::RegularFile);
     let there = root.stat(&path(AT_TOP)?)?.is_some();
     // A link in place of /etc is followed as it is for everything else.
     let etc = root.resolve(&path("/etc/x")?)?.parent();
     let etc = etc
         .map(|etc| root.directory(&etc))
         .is_some_and(|etc| etc.is_ok());
-    Ok(
-        match !is(IN_ROOT, FileType::RegularFile)? && (there || !etc) {
-            true => AT_TOP,
-            false => IN_ROOT,
-        },
-    )
+    Ok(match !own && (there || !etc) {
+        true => AT_TOP,
+        false => IN_ROOT,
+    })
 }
 
 fn read_in(root: &Sysroot, at: &str) -> io::Result<Option<Vec<u8>>> {
@@ -233,26 +237,13 @@ fn read_in(root: &Sysroot, at: &str) -> io::Result<Option<Vec<u8>>> {
 fn append_in(root: &Sysroot, at: &str, text: &[u8]) -> io::Result<()> {
     let at = path(at)?;
     let directory = root.parent(&root.resolve(&at)?)?;
-    // A named pipe was found when the journal was read; one that came later is not waited for.
-    let flags = OFlags::WRONLY
-        | OFlags::CREATE
-        | OFlags::APPEND
-        | OFlags::NOFOLLOW
-        | OFlags::NONBLOCK
-        | OFlags::CLOEXEC;
-    let file = openat(&directory, at.name(), flags, Mode::from_raw_mode(0o600))?;
+    let file = openat(&directory, at.name(), APPEND, Mode::from_raw_mode(0o600))?;
     append(File::from(file), text)?;
     Ok(fsync(&directory)?)
 }
 
 fn append_file(path: &Path, text: &[u8]) -> io::Result<()> {
-    let flags = OFlags::WRONLY
-        | OFlags::CREATE
-        | OFlags::APPEND
-        | OFlags::NOFOLLOW
-        | OFlags::NONBLOCK
-        | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?;
+    let file = rustix::fs::open(path, APPEND, Mode::from_raw_mode(0o600))?;
     append(File::from(file), text)
 }
 
