@@ -246,30 +246,27 @@ fn provision(
     run_stage("mount")?;
     run_stage("files")?;
     stage("marker");
-    // As dracut/30pilotlight/first-boot-marker.sh does.
-    tool("sync");
-    fs::create_dir_all("/run/round/esp").unwrap();
-    let _ = run(&format!("fsck.fat -a {}p1", disks[0]));
-    good(
-        run(&format!("mount {}p1 /run/round/esp", disks[0])),
-        "mounting EFI-SYSTEM",
-    )?;
-    fs::remove_file("/run/round/esp/flatcar/first_boot").map_err(|error| error.to_string())?;
-    let _ = fs::remove_file("/run/round/esp/pilotlight-journal.jsonl");
-    // What a check has saved of one whose removal was cut off.
-    for entry in fs::read_dir("/run/round/esp").unwrap() {
-        let path = entry.unwrap().path();
-        let is_saved = path.extension().is_some_and(|end| end == "REC");
-        let begins = b"\n{\"record\":\"run\",\"version\":";
-        if is_saved && fs::read(&path).unwrap().starts_with(begins) {
-            fs::remove_file(&path).unwrap();
-        }
-    }
-    tool("umount /run/round/esp");
+    remove_marker(&disks[0])?;
     finish(stage)?;
     run_stage("umount")?;
     good(run(&format!("umount {ROOT}")), "unmounting the root")?;
     Ok(End::Done)
+}
+
+/// Runs what the initramfs runs, which finds the partition by udev's link.
+fn remove_marker(disk: &str) -> Result<(), String> {
+    const LINKS: &str = "/dev/disk/by-partlabel";
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../dracut/30pilotlight/first-boot-marker.sh"
+    );
+    fs::create_dir_all(LINKS).unwrap();
+    let link = Path::new(LINKS).join("EFI-SYSTEM");
+    std::os::unix::fs::symlink(format!("{disk}p1"), &link).unwrap();
+    let answer = run(&format!("sh {script}"));
+    fs::remove_file(&link).unwrap();
+    fs::remove_dir(LINKS).unwrap();
+    good(answer, "removing the marker")
 }
 
 /// The initramfs of a later boot.
