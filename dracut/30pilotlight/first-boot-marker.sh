@@ -13,28 +13,12 @@ for device in /dev/disk/by-partlabel/EFI-SYSTEM /dev/disk/by-label/EFI-SYSTEM /d
     # A FAT that was mounted when power failed is marked until it is checked. Other file systems are refused.
     ! command -v fsck.fat > /dev/null || fsck.fat -a "$device" > /dev/null 2>&1 || :
     mount "$device" "$at"
-    found=
     for marker in flatcar/first_boot coreos/first_boot ignition.firstboot; do
-        [ ! -e "$at/$marker" ] || found="$found $marker"
-    done
-    if [ -n "$found" ]; then
-        # It told the next try of this first boot how far the last one had come. It goes before the marker, and for
-        # certain: nobody looks for it later, and another first boot must not take it for its own. What a check has
-        # saved of it begins with the record of a run (docs/journal.md).
-        rm -f "$at/pilotlight-journal.jsonl"
-        set +f
-        for saved in "$at"/FSCK*.REC; do
-            if [ -f "$saved" ] && grep -q '^{.*"record":"run"' "$saved"; then
-                rm "$saved"
-            fi
-        done
-        set -f
-        sync
-        for marker in $found; do
+        if [ -e "$at/$marker" ]; then
             rm "$at/$marker"
             removed="$removed $device:$marker"
-        done
-    fi
+        fi
+    done
     umount "$at"
 done
 rmdir "$at"

@@ -284,8 +284,15 @@ fn subsequent(disks: &[String], stage: &dyn Fn(&str), log: &mut String) -> Resul
 
 fn finish(stage: &dyn Fn(&str)) -> Result<(), String> {
     stage("finish");
-    let list = Path::new(ROOT).join("etc/.pilotlight-unfinished-volumes");
-    match list.exists() {
+    // The unit's own conditions, of which one is enough.
+    let unit = include_str!("../../dracut/30pilotlight/pilotlight-finish.service");
+    let paths = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("ConditionPathExists=|/sysroot"));
+    match paths
+        .into_iter()
+        .any(|path| Path::new(ROOT).join(&path[1..]).exists())
+    {
         true => good(pilotlight(&["finish", "--root", ROOT]), "finish"),
         false => Ok(()),
     }
@@ -822,6 +829,7 @@ macro_rules! cases {
 cases! {
     new_table: NEW_TABLE;
     old_table: OLD_TABLE;
+    root_anew: ROOT_ANEW;
     mirror: MIRROR;
     encrypted: ENCRYPTED;
     tree: TREE;
@@ -945,6 +953,33 @@ const OLD_TABLE: Case = Case {
         "create partition 7",
         "! wipe ext4 with the label \"OLD\"",
         "make file system vfat on /dev/loop1p7",
+    ],
+};
+
+/// Each try makes the root again, and so has to know from elsewhere what is appended already.
+const ROOT_ANEW: Case = Case {
+    name: "root-anew",
+    data: &[],
+    seed: unseeded,
+    config: || {
+        config(json!({
+            "storage": {
+                "filesystems": [
+                    { "device": "/dev/loop0p3", "format": "ext4", "label": "ROOT", "wipeFilesystem": true },
+                    { "device": "/dev/loop0p2", "format": "ext4", "label": "OEM", "path": "/oem" },
+                ],
+                "files": [
+                    { "path": "/oem/grub.cfg", "append": [{ "source": "data:,%23%20appended%0A" }] },
+                    file("/oem/b"),
+                    file("/srv/c"),
+                ],
+            },
+        }))
+    },
+    shows: &[
+        "! wipe ext4 with the label \"ROOT\"",
+        "make file system ext4 on /dev/loop0p3",
+        "append",
     ],
 };
 

@@ -22,6 +22,8 @@ const LIMIT: Duration = Duration::from_secs(600);
 const INIT_LIMIT: Duration = Duration::from_secs(200);
 /// What the guest says as soon as its init runs (guest/initramfs). Nothing under test has run before.
 const INIT_RUNS: &str = "vm-test: init runs";
+/// What the guest says where power is to fail; it goes no further by itself.
+const CUT_HERE: &str = "vm-test: cut here";
 /// How often a machine is started again that never came to its init.
 const FRESH_STARTS: u32 = 2;
 /// Debian's UEFI firmware, and its variables as they are before the first start.
@@ -52,6 +54,8 @@ pub struct Machine<'a> {
     pub start: Start<'a>,
     /// How many resets are expected; one more ends the run.
     pub reboots: u32,
+    /// Power fails when the console shows [`CUT_HERE`].
+    pub may_be_cut: bool,
     /// The directory of the TPM's state, when the machine has a TPM.
     pub tpm: Option<PathBuf>,
     /// Raw disks in their order, each with a serial.
@@ -64,6 +68,8 @@ pub struct Machine<'a> {
     pub smbios: Vec<String>,
     /// The processor tells that it is a virtual one.
     pub hypervisor: bool,
+    /// How many processors the machine has.
+    pub processors: u32,
     /// Arguments for its network card.
     pub network: Vec<String>,
     /// The file that receives what the guest answers, in addition to what it holds.
@@ -80,6 +86,8 @@ pub struct Outcome {
     pub timed_out: bool,
     /// How often the machine was reset.
     pub resets: u32,
+    /// Power was cut.
+    pub was_cut: bool,
     /// How often it was started again because it never came to its init.
     pub fresh_starts: u32,
 }
@@ -94,6 +102,8 @@ enum End {
     TimedOut,
     /// The guest's init did not run within its limit.
     NoInit,
+    /// Power was cut.
+    Cut,
 }
 
 /// What runs beside QEMU; sockets have short paths, as the kernel demands.
@@ -142,8 +152,12 @@ impl Machine<'_> {
         if !self.hypervisor {
             processor.push_str(",-hypervisor,tcg-cpuid=off");
         }
-        qemu.args(["-accel", "tcg,thread=multi", "-machine", "q35"])
-            .args(["-cpu", &processor, "-smp", "2", "-m", "1024"])
+        let (accelerator, processors) = match self.processors {
+            1 => ("tcg,thread=single", "1".to_owned()),
+            more => ("tcg,thread=multi", more.to_string()),
+        };
+        qemu.args(["-accel", accelerator, "-machine", "q35"])
+            .args(["-cpu", &processor, "-smp", &processors, "-m", "1024"])
             .args(["-nodefaults", "-display", "none", "-no-reboot"])
             .args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"])
             .arg("-chardev")
@@ -238,6 +252,7 @@ impl Machine<'_> {
             took: Duration::ZERO,
             timed_out: false,
             resets: 0,
+            was_cut: false,
             fresh_starts: 0,
         };
         // QEMU ends at each reset and is started again: so resets are counted for certain.
@@ -250,6 +265,10 @@ impl Machine<'_> {
                     break;
                 }
                 End::Off => break,
+                End::Cut => {
+                    outcome.was_cut = true;
+                    break;
+                }
             }
         }
         outcome.took = begun.elapsed();
@@ -292,7 +311,13 @@ impl Machine<'_> {
                         init_runs = true;
                     } else {
                         line(&text);
+                        let is_here = self.may_be_cut && text.contains(CUT_HERE);
                         outcome.console.push(text);
+                        if is_here {
+                            stopped = Some(End::Cut);
+                            child.kill()?;
+                            break;
+                        }
                     }
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,

@@ -188,12 +188,14 @@ impl<'a> Rig<'a> {
         Ok(Machine {
             start,
             reboots: boot.reboots,
+            may_be_cut: boot.ends == End::Cut,
             tpm: spec.tpm.then(|| self.work.path().join("tpm")),
             disks: self.disks.clone(),
             cdrom,
             fw_cfg,
             smbios: spec.smbios.arguments(),
             hypervisor: spec.hypervisor,
+            processors: spec.processors,
             network: self
                 .network
                 .as_ref()

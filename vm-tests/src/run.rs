@@ -18,7 +18,7 @@ use crate::flatcar;
 use crate::progress::Steps;
 use crate::qemu::Outcome;
 use crate::rig::Rig;
-use crate::scenario::{Boot, Scenario};
+use crate::scenario::{Boot, End, Scenario};
 use crate::table;
 
 /// No login on the console.
@@ -209,6 +209,9 @@ pub fn compare(boot: &Boot, outcome: &Outcome, answers: &Answers) -> Vec<String>
             "the machine was reset {} times, not {}",
             outcome.resets, boot.reboots
         ));
+    }
+    if boot.ends == End::Cut && !outcome.was_cut {
+        problems.push("power was never cut".to_owned());
     }
     let end = answers.end.as_deref().unwrap_or("nowhere");
     if end != boot.ends.word() {

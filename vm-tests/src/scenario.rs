@@ -69,6 +69,9 @@ pub struct Spec {
     /// a boot without ends in the initramfs.
     #[serde(default = "yes")]
     pub hypervisor: bool,
+    /// How many processors it has. Emulated ones cost a fifth more of the host's time in a machine of two.
+    #[serde(default = "one")]
+    pub processors: u32,
     /// Boots of the same machine, one after the other.
     pub boot: Vec<Boot>,
 }
@@ -195,15 +198,18 @@ pub enum End {
     Running,
     /// In the emergency target.
     Emergency,
+    /// When the console shows `vm-test: cut here`: QEMU is killed, as when power fails.
+    Cut,
 }
 
 impl End {
-    /// The word by which guest and runner name it.
+    /// The word by which guest and runner name it; the guest cannot tell of a cut.
     pub fn word(self) -> &'static str {
         match self {
             Self::Initramfs => "initramfs",
             Self::Running => "running",
             Self::Emergency => "emergency",
+            Self::Cut => "nowhere",
         }
     }
 }
@@ -220,6 +226,10 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(given: D) -> Result<Vec<PathBuf
         Given::One(path) => vec![path],
         Given::Many(paths) => paths,
     })
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn yes() -> bool {

@@ -270,9 +270,26 @@ impl Journal {
         }
     }
 
+    /// Takes over what another journal says of contents that may not be written twice.
+    pub fn learn_contents(&mut self, other: &Journal) {
+        for (op, entry) in &other.entries {
+            if matches!(entry.what, Begun::Contents { .. }) && !self.entries.contains_key(op) {
+                let order = self.records;
+                self.records += 1;
+                let entry = entry.clone();
+                self.entries.insert(op.clone(), Entry { order, ..entry });
+            }
+        }
+    }
+
     /// All operations by their digests.
     pub fn entries(&self) -> impl Iterator<Item = (&String, &Entry)> {
         self.entries.iter()
+    }
+
+    /// Whether it says anything of an operation.
+    pub fn has(&self, op: &str) -> bool {
+        self.entries.contains_key(op)
     }
 
     /// Lines of what was begun and whose end is not recorded, in their order.

@@ -77,6 +77,11 @@ impl Hands {
         self
     }
 
+    /// Leaves of the journal what a repeated first boot has to know. To be called when everything is done.
+    pub fn seal(&self) -> Result<(), Failure> {
+        self.journal.borrow().seal()
+    }
+
     /// On a machine whose kernel command line this file holds.
     pub fn started_with(mut self, cmdline: &Path) -> Self {
         self.cmdline = Some(cmdline.into());
@@ -638,7 +643,7 @@ pub fn apply_to_directory(
         for note in &notes.items {
             tracing::warn!("{}", note.render(&sources).trim_end());
         }
-        journal::seal(root)?;
+        hands.seal()?;
         Ok(done)
     })();
     if let Some(store) = store {

@@ -44,15 +44,20 @@ impl Log {
     /// While there is no root: beside the first-boot marker, or on a machine without one in memory.
     pub fn before_root(options: &Options, config: &str) -> Result<Self, Failure> {
         let running = running(options);
-        // Where nobody speaks of a first boot there is no marker, and no disk is looked at for one.
-        let line = pilotlight_sys::read_beginning(&options.cmdline, 1 << 20);
-        let line = String::from_utf8_lossy(&line.ok().flatten().unwrap_or_default()).into_owned();
-        let beside = match FirstBoot::of(&line) {
-            FirstBoot::No => None,
-            FirstBoot::Asked | FirstBoot::Detected => Place::beside_marker(),
-        };
-        let place = beside.unwrap_or_else(|| Place::Running(running.clone()));
+        let place = beside_marker(options).unwrap_or_else(|| Place::Running(running.clone()));
         Ok(Self::of(open(place)?, config, running))
+    }
+
+    /// In the root of a first boot; beside its marker for what lies on other file systems.
+    pub fn with_root(options: &Options, config: &str) -> Result<Self, Failure> {
+        let mut journal = open(Place::Root(options.root.clone()))?;
+        if let Some(place) = beside_marker(options) {
+            let shown = place.to_string();
+            journal = journal.also_in(place).map_err(|error| {
+                Failure::new(format!("while reading the journal {shown}: {error}"))
+            })?;
+        }
+        Ok(Self::of(journal, config, PathBuf::new()))
     }
 
     /// In the root.
@@ -133,6 +138,12 @@ impl Log {
         self.write(ops.map(|op| Record::Done { op }).collect())
     }
 
+    /// To be called when everything is done in a root.
+    pub fn seal(&self) -> Result<(), Failure> {
+        let sealed = self.journal.seal();
+        sealed.map_err(|error| Failure::new(format!("while sealing the journal: {error}")))
+    }
+
     fn write(&mut self, records: Vec<Record>) -> Result<(), Failure> {
         let Err(error) = self.journal.write(records.clone()) else {
             return Ok(());
@@ -148,16 +159,6 @@ impl Log {
         self.journal.move_to(Place::Running(self.running.clone()));
         self.write(records)
     }
-}
-
-/// To be called when everything is done in a root.
-pub fn seal(root: &Path) -> Result<(), Failure> {
-    Journal::seal(root).map_err(|error| {
-        Failure::new(format!(
-            "while sealing the journal of the root {}: {error}",
-            root.display()
-        ))
-    })
 }
 
 /// What earlier runs of this first boot have written, for who looks at the machine.
@@ -176,6 +177,16 @@ impl Earlier {
             says: log.says().clone(),
             begun: log.begun(),
         }
+    }
+}
+
+/// Where nobody speaks of a first boot there is no marker, and no disk is looked at for one.
+fn beside_marker(options: &Options) -> Option<Place> {
+    let line = pilotlight_sys::read_beginning(&options.cmdline, 1 << 20);
+    let line = String::from_utf8_lossy(&line.ok().flatten().unwrap_or_default()).into_owned();
+    match FirstBoot::of(&line) {
+        FirstBoot::No => None,
+        FirstBoot::Asked | FirstBoot::Detected => Place::beside_marker(),
     }
 }
 

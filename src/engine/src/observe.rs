@@ -228,9 +228,11 @@ impl Observer<'_> {
         let open = self.open(root)?;
         facts.tree = tree::observe(&open, sights).map_err(broken)?;
         let read = || {
-            let journal = Journal::open(Place::Root(root.into()))?;
-            let digests = digests(&open, journal.says())?;
-            let says = journal.says();
+            let mut says = Journal::open(Place::Root(root.into()))?.says().clone();
+            if let Some(earlier) = self.journal {
+                says.learn_contents(&earlier.says);
+            }
+            let digests = digests(&open, &says)?;
             Ok::<_, std::io::Error>((says.finished(&digests), says.half_there()))
         };
         (facts.done, facts.half_there) =

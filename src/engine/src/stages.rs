@@ -16,7 +16,7 @@ use crate::apply::Hands;
 use crate::blobs::BlobStore;
 use crate::cache::Cached;
 use crate::failure::Failure;
-use crate::journal::{self, Earlier, Log};
+use crate::journal::{Earlier, Log};
 use crate::machine::Machine;
 use crate::options::{Options, Stage};
 use crate::rehearsal::Rehearsal;
@@ -258,10 +258,11 @@ fn files(options: &Options, state: &mut State) -> Result<Done, Failure> {
         platform: from_platform(options),
         result: Some(provisioned(state)),
     };
+    let journal = Log::with_root(options, &digest)?;
     // Now the root is there: what it holds was not known before.
-    Rehearsal::of(options, &config, &sources).files(&around)?;
+    (Rehearsal::of(options, &config, &sources).after(&Earlier::of(&journal))).files(&around)?;
     let hands = hands(options, config, sources.clone())
-        .writing(Log::in_root(&options.root, &digest)?)
+        .writing(journal)
         .with_blobs(store.clone());
     let parts: Vec<Part> = Stage::Files.parts().collect();
     let (done, notes) = hands.run_noting(&parts, &around)?;
@@ -270,7 +271,7 @@ fn files(options: &Options, state: &mut State) -> Result<Done, Failure> {
     // They are written, and may be secrets. After a failure they stay: the stage can be run again without
     // the servers.
     store.remove_contents();
-    journal::seal(&options.root)?;
+    hands.seal()?;
     Ok(done)
 }
 

@@ -13,6 +13,7 @@ use rustix::system::RebootCommand;
 
 use crate::disks;
 use crate::private_mount::PrivateMount;
+use crate::root::Sysroot;
 use crate::tool::{self, ToolError};
 use crate::uevents::Wait;
 
@@ -115,20 +116,27 @@ pub fn observe_partitions(boot: &mut Boot, wait: Duration) -> Result<(), BootErr
 
 /// The partition that holds the first-boot marker, by its node. One that cannot be looked at is not it.
 pub fn marker_partition() -> Option<String> {
-    let holds = |device: &String| {
-        let mounted = PrivateMount::read_only(device).ok()?;
-        let mut markers = MARKERS.iter().chain([&BOOT_MARKER]);
-        let there = |path: &&str| {
-            let path = SysPath::parse(path).ok()?;
-            mounted.root().stat(&path).ok()?
-        };
-        markers.any(|path| there(path).is_some()).then_some(())
-    };
-    let nodes = [ESP, &[BOOT]]
-        .into_iter()
-        .flatten()
-        .filter_map(|link| find(&[link]).ok()?);
-    nodes.into_iter().find(|node| holds(node).is_some())
+    partitions().find(|node| {
+        let mounted = PrivateMount::read_only(node);
+        mounted.is_ok_and(|mounted| holds_marker(mounted.root()).unwrap_or(false))
+    })
+}
+
+/// Partitions on which a marker may lie, by their nodes.
+pub(crate) fn partitions() -> impl Iterator<Item = String> {
+    let links = [ESP, &[BOOT]].into_iter().flatten();
+    links.filter_map(|link| find(&[link]).ok()?)
+}
+
+/// Whether a file system holds a first-boot marker.
+pub(crate) fn holds_marker(root: &Sysroot) -> io::Result<bool> {
+    for path in MARKERS.iter().chain([&BOOT_MARKER]) {
+        let path = SysPath::parse(path).map_err(io::Error::other)?;
+        if root.stat(&path)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn find(links: &[&str]) -> Result<Option<String>, BootError> {

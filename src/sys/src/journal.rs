@@ -6,10 +6,10 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use pilotlight_core::journal::{self, MAX_BYTES, Record};
+use pilotlight_core::journal::{self, Begun, MAX_BYTES, Record, VERSION};
 use pilotlight_core::model::SysPath;
 use pilotlight_core::op::Op;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fsync, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, fsync, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use crate::boot;
@@ -71,6 +71,15 @@ impl std::fmt::Display for Place {
 pub struct Journal {
     place: Place,
     says: journal::Journal,
+    elsewhere: Option<Box<Elsewhere>>,
+}
+
+/// A second journal, of files that do not lie on the root's file system.
+#[derive(Debug)]
+struct Elsewhere {
+    journal: Journal,
+    /// The beginning of this run, until something follows it.
+    run: Option<Record>,
 }
 
 impl Journal {
@@ -90,7 +99,21 @@ impl Journal {
             Place::Running(path) => crate::read_beginning(path, MAX_BYTES)?,
         };
         let says = journal::Journal::parse(&bytes.unwrap_or_default());
-        Ok(Self { place, says })
+        Ok(Self {
+            place,
+            says,
+            elsewhere: None,
+        })
+    }
+
+    /// Of files on other file systems than the root's, also writes into another place, and knows what it says of
+    /// contents: a config may have the root made anew in each try, and the root's journal with it.
+    pub fn also_in(mut self, place: Place) -> io::Result<Self> {
+        let journal = Self::open(place)?;
+        self.says.learn_contents(journal.says());
+        let run = None;
+        self.elsewhere = Some(Box::new(Elsewhere { journal, run }));
+        Ok(self)
     }
 
     /// What it says.
@@ -127,6 +150,15 @@ impl Journal {
             Place::Root(root) => {
                 let root = Sysroot::open(root)?;
                 append_in(&root, name_in(&root)?, &text)?;
+                if let Some(elsewhere) = &mut self.elsewhere
+                    && let Err(error) = elsewhere.follow(&root, &records)
+                {
+                    crate::uevents::tell(&format!(
+                        "the journal {} cannot be written ({error}); if power fails now, files outside of the root may be appended to twice",
+                        elsewhere.journal.place
+                    ));
+                    self.elsewhere = None;
+                }
             }
             Place::Partition(node) => {
                 let mounted = PrivateMount::writable(node)?;
@@ -141,14 +173,24 @@ impl Journal {
         Ok(())
     }
 
-    /// Leaves only what a repeated first boot has to know: contents that may not be written twice.
-    pub fn seal(root: &Path) -> io::Result<()> {
-        let open = Sysroot::open(root)?;
-        let name = name_in(&open)?;
-        let Some(bytes) = read_in(&open, name)? else {
+    /// Leaves only what a repeated first boot has to know: contents that may not be written twice. Where there is a
+    /// second journal, its beginning at least: it tells [`Journal::remove`] to look for that one.
+    pub fn seal(&self) -> io::Result<()> {
+        let Place::Root(root) = &self.place else {
             return Ok(());
         };
-        match text(&journal::Journal::parse(&bytes).sealed()) {
+        let open = Sysroot::open(root)?;
+        let name = name_in(&open)?;
+        let bytes = read_in(&open, name)?;
+        let mut kept = journal::Journal::parse(bytes.as_deref().unwrap_or_default()).sealed();
+        if let (true, Some(elsewhere)) = (kept.is_empty(), &self.elsewhere) {
+            let config = elsewhere.journal.says.config.clone();
+            kept.extend(config.map(|config| Record::Run {
+                version: VERSION,
+                config,
+            }));
+        }
+        match text(&kept) {
             nothing if nothing.is_empty() => remove_in(&open, name),
             kept => replace_in(&open, name, &kept),
         }
@@ -164,11 +206,108 @@ impl Journal {
         }
     }
 
-    /// Removes the journal of a root, when the first boot is over.
+    /// Removes the journal of a root when the first boot is over, and the one beside the marker, which has to be
+    /// gone itself: another first boot must not take that journal for its own.
     pub fn remove(root: &Path) -> io::Result<()> {
         let root = Sysroot::open(root)?;
-        remove_in(&root, name_in(&root)?)
+        let name = name_in(&root)?;
+        if read_in(&root, name)?.is_none() {
+            return Ok(());
+        }
+        for node in boot::partitions() {
+            if let Err(error) = remove_beside_marker(&node) {
+                crate::uevents::tell(&format!(
+                    "the journal of the first boot may be left on {node}: {error}"
+                ));
+            }
+        }
+        remove_in(&root, name)
     }
+}
+
+fn remove_beside_marker(node: &str) -> io::Result<()> {
+    // What power has cut off of an earlier removal shows after a check, if there is a check at all.
+    let mounted = PrivateMount::checked(node)?;
+    if boot::holds_marker(mounted.root())? {
+        return Ok(());
+    }
+    let left = pieces(mounted.root())?;
+    drop(mounted);
+    if left.is_empty() {
+        return Ok(());
+    }
+    let mounted = PrivateMount::writable(node)?;
+    for name in left {
+        remove_in(mounted.root(), &format!("/{name}"))?;
+    }
+    mounted.finish()
+}
+
+/// The journal at the top of a file system, and what a check of a FAT has saved of one (fsck.fat(8)).
+fn pieces(root: &Sysroot) -> io::Result<Vec<String>> {
+    let is_saved = |name: &str| name.starts_with("FSCK") && name.ends_with(".REC");
+    let mut pieces = Vec::new();
+    for entry in Dir::read_from(root.directory(&path("/")?)?)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().to_str() else {
+            continue;
+        };
+        let is_journal = name == &BESIDE_MARKER[1..];
+        if is_journal || is_saved(name) {
+            let bytes = read_in(root, &format!("/{name}"))?.unwrap_or_default();
+            // Any other file that was saved is its owner's.
+            if is_journal || journal::Journal::parse(&bytes).config.is_some() {
+                pieces.push(name.to_string());
+            }
+        }
+    }
+    Ok(pieces)
+}
+
+impl Elsewhere {
+    /// Writes those of the records that are of files on other file systems than the root's.
+    fn follow(&mut self, root: &Sysroot, records: &[Record]) -> io::Result<()> {
+        let mut ours = Vec::new();
+        for record in records {
+            let is_ours = match record {
+                Record::Run { .. } => {
+                    self.run = Some(record.clone());
+                    false
+                }
+                Record::Begun { what, .. } => match what {
+                    Begun::Contents { path, .. } => !is_on_root(root, path)?,
+                    _ => false,
+                },
+                Record::Done { op } => self.journal.says.has(op),
+            };
+            if is_ours {
+                ours.extend(self.run.take());
+                ours.push(record.clone());
+            }
+        }
+        self.journal.write(ours)
+    }
+}
+
+/// Whether a file lies, or will lie, on the file system of the root itself.
+fn is_on_root(root: &Sysroot, at: &SysPath) -> io::Result<bool> {
+    let device = |directory: &SysPath| -> io::Result<Option<u64>> {
+        match root.directory(directory) {
+            Ok(directory) => Ok(Some(fstat(&directory)?.st_dev)),
+            // It is about to be made.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    let of_root = device(&path("/")?)?;
+    let mut directory = root.resolve(at)?.parent();
+    while let Some(at) = directory {
+        if let Some(found) = device(&at)? {
+            return Ok(Some(found) == of_root);
+        }
+        directory = at.parent();
+    }
+    Ok(true)
 }
 
 /// Digests of the files of which the journal says that they may not be written twice, as far as they are there.

@@ -49,7 +49,15 @@ impl PrivateMount {
         }
     }
 
-    /// Mounts a device for writing.
+    /// Mounts a device for reading; a FAT that was not unmounted is checked before.
+    pub fn checked(device: &str) -> io::Result<Self> {
+        if !is_mounted(device) {
+            fat::check(device)?;
+        }
+        Self::read_only(device)
+    }
+
+    /// Mounts a device for writing; a FAT that was not unmounted is checked before.
     pub fn writable(device: &str) -> io::Result<Self> {
         if !is_mounted(device) {
             fat::check(device)?;
