@@ -20,6 +20,8 @@ for device in /dev/disk/by-partlabel/EFI-SYSTEM /dev/disk/by-label/EFI-SYSTEM /d
         fi
     done
     umount "$at"
+    # That a FAT is unmounted does not mean that the disk has it.
+    sync "$device"
 done
 rmdir "$at"
 if [ -z "$removed" ]; then

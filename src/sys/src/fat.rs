@@ -20,29 +20,56 @@ const DIRTY: u8 = 1;
 /// Checks a device, if it holds a FAT that was not unmounted and the program is there. What cannot be mended is left
 /// to the one who mounts it.
 pub(crate) fn check(device: &str) -> io::Result<()> {
+    if is_dirty(&first_sector(device)?) {
+        run(device, "was not unmounted");
+    }
+    Ok(())
+}
+
+/// Checks a device on which something could not be read, if it holds a FAT: power may have failed before the mark
+/// was on the disk.
+pub(crate) fn mend(device: &str) -> io::Result<()> {
+    if kind(&first_sector(device)?).is_some() {
+        run(device, "cannot be read in all its parts");
+    }
+    Ok(())
+}
+
+fn first_sector(device: &str) -> io::Result<[u8; 512]> {
     let mut sector = [0; 512];
     File::open(device)?.read_exact(&mut sector)?;
-    if !is_dirty(&sector) || !tool::is_there(CHECK) {
-        return Ok(());
+    Ok(sector)
+}
+
+fn run(device: &str, why: &str) {
+    if !tool::is_there(CHECK) {
+        return;
     }
-    crate::uevents::tell(&format!("checking {device}, which was not unmounted"));
+    crate::uevents::tell(&format!("checking {device}, which {why}"));
     match tool::run(CHECK, &["-a", device], None) {
+        Ok(_) => {}
         // 1: it has mended something (fsck.fat(8)).
-        Ok(_) => Ok(()),
-        Err(ToolError::Failed { status, .. }) if status.code() == Some(1) => Ok(()),
-        Err(error) => {
-            crate::uevents::tell(&error.to_string());
-            Ok(())
-        }
+        Err(ToolError::Failed { status, .. }) if status.code() == Some(1) => {}
+        Err(error) => crate::uevents::tell(&error.to_string()),
+    }
+}
+
+/// Where the mark is, if this is the first sector of a FAT.
+fn kind(sector: &[u8; 512]) -> Option<usize> {
+    let [short, long] = MARKS;
+    if sector[510..] != [0x55, 0xaa] {
+        None
+    } else if sector[FAT32..].starts_with(b"FAT32") {
+        Some(long)
+    } else if sector[54..].starts_with(b"FAT1") {
+        Some(short)
+    } else {
+        None
     }
 }
 
 fn is_dirty(sector: &[u8; 512]) -> bool {
-    let is_fat32 = sector[FAT32..].starts_with(b"FAT32");
-    let is_fat16 = sector[54..].starts_with(b"FAT1");
-    let [short, long] = MARKS;
-    sector[510..] == [0x55, 0xaa]
-        && (is_fat32 && sector[long] & DIRTY != 0 || is_fat16 && sector[short] & DIRTY != 0)
+    kind(sector).is_some_and(|mark| sector[mark] & DIRTY != 0)
 }
 
 #[cfg(test)]

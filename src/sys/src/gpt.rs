@@ -504,9 +504,10 @@ impl Raw {
         }
     }
 
-    /// Writes both copies and the protective MBR, the backup first: at every moment one copy is whole.
+    /// Writes both copies and the protective MBR, the backup first: at every moment one copy is whole. Entries are
+    /// on the disk before the header that speaks of them: a disk without a table has none until it has all of it.
     ///
-    /// `sync` is called between the copies and at the end.
+    /// `sync` is called between the four parts and at the end.
     pub fn write<D: Device>(
         &self,
         device: &mut D,
@@ -543,11 +544,13 @@ impl Raw {
             device.write_all(&padded)
         };
         put(device, last - array)?;
+        sync(device)?;
         header(last, 1, last - array)?
             .write_backup(device, geometry.block_size())
             .map_err(io::Error::other)?;
         sync(device)?;
         put(device, self.array_lba)?;
+        sync(device)?;
         header(1, last, self.array_lba)?
             .write_primary(device, geometry.block_size())
             .map_err(io::Error::other)?;

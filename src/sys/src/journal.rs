@@ -93,9 +93,7 @@ impl Journal {
                 let root = Sysroot::open(root)?;
                 read_in(&root, name_in(&root)?)?
             }
-            Place::Partition(node) => {
-                read_in(PrivateMount::read_only(node)?.root(), BESIDE_MARKER)?
-            }
+            Place::Partition(node) => read_beside_marker(node)?,
             Place::Running(path) => crate::read_beginning(path, MAX_BYTES)?,
         };
         let says = journal::Journal::parse(&bytes.unwrap_or_default());
@@ -215,13 +213,35 @@ impl Journal {
             return Ok(());
         }
         for node in boot::partitions() {
-            if let Err(error) = remove_beside_marker(&node) {
+            let removed = remove_beside_marker(&node).or_else(|_| {
+                PrivateMount::mended(&node)?;
+                remove_beside_marker(&node)
+            });
+            if let Err(error) = removed {
                 crate::uevents::tell(&format!(
                     "the journal of the first boot may be left on {node}: {error}"
                 ));
             }
         }
         remove_in(&root, name)
+    }
+}
+
+/// A FAT that power has cut off may have files whose contents are not there; then nobody knows what they said.
+fn read_beside_marker(node: &str) -> io::Result<Option<Vec<u8>>> {
+    let is_torn = |error: &io::Error| error.raw_os_error() == Some(Errno::IO.raw_os_error());
+    match read_in(PrivateMount::read_only(node)?.root(), BESIDE_MARKER) {
+        Err(error) if is_torn(&error) => {}
+        other => return other,
+    }
+    match read_in(PrivateMount::mended(node)?.root(), BESIDE_MARKER) {
+        Err(error) if is_torn(&error) => {
+            crate::uevents::tell(&format!(
+                "the journal {BESIDE_MARKER} on {node} cannot be read ({error}): what an earlier run has begun is not known"
+            ));
+            Ok(None)
+        }
+        other => other,
     }
 }
 
@@ -237,6 +257,9 @@ fn remove_beside_marker(node: &str) -> io::Result<()> {
         return Ok(());
     }
     let mounted = PrivateMount::writable(node)?;
+    // Who unmounts a FAT does not wait for the disk: the marker has to be gone for certain, else the next boot
+    // repeats the first one without what this journal says.
+    fsync(mounted.root().directory(&path("/")?)?)?;
     for name in left {
         remove_in(mounted.root(), &format!("/{name}"))?;
     }
@@ -253,12 +276,13 @@ fn pieces(root: &Sysroot) -> io::Result<Vec<String>> {
             continue;
         };
         let is_journal = name == &BESIDE_MARKER[1..];
-        if is_journal || is_saved(name) {
+        // Any other file that was saved is its owner's.
+        let is_ours = || -> io::Result<bool> {
             let bytes = read_in(root, &format!("/{name}"))?.unwrap_or_default();
-            // Any other file that was saved is its owner's.
-            if is_journal || journal::Journal::parse(&bytes).config.is_some() {
-                pieces.push(name.to_string());
-            }
+            Ok(journal::Journal::parse(&bytes).config.is_some())
+        };
+        if is_journal || is_saved(name) && is_ours()? {
+            pieces.push(name.to_string());
         }
     }
     Ok(pieces)

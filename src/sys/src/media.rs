@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use pilotlight_core::facts::disks::Signature;
 use pilotlight_core::model::SysPath;
+use rustix::io::Errno;
 
 use crate::private_mount::PrivateMount;
 use crate::probe::{self, Area};
@@ -60,11 +61,18 @@ pub fn look(wanted: &Wanted<'_>) -> io::Result<Option<Found>> {
         match is_right(&path, wanted) {
             Ok(true) => {}
             Ok(false) => continue,
-            Err(error) if matches!(wanted.which, Which::Path(_)) => return Err(explain(error)),
+            Err(error) if matches!(wanted.which, Which::Path(_)) && !is_gone(&error) => {
+                return Err(explain(error));
+            }
             // A device that cannot be read, such as a drive without a disc, is not the right one.
             Err(_) => continue,
         }
-        let mount = PrivateMount::read_only_of(&device, wanted.formats).map_err(explain)?;
+        let mount = match PrivateMount::read_only_of(&device, wanted.formats) {
+            Ok(mount) => mount,
+            // Its table is being read again: it comes back.
+            Err(error) if is_gone(&error) => continue,
+            Err(error) => return Err(explain(error)),
+        };
         if let Some(mark) = wanted.mark
             && read(&mount, mark, wanted.limit).map_err(explain)?.is_none()
         {
@@ -78,6 +86,12 @@ pub fn look(wanted: &Wanted<'_>) -> io::Result<Option<Found>> {
         return Ok(Some((device, files)));
     }
     Ok(None)
+}
+
+/// Whether a device that was there is not any more.
+fn is_gone(error: &io::Error) -> bool {
+    let number = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(number, Some(Errno::NOENT | Errno::NXIO))
 }
 
 /// Block devices whose kernel name is wanted, by name.

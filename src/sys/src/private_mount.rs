@@ -57,6 +57,14 @@ impl PrivateMount {
         Self::read_only(device)
     }
 
+    /// Mounts a device for reading; a FAT of which something could not be read is checked before.
+    pub fn mended(device: &str) -> io::Result<Self> {
+        if !is_mounted(device) {
+            fat::mend(device)?;
+        }
+        Self::read_only(device)
+    }
+
     /// Mounts a device for writing; a FAT that was not unmounted is checked before.
     pub fn writable(device: &str) -> io::Result<Self> {
         if !is_mounted(device) {
@@ -87,7 +95,7 @@ impl PrivateMount {
         })()
         .map_err(|errno: Errno| match errno {
             // The caller decides by the number.
-            Errno::BUSY => errno.into(),
+            Errno::BUSY | Errno::NOENT | Errno::NXIO => errno.into(),
             other => explain(&context, other),
         })?;
         Ok(Self {

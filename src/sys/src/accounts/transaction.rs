@@ -377,7 +377,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let etc = OwnedFd::from(File::open(dir.path()).unwrap());
         let named = dir.path().join("useradd");
-        std::fs::copy("/bin/sleep", &named).unwrap();
+        // A copy could still be open for writing in a child that another test is just starting: not executable.
+        std::os::unix::fs::symlink("/bin/sleep", &named).unwrap();
         let mut tool = std::process::Command::new(&named)
             .arg("60")
             .spawn()
