@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     });
     let mut next = || configs.next().unwrap_or_default();
     let (a, b, c) = (next(), next(), next());
-    let json = |config: &Config| cache::encode(config, &sources).0;
+    let json = |config: &Config| cache::encode(config).text;
 
     let merged = merge::configs(a.clone(), b.clone());
     lowered(&merged, &sources);

@@ -1,5 +1,7 @@
 //! What the targets have in common: what must hold of everything that is read.
 
+use std::collections::HashMap;
+
 use pilotlight_core::config::{self, Language, Parsed, Reading};
 use pilotlight_core::diag::{Report, SourceId, Sources, Span};
 use pilotlight_core::json::{Node, Value};
@@ -7,7 +9,6 @@ use pilotlight_core::spec::v3::{Config, NEWEST_MINOR};
 use pilotlight_core::translate::{LocalEntry, LocalFiles, LocalKind};
 use pilotlight_core::validate::{self, Stage};
 use pilotlight_core::{cache, convert, model, needs_network};
-use serde_json::{Map, Value as Json};
 
 /// A directory of local files that has everything that is asked of it.
 struct Anything;
@@ -88,24 +89,26 @@ pub fn told(report: &Report, sources: &Sources) {
 
 /// What the cache keeps is the config, with its places.
 fn cached(config: &Config, sources: &Sources) {
-    let (json, places) = cache::encode(config, sources);
-    let mut later = sources.clone();
-    let again = match cache::decode(&mut later, "cache", &json, Some(&places)) {
+    let encoded = cache::encode(config);
+    let origins = cache::origins(&encoded, sources);
+    let json = String::from_utf8(encoded.text).expect("JSON is UTF-8");
+    let mut later = Sources::default();
+    let again = match cache::decode(&mut later, "cache", json.clone(), Some(&origins)) {
         Ok(again) => again,
         Err(report) => panic!("{json}\n{}", report.render(&later)),
     };
-    let (json_again, places_again) = cache::encode(&again, &later);
-    assert_eq!(json, json_again);
-    let table = |text: &str| -> Map<String, Json> {
-        serde_json::from_str(text).expect("places are an object")
-    };
-    let (places, places_again) = (table(&places), table(&places_again));
-    for key in places.keys().chain(places_again.keys()) {
-        // A section that a translation makes for its entries stands nowhere itself.
-        if !key.contains(|c: char| c.is_ascii_digit()) && !places.contains_key(key) {
-            continue;
-        }
-        assert_eq!(places.get(key), places_again.get(key), "{key} in {json}");
+    let encoded_again = cache::encode(&again);
+    assert_eq!(json.as_bytes(), encoded_again.text);
+    let places_again: HashMap<u32, Span> = encoded_again.places.into_iter().collect();
+    for (at, span) in encoded.places {
+        let place = sources.place(span);
+        let again = places_again.get(&at).map(|span| later.place(*span));
+        let again = again.expect("every value that has a place keeps it");
+        assert_eq!(
+            (place.file, place.line, place.column, place.width),
+            (again.file, again.line, again.column, again.width),
+            "{at} in {json}"
+        );
     }
 }
 

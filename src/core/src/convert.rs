@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use crate::diag::{Diagnostic, Report};
 use crate::spec::v3::{Config, EXPERIMENTAL_MINOR, version_name};
-use crate::spec::{At, Encoded, Newer, Wire as _};
+use crate::spec::{self, At, Newer, Wire as _};
 use crate::validate::version_rules;
 
 /// Writes the config at version 3.`minor`.0, or names everything that this version cannot say.
@@ -16,9 +16,8 @@ pub fn to_version(config: &Config, minor: u8) -> Result<Json, Report> {
     }
     let mut config = config.clone();
     config.ignition.version = Some(At::new(version_name(minor)));
-    let json = config.encode("", &mut Encoded::default());
     // The version is there, so there is something to write.
-    Ok(json.unwrap_or_default())
+    Ok(spec::tree(&config).unwrap_or_default())
 }
 
 /// The oldest minor version that can say all that the config says.
@@ -63,7 +62,8 @@ mod tests {
     fn the_version_is_the_chosen_one_and_the_rest_stays() {
         // All fields at once are no valid config, but they are all written again.
         let text = include_str!("../tests/data/every-field-3.6.ign");
-        let every = crate::cache::decode(&mut Sources::default(), "c.ign", text, None).unwrap();
+        let every =
+            crate::cache::decode(&mut Sources::default(), "c.ign", text.to_string(), None).unwrap();
         let original: Json = serde_json::from_str(text).unwrap();
         assert_eq!(to_version(&every, 6), Ok(original));
         let plain = r#"{"ignition": {"version": "3.5.0"}}"#;
@@ -105,7 +105,7 @@ mod tests {
   {"number": 1, "shouldExist": false, "wipePartitionEntry": true},
   {"number": 0, "label": "x"}]}]}}"#;
         let mut sources = Sources::default();
-        let config = crate::cache::decode(&mut sources, "c.ign", text, None).unwrap();
+        let config = crate::cache::decode(&mut sources, "c.ign", text.to_string(), None).unwrap();
         let said = |minor| {
             to_version(&config, minor).map_err(|report| {
                 let lines: Vec<String> = report

@@ -136,26 +136,59 @@ fn check_parameters(parts: Vec<&str>) -> Result<bool, String> {
     Ok(false)
 }
 
+/// Whether a byte stands for itself in the data.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        plain[byte as usize] = !matches!(
+            byte,
+            b'%' | b'<'
+                | b'>'
+                | b'#'
+                | b'"'
+                | b'{'
+                | b'}'
+                | b'|'
+                | b'\\'
+                | b'^'
+                | b'['
+                | b']'
+                | b'`'
+        );
+        byte += 1;
+    }
+    plain
+};
+
 fn unescape(data: &str, offset: usize) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(data.len());
-    let mut bytes = data.bytes().enumerate();
-    while let Some((at, byte)) = bytes.next() {
-        let at = offset + at;
-        if byte == b'%' {
-            let digits = bytes.next().zip(bytes.next());
-            let code = digits.and_then(|((_, high), (_, low))| hex::byte(high, low));
-            out.push(code.ok_or(format!(
-                "\"%\" at byte {at} is not followed by two hexadecimal digits"
-            ))?);
-        } else if byte.is_ascii_graphic() && !br##"<>#"{}|\^[]`"##.contains(&byte) {
-            out.push(byte);
-        } else {
-            return Err(format!(
-                "the character at byte {at} must be percent-encoded"
-            ));
-        }
+    let mut rest = data.as_bytes();
+    loop {
+        let plain = rest
+            .iter()
+            .take_while(|byte| PLAIN[**byte as usize])
+            .count();
+        out.extend_from_slice(&rest[..plain]);
+        let at = offset + data.len() - rest.len() + plain;
+        rest = match &rest[plain..] {
+            [] => return Ok(out),
+            [b'%', high, low, after @ ..] if let Some(byte) = hex::byte(*high, *low) => {
+                out.push(byte);
+                after
+            }
+            [b'%', ..] => {
+                return Err(format!(
+                    "\"%\" at byte {at} is not followed by two hexadecimal digits"
+                ));
+            }
+            _ => {
+                return Err(format!(
+                    "the character at byte {at} must be percent-encoded"
+                ));
+            }
+        };
     }
-    Ok(out)
 }
 
 #[cfg(test)]

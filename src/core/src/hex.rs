@@ -1,10 +1,18 @@
 //! Bytes as hexadecimal digits: the one place that writes and reads them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
+
+fn digits(byte: u8) -> [char; 2] {
+    [byte >> 4, byte & 0xf].map(|digit| char::from(DIGITS[usize::from(digit)]))
+}
 
 /// Bytes as lower-case digits, two each.
 pub fn encode(bytes: &[u8]) -> String {
-    Hex(bytes).to_string()
+    let mut text = String::with_capacity(2 * bytes.len());
+    text.extend(bytes.iter().flat_map(|byte| digits(*byte)));
+    text
 }
 
 /// The same for a text that goes on.
@@ -13,7 +21,8 @@ pub struct Hex<'a>(pub &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let mut digits = self.0.iter().flat_map(|byte| digits(*byte));
+        digits.try_for_each(|digit| f.write_char(digit))
     }
 }
 

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::diag::{Report, SourceId};
     use crate::spec::v3::DIALECT;
-    use crate::spec::{Decoder, Encoded};
+    use crate::spec::{self, Decoder};
 
     fn config(json: &Value) -> Config {
         let node = crate::json::parse(SourceId(0), &json.to_string()).unwrap();
@@ -135,9 +135,7 @@ mod tests {
 
     fn merged(parent: Value, child: Value) -> Value {
         let merged = configs(config(&parent), config(&child));
-        merged
-            .encode("", &mut Encoded::default())
-            .unwrap_or(json!({}))
+        spec::tree(&merged).unwrap_or(json!({}))
     }
 
     #[test]

@@ -59,6 +59,14 @@ pub fn is_url(text: &str) -> bool {
 
 /// The byte of a line at which the first secret of a URL on it begins.
 pub fn first_secret(line: &str) -> Option<usize> {
+    // Thousands of long values are one data URL: what stands behind its comma need not be looked at.
+    let value = line.trim_start_matches(['"', '\'']);
+    if is_data_url(value) {
+        let mut word = value.chars().take_while(|c| !is_between(*c));
+        if word.any(|c| c == ',') {
+            return Some(line.len() - value.len() + "data:".len());
+        }
+    }
     let mut rest = line;
     while let Some((before, found)) = next(rest) {
         let start = line.len() - rest.len() + before.len();
@@ -196,7 +204,6 @@ fn printable(text: &str, out: &mut String) {
 
 /// The next URL of a text, and what stands before it.
 fn next(text: &str) -> Option<(&str, &str)> {
-    let is_between = |c: char| c.is_whitespace() || c.is_control() || "\"'`<>".contains(c);
     let mut start = 0;
     loop {
         let rest = &text[start..];
@@ -209,6 +216,11 @@ fn next(text: &str) -> Option<(&str, &str)> {
         let between = rest[length..].chars().next()?;
         start += length + between.len_utf8();
     }
+}
+
+/// Whether a character stands between words.
+fn is_between(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || "\"'`<>".contains(c)
 }
 
 /// Where in a word without blanks a URL begins.

@@ -40,7 +40,7 @@ fn turn(value: &mut Value, by: usize) {
 }
 
 fn decoded(config: &Value) -> Config {
-    cache::decode(&mut Sources::default(), "c", &config.to_string(), None).unwrap()
+    cache::decode(&mut Sources::default(), "c", config.to_string(), None).unwrap()
 }
 
 fn said(config: &Config) -> Value {

@@ -241,10 +241,11 @@ fn shows_none(text: &str, language: Language) -> usize {
     assert!(!said.contains(PLANTED), "{said}");
     // Later stages have the lines from the cache.
     if let Some(config) = config {
-        let (_, places) = cache::encode(&config, &sources);
-        let place = places
+        let origins = cache::origins(&cache::encode(&config), &sources);
+        let origins = String::from_utf8(origins).unwrap();
+        let place = origins
             .find(PLANTED)
-            .map(|at| places.get(at.saturating_sub(300)..at + 30));
+            .map(|at| origins.get(at.saturating_sub(300)..at + 30));
         assert_eq!(place, None, "{text:.2000}");
     }
     shown

@@ -6,8 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use pilotlight_core::diag::{Report, Sources};
-use pilotlight_core::{cache, hex, model, validate};
-use sha2::{Digest as _, Sha256};
+use pilotlight_core::{cache, model, validate};
 
 use crate::acquire::Acquired;
 use crate::failure::Failure;
@@ -22,12 +21,13 @@ fn origins(path: &Path) -> PathBuf {
 
 /// Writes the cache. The config comes last: its presence says that all is there.
 pub fn write(path: &Path, acquired: &Acquired) -> Result<(), Failure> {
-    let (config, places) = cache::encode(&acquired.wire, &acquired.sources);
+    let encoded = cache::encode(&acquired.wire);
+    let places = cache::origins(&encoded, &acquired.sources);
     for (path, text, mode) in [
         (origins(path), places, 0o600),
-        (path.to_path_buf(), config, 0o640),
+        (path.to_path_buf(), encoded.text, 0o640),
     ] {
-        pilotlight_sys::replace_file(&path, text.as_bytes(), mode).map_err(|error| {
+        pilotlight_sys::replace_file(&path, &text, mode).map_err(|error| {
             Failure::new(format!(
                 "while writing the config cache {}: {error}",
                 path.display()
@@ -39,8 +39,7 @@ pub fn write(path: &Path, acquired: &Acquired) -> Result<(), Failure> {
 
 /// SHA-256 of a config as the cache would hold it, in hexadecimal digits.
 pub fn digest(acquired: &Acquired) -> String {
-    let (config, _) = cache::encode(&acquired.wire, &acquired.sources);
-    hex::encode(&Sha256::digest(&config))
+    cache::digest(&cache::encode(&acquired.wire).text)
 }
 
 /// What the cache holds.
@@ -61,23 +60,19 @@ pub fn read(path: &Path) -> Result<Cached, Failure> {
             path.display()
         ))
     };
-    let text = |path: &Path| -> Result<Option<String>, Failure> {
-        let bytes = read_bounded(path).map_err(|error| broken(error.to_string()))?;
-        bytes
-            .map(|bytes| String::from_utf8(bytes).map_err(|error| broken(error.to_string())))
-            .transpose()
-    };
-    let Some(config) = text(path)? else {
+    let bytes = |path: &Path| read_bounded(path).map_err(|error| broken(error.to_string()));
+    let Some(config) = bytes(path)? else {
         return Err(broken(
             "it does not exist; the fetch stages write it".into(),
         ));
     };
-    let digest = hex::encode(&Sha256::digest(&config));
-    let places = text(&origins(path))?;
+    let digest = cache::digest(&config);
+    let config = String::from_utf8(config).map_err(|error| broken(error.to_string()))?;
+    let places = bytes(&origins(path))?;
     let mut sources = Sources::default();
     let mut report = Report::default();
     let name = path.display().to_string();
-    let decoded = match cache::decode(&mut sources, &name, &config, places.as_deref()) {
+    let decoded = match cache::decode(&mut sources, &name, config, places.as_deref()) {
         Ok(wire) => validate::lower(&wire, validate::Stage::Merged, &mut report),
         Err(found) => {
             report = found;

@@ -46,7 +46,7 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
         strict: options.strict,
     };
     let work = async {
-        let acquired = match acquire::machine_config(&places, &machine).await {
+        let mut acquired = match acquire::machine_config(&places, &machine).await {
             Ok(acquired) => acquired,
             Err(Stop::NeedsNetwork(what)) => return ask_for_network(&options.neednet, &what),
             Err(Stop::Failed(failure)) => return Err(failure),
@@ -63,6 +63,8 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
             return ask_for_network(&options.neednet, &what);
         }
         cache::write(&options.config_cache, &acquired)?;
+        // As long as the rehearsal goes, memory holds the config once, as what it means.
+        acquired.wire = Default::default();
         rehearse(options, &acquired, state)?;
         Ok(Done::default())
     };

@@ -64,15 +64,24 @@ impl Marks {
     pub(super) fn place(&self, name: &str, text: &str, span: Span) -> (Place, usize) {
         let from = floor_char(text, span.start as usize);
         let to = floor_char(text, (span.end as usize).max(from));
-        let (start, mut end) = (self.at(text, from), self.at(text, to));
+        let start = self.at(text, from);
+        let mut end = match to - from < STRIDE {
+            true => start.advanced(text, to),
+            false => self.at(text, to),
+        };
         if start.lines != end.lines {
             let line_end = text.get(from..).and_then(|rest| rest.find('\n'));
             end = self.at(text, line_end.map_or(text.len(), |at| from + at));
         }
-        // At least one byte more than is shown, whatever the characters, tells a longer line.
-        let line = text.get(start.line_start as usize..).unwrap_or_default();
+        // At least one byte more than is shown, whatever the characters, tells a longer line; so does the place
+        // itself where that lies behind.
+        let line_at = start.line_start as usize;
+        let line = text.get(line_at..).unwrap_or_default();
         let line = &line[..floor_char(line, LINE + 4)];
-        let line = line.split('\n').next().unwrap_or_default();
+        let line = match from - line_at > LINE {
+            true => line,
+            false => line.split('\n').next().unwrap_or_default(),
+        };
         let line_start = self.at(text, start.line_start as usize);
         let place = Place {
             file: name.to_owned(),

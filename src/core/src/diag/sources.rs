@@ -1,6 +1,9 @@
 //! The texts that were read, and places in them.
 
+use std::sync::Arc;
+
 use super::marks::Marks;
+use super::origins::Origins;
 use super::shown::Shown;
 use super::span::{Place, SourceId, Span};
 
@@ -23,43 +26,44 @@ struct Source {
     text: String,
     marks: Marks,
     shown: Shown,
-    /// Resolved places of spans, when the text came out of the config cache: offset → place.
-    origins: Vec<(u32, Place)>,
+    /// Where its values first stood, when the text came out of the config cache.
+    origins: Origins,
 }
 
 /// All texts of one run. Spans stay small because the texts live here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
-    list: Vec<Source>,
+    /// Shared: failures carry the sources with them.
+    list: Vec<Arc<Source>>,
 }
 
 impl Sources {
     /// Adds a text under the name that diagnostics show for it.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
         let text = text.into();
-        self.list.push(Source {
+        self.list.push(Arc::new(Source {
             name: name.into(),
             marks: Marks::new(&text),
             text,
             shown: Shown::default(),
-            origins: Vec::new(),
-        });
+            origins: Origins::default(),
+        }));
         SourceId(u32::try_from(self.list.len() - 1).unwrap_or(u32::MAX))
     }
 
-    /// Says where the values of a cached config first stood: byte offset of a value in the cache →
-    /// place in the user's own file. Later lookups of a span that starts there answer that place.
-    pub fn set_origins(&mut self, source: SourceId, mut origins: Vec<(u32, Place)>) {
-        origins.sort_by_key(|(offset, _)| *offset);
+    /// Says where the values of a cached config first stood. Later lookups of a span that starts at one answer
+    /// that place.
+    pub fn set_origins(&mut self, source: SourceId, mut origins: Origins) {
+        origins.sort();
         if let Some(source) = self.list.get_mut(source.0 as usize) {
-            source.origins = origins;
+            Arc::make_mut(source).origins = origins;
         }
     }
 
     /// Says what of a source's lines may be shown. Until then only what looks like a known key and its value is.
     pub fn show(&mut self, source: SourceId, shown: Shown) {
         if let Some(source) = self.list.get_mut(source.0 as usize) {
-            source.shown = shown;
+            Arc::make_mut(source).shown = shown;
         }
     }
 
@@ -88,11 +92,8 @@ impl Sources {
                 width: 1,
             };
         };
-        if let Ok(found) = source
-            .origins
-            .binary_search_by_key(&span.start, |(offset, _)| *offset)
-        {
-            return source.origins[found].1.clone();
+        if let Some(place) = source.origins.place(span.start) {
+            return place;
         }
         let (mut place, line_start) = source.marks.place(&source.name, &source.text, span);
         let meant = span.start as usize..span.end as usize;

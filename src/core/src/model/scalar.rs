@@ -1,6 +1,7 @@
 //! Small values with rules: paths, modes, GUIDs, digests.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ pub(super) fn refuse<T>(why: impl Into<String>) -> Result<T, ScalarError> {
 /// An absolute, clean path: no `.`, `..`, double or final slash, no NUL. Meant below a root.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct SysPath(String);
+pub struct SysPath(Arc<str>);
 
 /// PATH_MAX of Linux, which counts the final NUL.
 const PATH_MAX: usize = 4096;
@@ -101,7 +102,7 @@ impl SysPath {
     /// All directories above, outermost first, without the root.
     pub fn ancestors(&self) -> Vec<SysPath> {
         let mut list: Vec<SysPath> = std::iter::successors(self.parent(), SysPath::parent)
-            .filter(|path| path.0 != "/")
+            .filter(|path| &*path.0 != "/")
             .collect();
         list.reverse();
         list
@@ -109,16 +110,16 @@ impl SysPath {
 
     /// The path with a further relative part, which must be clean itself.
     pub fn join(&self, part: &str) -> Result<SysPath, ScalarError> {
-        let base = if self.0 == "/" { "" } else { &self.0 };
+        let base = if &*self.0 == "/" { "" } else { &*self.0 };
         Self::parse(&format!("{base}/{part}"))
     }
 
     /// Whether the path is `other` or lies below it.
     pub fn is_below(&self, other: &SysPath) -> bool {
-        other.0 == "/"
+        &*other.0 == "/"
             || self
                 .0
-                .strip_prefix(&other.0)
+                .strip_prefix(&*other.0)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
@@ -138,7 +139,7 @@ impl TryFrom<String> for SysPath {
 
 impl From<SysPath> for String {
     fn from(path: SysPath) -> String {
-        path.0
+        path.as_str().into()
     }
 }
 

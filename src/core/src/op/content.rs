@@ -1,6 +1,8 @@
 //! Contents that an operation writes: named by digest, shown without secrets.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -11,7 +13,7 @@ use crate::hex;
 #[derive(Clone, PartialEq, Eq)]
 pub enum ContentSource {
     /// They are known: the text of a unit, a `data:` URL.
-    Inline(Vec<u8>),
+    Inline(Arc<[u8]>),
     /// They were or will be fetched; the key finds them in the blob store.
     Fetched {
         /// [`crate::model::Resource`]'s key in the blob store.
@@ -23,7 +25,7 @@ pub enum ContentSource {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Content {
     /// How the origin is shown: a URL without secrets, "unit text".
-    pub shown: String,
+    pub shown: Cow<'static, str>,
     /// Where the bytes come from.
     pub source: ContentSource,
     /// SHA-256 of the bytes in hexadecimal digits, where known before they are written.
@@ -34,8 +36,8 @@ pub struct Content {
 
 impl Content {
     /// Known contents.
-    pub fn inline(shown: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        let bytes = bytes.into();
+    pub fn inline(shown: impl Into<Cow<'static, str>>, bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes: Arc<[u8]> = bytes.into().into();
         Self {
             shown: shown.into(),
             sha256: Some(hex::encode(&Sha256::digest(&bytes))),

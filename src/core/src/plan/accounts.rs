@@ -11,6 +11,7 @@ mod transaction;
 
 pub use transaction::begin;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use numbers::Numbers;
@@ -70,7 +71,7 @@ struct Planner {
 }
 
 impl Planner {
-    fn push(&mut self, op: AccountOp, why: impl Into<String>, at: Option<Span>) {
+    fn push(&mut self, op: AccountOp, why: impl Into<Cow<'static, str>>, at: Option<Span>) {
         op.predict_accounts(&mut self.now);
         if let Some(name) = op.name() {
             self.numbers.note(name.as_str(), &self.now);

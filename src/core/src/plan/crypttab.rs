@@ -25,12 +25,12 @@ pub fn wants(config: &Config, facts: &Facts, blobs: &Blobs) -> Vec<Want> {
     for luks in keys {
         let contents = match (&luks.key_file, facts.keys.get(&luks.name)) {
             (Some(resource), _) => Content {
-                shown: format!("the key of the volume {:?}", luks.name),
+                shown: format!("the key of the volume {:?}", luks.name).into(),
                 ..resource.content(blobs)
             },
             // The digest tells this boot's key from that of a volume that is no more.
             (None, Some(sha256)) => Content {
-                shown: format!("the generated key of the volume {:?}", luks.name),
+                shown: format!("the generated key of the volume {:?}", luks.name).into(),
                 source: ContentSource::Fetched {
                     key: format!("{KEY_BLOB}{}", luks.name),
                 },
@@ -159,7 +159,7 @@ fn own_file(config: &Config) -> Option<usize> {
     files.position(|file| file.inode.path.as_str() == PATH)
 }
 
-fn want(path: &str, kind: Kind, at: Option<Span>, why: &str) -> Option<Want> {
+fn want(path: &str, kind: Kind, at: Option<Span>, why: &'static str) -> Option<Want> {
     // Names of volumes hold no slash, so that these paths are in order.
     Some(Want {
         path: SysPath::parse(path).ok()?,

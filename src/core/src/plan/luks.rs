@@ -302,7 +302,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn finished(&self, plan: &mut Plan, why: &str) {
+    fn finished(&self, plan: &mut Plan, why: &'static str) {
         let op = VolumeOp::FinishVolume {
             device: self.node.clone(),
             label: self.luks.label.clone().unwrap_or_default(),

@@ -29,6 +29,7 @@ pub use part::{PARTS, Part, Stage, Surroundings};
 pub use runs::{Kind, Run};
 pub use want::{Blob, Blobs, Want};
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -43,7 +44,7 @@ pub struct Step {
     /// The operation.
     pub op: Op,
     /// The reason, in words that follow "because".
-    pub why: String,
+    pub why: Cow<'static, str>,
     /// Which entry of the config asks for it.
     pub at: Option<Span>,
 }
@@ -59,7 +60,7 @@ pub struct Plan {
 
 impl Plan {
     /// Adds a step.
-    pub fn push(&mut self, op: impl Into<Op>, why: impl Into<String>, at: Option<Span>) {
+    pub fn push(&mut self, op: impl Into<Op>, why: impl Into<Cow<'static, str>>, at: Option<Span>) {
         self.steps.push(Step {
             op: op.into(),
             why: why.into(),

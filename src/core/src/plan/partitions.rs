@@ -406,7 +406,7 @@ impl<'a> Work<'a> {
         });
     }
 
-    fn delete(&mut self, asked: &Asked<'a>, why: &str) {
+    fn delete(&mut self, asked: &Asked<'a>, why: &'static str) {
         let label = asked.entry.as_ref().map(|entry| entry.label.clone());
         let op = DiskOp::DeletePartition {
             disk: self.node.to_string(),

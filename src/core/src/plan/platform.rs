@@ -139,7 +139,7 @@ pub(super) fn add_to(
         }
         let mut added = want::of_key_file(&file);
         for want in &mut added {
-            want.why = format!("the platform lists SSH keys of {}", file.user);
+            want.why = format!("the platform lists SSH keys of {}", file.user).into();
         }
         // The config's keys may have asked for the directories as well.
         added.retain(|new| !wants.iter().any(|old| old.path == new.path));
@@ -152,7 +152,7 @@ fn left_out(what: &str) -> Diagnostic {
     Diagnostic::hint(None, what)
 }
 
-fn file(path: SysPath, text: String, why: &str) -> Want {
+fn file(path: SysPath, text: String, why: &'static str) -> Want {
     let name = path.as_str().rsplit('/').next().unwrap_or_default();
     let contents = Content::inline(format!("the platform's {name}"), text.into_bytes());
     Want {

@@ -80,9 +80,10 @@ fn wanted(
             contents: Some(contents),
             ..
         } => match contents.source {
-            crate::op::ContentSource::Inline(bytes) => {
-                Some((want.path.to_string(), String::from_utf8(bytes).unwrap()))
-            }
+            crate::op::ContentSource::Inline(bytes) => Some((
+                want.path.to_string(),
+                String::from_utf8(bytes.to_vec()).unwrap(),
+            )),
             _ => None,
         },
         _ => None,

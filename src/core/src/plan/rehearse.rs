@@ -4,6 +4,7 @@
 //! The dry run prints what comes out; the real run does it first and goes no further if there is an error. So
 //! nothing is written that config and machine show beforehand to be wrong.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::diag::{Diagnostic, Report};
@@ -53,7 +54,7 @@ pub fn rehearse(
     look: &mut Looker<'_>,
 ) -> Result<Rehearsed, Report> {
     let mut work = Work {
-        config: config.clone(),
+        config: Cow::Borrowed(config),
         makes_nothing: config.raid.is_empty()
             && config.luks.is_empty()
             && (config.disks.iter()).all(|disk| disk.partitions.is_empty()),
@@ -97,7 +98,7 @@ pub fn rehearse(
 
 struct Work<'a, 'l> {
     /// Without what cannot be told before it is done.
-    config: Config,
+    config: Cow<'a, Config>,
     /// Whether no device comes to be by the whole config.
     makes_nothing: bool,
     around: &'a Surroundings,
@@ -241,18 +242,17 @@ impl Work<'_, '_> {
     /// Takes out of the config what is made of a device, and what is made of that in turn.
     fn leave_out(&mut self, device: SysPath) {
         let mut devices = vec![device];
+        let config = self.config.to_mut();
         while let Some(device) = devices.pop() {
-            self.config.filesystems.retain(|one| one.device != device);
-            let of_it = self.config.luks.iter().filter(|one| one.device == device);
+            config.filesystems.retain(|one| one.device != device);
+            let of_it = config.luks.iter().filter(|one| one.device == device);
             let volumes = of_it.map(|one| volume_node(&one.name));
-            let of_it = (self.config.raid.iter()).filter(|one| one.devices.contains(&device));
+            let of_it = (config.raid.iter()).filter(|one| one.devices.contains(&device));
             let arrays = of_it.map(|one| array_node(&one.name));
             let made = volumes.chain(arrays).map(|node| SysPath::parse(&node));
             devices.extend(made.filter_map(Result::ok));
-            self.config.luks.retain(|one| one.device != device);
-            self.config
-                .raid
-                .retain(|one| !one.devices.contains(&device));
+            config.luks.retain(|one| one.device != device);
+            config.raid.retain(|one| !one.devices.contains(&device));
         }
     }
 

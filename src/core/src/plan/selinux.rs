@@ -11,7 +11,7 @@ use crate::facts::Facts;
 use crate::facts::selinux::{PROGRAM, Selinux};
 use crate::model::{Config, SysPath};
 use crate::op::RelabelOp;
-use crate::plan::want::{self, Blobs, Want};
+use crate::plan::want::{self, Want};
 use crate::plan::{Plan, Planned, crypttab, mounted, units};
 
 /// What changing accounts writes in /etc, besides the databases the agent knows: the tools' copies and locks.
@@ -62,7 +62,7 @@ pub fn plan(config: &Config, extra: &[Want], facts: &Facts) -> Planned {
     let Selinux::Policy { name, contexts, .. } = &facts.selinux else {
         return Ok(plan);
     };
-    let mut paths: BTreeSet<SysPath> = want::of_config(config, &Blobs::default())
+    let mut paths: BTreeSet<SysPath> = want::of_config(config, &want::unread)
         .into_iter()
         .chain(extra.iter().cloned())
         .map(|want| want.path)

@@ -2,6 +2,7 @@
 //!
 //! What is already as it is asked for is left alone, so that planning again on the result plans nothing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
@@ -25,10 +26,7 @@ pub fn sights(config: &Config, extra: &[Want]) -> Vec<Sight> {
         contents,
     };
     let mut list: Vec<Sight> = Vec::new();
-    for want in want::of_config(config, &Blobs::default())
-        .iter()
-        .chain(extra)
-    {
+    for want in want::of_config(config, &want::unread).iter().chain(extra) {
         let contents = matches!(
             &want.kind,
             Kind::File {
@@ -55,7 +53,7 @@ pub fn plan(config: &Config, extra: &[Want], facts: &Facts, blobs: &Blobs) -> Pl
         report: Report::default(),
     };
     let mut wants = extra.to_vec();
-    wants.extend(want::of_config(config, blobs));
+    wants.extend(want::of_config(config, &|resource| resource.content(blobs)));
     // Outer directories first; hard links when everything that they may point at is there.
     wants.sort_by_key(|want| {
         (
@@ -64,8 +62,9 @@ pub fn plan(config: &Config, extra: &[Want], facts: &Facts, blobs: &Blobs) -> Pl
         )
     });
     wants.extend(units::wants(&config.units, &facts.tree));
-    for want in &wants {
-        if let Err(diagnostic) = work.want(want) {
+    work.plan.steps.reserve(wants.len());
+    for want in wants {
+        if let Err(diagnostic) = work.want(&want) {
             work.report.push(diagnostic);
         }
     }
@@ -98,7 +97,7 @@ struct Work {
 }
 
 impl Work {
-    fn push(&mut self, op: TreeOp, why: impl Into<String>, at: Option<Span>) {
+    fn push(&mut self, op: TreeOp, why: impl Into<Cow<'static, str>>, at: Option<Span>) {
         op.predict(&mut self.facts);
         self.plan.push(op, why, at);
     }

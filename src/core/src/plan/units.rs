@@ -33,7 +33,13 @@ pub fn paths(units: &[Unit]) -> Vec<SysPath> {
     list
 }
 
-fn file(at: &str, text: &str, shown: &str, span: Option<Span>, why: &str) -> Option<Want> {
+fn file(
+    at: &str,
+    text: &str,
+    shown: &'static str,
+    span: Option<Span>,
+    why: &'static str,
+) -> Option<Want> {
     Some(Want {
         path: path(at)?,
         kind: Kind::File {

@@ -1,5 +1,6 @@
 //! Wants: what the sections of a config ask for below the root, in one form.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,7 @@ pub struct Want {
     /// The entry of the config.
     pub at: Option<Span>,
     /// The reason.
-    pub why: String,
+    pub why: Cow<'static, str>,
 }
 
 /// What should be at a path.
@@ -107,7 +108,7 @@ impl Resource {
         let key = self.blob_key();
         let known = blobs.0.get(&key);
         Content {
-            shown: self.shown(),
+            shown: self.shown().into(),
             sha256: known.map(|blob| blob.sha256.clone()),
             len: known.map(|blob| blob.len),
             source: ContentSource::Fetched { key },
@@ -135,8 +136,18 @@ fn want(inode: &Inode, kind: Kind) -> Want {
     }
 }
 
-/// What the files, directories and links of a config ask for.
-pub fn of_config(config: &Config, blobs: &Blobs) -> Vec<Want> {
+/// Contents where only paths count: thousands of URLs need not be decoded for them.
+pub fn unread(_: &Resource) -> Content {
+    Content {
+        shown: Cow::Borrowed("not looked at"),
+        source: ContentSource::Fetched { key: String::new() },
+        sha256: None,
+        len: None,
+    }
+}
+
+/// What the files, directories and links of a config ask for; `content` tells the contents of a resource.
+pub fn of_config(config: &Config, content: &dyn Fn(&Resource) -> Content) -> Vec<Want> {
     let directories = config.directories.iter().map(|directory| {
         want(
             &directory.inode,
@@ -147,15 +158,8 @@ pub fn of_config(config: &Config, blobs: &Blobs) -> Vec<Want> {
     });
     let files = config.files.iter().map(|file| {
         let kind = Kind::File {
-            contents: file
-                .contents
-                .as_ref()
-                .map(|contents| contents.content(blobs)),
-            append: file
-                .append
-                .iter()
-                .map(|append| append.content(blobs))
-                .collect(),
+            contents: file.contents.as_ref().map(content),
+            append: file.append.iter().map(content).collect(),
             mode: file.mode,
         };
         want(&file.inode, kind)
@@ -185,7 +189,7 @@ pub fn of_key_file(keys: &KeyFile) -> Vec<Want> {
         overwrite,
         keep_attributes: true,
         at: keys.at,
-        why: format!("the config lists SSH keys of {}", keys.user),
+        why: format!("the config lists SSH keys of {}", keys.user).into(),
     };
     let contents = Some(Content::inline("SSH keys", keys.text.clone().into_bytes()));
     let kind = Kind::File {
@@ -224,7 +228,7 @@ pub fn of_homes(config: &Config, accounts: &Accounts) -> Vec<Want> {
                 overwrite: false,
                 keep_attributes: false,
                 at: user.at,
-                why: format!("the home of {} is a file system of its own", user.name),
+                why: format!("the home of {} is a file system of its own", user.name).into(),
             })
         })
         .collect()

@@ -5,8 +5,6 @@
 //! by the translation. Keys are spelt with `_`; the translation takes `-` for it. Sources: cloud-init's
 //! module reference, coreos-cloudinit's `Documentation/cloud-config.md`.
 
-use serde_json::Value as Json;
-
 pub use super::wire::Raw;
 use super::wire::{At, Dialect, Scalar, as_declared, wire};
 use crate::json::Value;
@@ -25,7 +23,7 @@ pub const DIALECT: Dialect = Dialect {
 };
 
 /// A boolean, which may stand in quotes or be a number (cloud-init's `is_true`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Switch(pub bool);
 
 impl Scalar for Switch {
@@ -43,16 +41,13 @@ impl Scalar for Switch {
         };
         Some(Self(on))
     }
-    fn write(&self) -> Json {
-        Json::Bool(self.0)
-    }
     fn as_key(&self) -> String {
         self.0.to_string()
     }
 }
 
 /// A whole number, which may stand in quotes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Whole(pub i64);
 
 impl Scalar for Whole {
@@ -63,9 +58,6 @@ impl Scalar for Whole {
             Value::String(text) => text.trim().parse().ok().map(Self),
             other => i64::read(other).map(Self),
         }
-    }
-    fn write(&self) -> Json {
-        Json::from(self.0)
     }
     fn as_key(&self) -> String {
         self.0.to_string()

@@ -11,4 +11,4 @@ pub mod v2;
 pub mod v3;
 mod wire;
 
-pub use wire::{At, Concat, Decoder, Dialect, Encoded, Newer, Wire};
+pub use wire::{At, Concat, Decoder, Dialect, Encoded, Newer, Wire, tree};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use crate::diag::{self, Diagnostic, Report, Severity, Span, nearest};
@@ -54,19 +55,62 @@ pub struct Decoder<'a> {
     pub report: &'a mut Report,
 }
 
-/// An encoded value and the places of the values in it, by JSON pointer (RFC 6901).
+/// JSON text as it is written, and where the values in it come from.
 #[derive(Debug, Default)]
 pub struct Encoded {
-    /// Pointer → place.
-    pub places: Vec<(String, Span)>,
+    /// The text: compact, members in the order of the declaration.
+    pub text: Vec<u8>,
+    /// Where a value begins in the text, in bytes, and the place that it was read from. Unsorted.
+    pub places: Vec<(u32, Span)>,
+}
+
+impl Encoded {
+    /// Notes that what begins here in the text was read from this place.
+    fn note(&mut self, begins: usize, span: Option<Span>) {
+        let begins = u32::try_from(begins).unwrap_or(u32::MAX);
+        self.places.extend(span.map(|span| (begins, span)));
+    }
+
+    /// Encodes one field into the object that the text ends in; `start` is where the object begins.
+    #[inline(never)]
+    pub(super) fn field<T: Wire>(&mut self, start: usize, key: &str, value: &T) {
+        let before = self.text.len();
+        if before > start + 1 {
+            self.text.push(b',');
+        }
+        self.text.push(b'"');
+        self.text.extend_from_slice(key.as_bytes());
+        self.text.extend_from_slice(b"\":");
+        if !value.encode(self) {
+            self.text.truncate(before);
+        }
+    }
+
+    /// Ends the object that begins at `start`; one without members is left out.
+    pub(super) fn end_object(&mut self, start: usize, span: Option<Span>) -> bool {
+        if self.text.len() == start + 1 {
+            self.text.truncate(start);
+            return false;
+        }
+        self.text.push(b'}');
+        self.note(start, span);
+        true
+    }
+}
+
+/// A value as a JSON tree; `None` where there is nothing to write.
+pub fn tree<T: Wire>(value: &T) -> Option<Json> {
+    let mut encoded = Encoded::default();
+    value.encode(&mut encoded);
+    serde_json::from_slice(&encoded.text).ok()
 }
 
 /// A type of a config language.
 pub trait Wire: Sized {
     /// Reads a value; on a wrong type reports it and answers `None`.
     fn decode(node: &Node, cx: &mut Decoder<'_>) -> Option<Self>;
-    /// Writes the value, or `None` where there is nothing to write. Notes places under `pointer`.
-    fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json>;
+    /// Writes the value and notes its places; `false` where there is nothing to write.
+    fn encode(&self, out: &mut Encoded) -> bool;
     /// Ignition's merge: the child's word counts where it says something.
     fn merge(parent: Self, child: Self) -> Self;
     /// What identifies the value in a keyed list; `None` in lists that are concatenated.
@@ -97,15 +141,13 @@ pub struct Newer {
 }
 
 /// Scalars: what may stand as a single JSON value.
-pub trait Scalar: Sized + Clone {
+pub trait Scalar: Sized + Clone + Serialize {
     /// How the type is called in messages.
     const NAME: &'static str;
     /// How JSON Schema calls it.
     const SCHEMA: &'static str;
     /// Reads the value.
     fn read(value: &Value) -> Option<Self>;
-    /// Writes the value.
-    fn write(&self) -> Json;
     /// The value as a key of a list.
     fn as_key(&self) -> String;
 }
@@ -122,9 +164,6 @@ impl Scalar for String {
             _ => None,
         }
     }
-    fn write(&self) -> Json {
-        Json::String(self.clone())
-    }
     fn as_key(&self) -> String {
         self.clone()
     }
@@ -140,9 +179,6 @@ impl Scalar for bool {
             _ => None,
         }
     }
-    fn write(&self) -> Json {
-        Json::Bool(*self)
-    }
     fn as_key(&self) -> String {
         self.to_string()
     }
@@ -157,9 +193,6 @@ impl Scalar for i64 {
             Value::Plain(text) => yaml::integer(text),
             _ => None,
         }
-    }
-    fn write(&self) -> Json {
-        Json::from(*self)
     }
     fn as_key(&self) -> String {
         self.to_string()
@@ -185,11 +218,11 @@ impl<T: Scalar> Wire for At<T> {
             span: Some(node.span),
         })
     }
-    fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json> {
-        if let Some(span) = self.span {
-            out.places.push((pointer.to_string(), span));
-        }
-        Some(self.value.write())
+    fn encode(&self, out: &mut Encoded) -> bool {
+        out.note(out.text.len(), self.span);
+        // Memory takes every write, and scalars have no keys that JSON cannot write.
+        let _ = serde_json::to_writer(&mut out.text, &self.value);
+        true
     }
     fn merge(_parent: Self, child: Self) -> Self {
         child
@@ -222,8 +255,8 @@ impl<T: Wire> Wire for Option<T> {
             _ => T::decode(node, cx).map(Some),
         }
     }
-    fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json> {
-        self.as_ref()?.encode(pointer, out)
+    fn encode(&self, out: &mut Encoded) -> bool {
+        self.as_ref().is_some_and(|value| value.encode(out))
     }
     #[inline(never)]
     fn merge(parent: Self, child: Self) -> Self {
@@ -264,17 +297,32 @@ impl<T: Wire> Wire for Vec<T> {
             }
         }
     }
-    fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json> {
-        // An item that says nothing is left out, and those behind it move up.
-        let mut items = Vec::new();
+    fn encode(&self, out: &mut Encoded) -> bool {
+        let start = out.text.len();
+        out.text.push(b'[');
         for item in self {
-            items.extend(item.encode(&format!("{pointer}/{}", items.len()), out));
+            let before = out.text.len();
+            if before > start + 1 {
+                out.text.push(b',');
+            }
+            // An item that says nothing is left out, and those behind it move up.
+            if !item.encode(out) {
+                out.text.truncate(before);
+            }
         }
-        (!items.is_empty()).then_some(Json::Array(items))
+        let is_empty = out.text.len() == start + 1;
+        match is_empty {
+            true => out.text.truncate(start),
+            false => out.text.push(b']'),
+        }
+        !is_empty
     }
     /// Keyed lists merge entries of equal key in the parent's position and append the rest; lists
     /// without keys are concatenated (ignition config/merge).
     fn merge(parent: Self, child: Self) -> Self {
+        if parent.is_empty() {
+            return child;
+        }
         let mut merged: Vec<Option<T>> = parent.into_iter().map(Some).collect();
         let mut places: HashMap<String, usize> = HashMap::new();
         for (at, item) in merged.iter().enumerate() {
@@ -320,8 +368,8 @@ impl Wire for Raw {
     fn decode(node: &Node, _: &mut Decoder<'_>) -> Option<Self> {
         Some(Self(node.clone()))
     }
-    fn encode(&self, _: &str, _: &mut Encoded) -> Option<Json> {
-        None
+    fn encode(&self, _: &mut Encoded) -> bool {
+        false
     }
     fn merge(_parent: Self, child: Self) -> Self {
         child
@@ -349,8 +397,8 @@ impl<T: Wire> Wire for Concat<T> {
     fn decode(node: &Node, cx: &mut Decoder<'_>) -> Option<Self> {
         Vec::decode(node, cx).map(Self)
     }
-    fn encode(&self, pointer: &str, out: &mut Encoded) -> Option<Json> {
-        self.0.encode(pointer, out)
+    fn encode(&self, out: &mut Encoded) -> bool {
+        self.0.encode(out)
     }
     fn merge(parent: Self, child: Self) -> Self {
         let mut whole = parent.0;
@@ -496,20 +544,6 @@ fn combine<'n>(earlier: Cow<'n, Node>, later: &'n Node) -> Cow<'n, Node> {
     }
 }
 
-/// Encodes one field into the object under construction.
-#[inline(never)]
-pub(super) fn put<T: Wire>(
-    map: &mut Map<String, Json>,
-    key: &str,
-    value: &T,
-    pointer: &str,
-    out: &mut Encoded,
-) {
-    if let Some(json) = value.encode(&format!("{pointer}/{key}"), out) {
-        map.insert(key.to_string(), json);
-    }
-}
-
 /// One field of [`Wire::decode`]: its default where the object does not have it.
 ///
 /// Not inlined: there are hundreds of fields and a dozen types, and the binary is to be small.
@@ -607,17 +641,11 @@ macro_rules! wire {
                 let value = Self { at: Some(node.span), $( $field ),* };
                 whole.then_some(value)
             }
-            fn encode(
-                &self,
-                pointer: &str,
-                out: &mut $crate::spec::wire::Encoded,
-            ) -> Option<serde_json::Value> {
-                let mut map = serde_json::Map::new();
-                $( $crate::spec::wire::put(&mut map, $json, &self.$field, pointer, out); )*
-                if let Some(span) = self.at.filter(|_| !map.is_empty()) {
-                    out.places.push((pointer.to_string(), span));
-                }
-                (!map.is_empty()).then_some(serde_json::Value::Object(map))
+            fn encode(&self, out: &mut $crate::spec::wire::Encoded) -> bool {
+                let start = out.text.len();
+                out.text.push(b'{');
+                $( out.field(start, $json, &self.$field); )*
+                out.end_object(start, self.at)
             }
             fn merge(parent: Self, child: Self) -> Self {
                 Self {

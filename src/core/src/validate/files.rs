@@ -64,7 +64,7 @@ impl Check<'_> {
     }
 
     pub(super) fn files(&mut self, list: &[v3::File]) -> Vec<File> {
-        let mut parsed = Vec::new();
+        let mut parsed = Vec::with_capacity(list.len());
         for wire in list {
             let inode = self.inode(&common!(wire));
             let mode = self.mode(&wire.mode);

@@ -297,9 +297,11 @@ fn places_are_found_without_counting_from_the_beginning() {
     in_proportion(MANY, one_line, |text| {
         let mut sources = Sources::default();
         let config = config(&mut sources, text);
-        let (json, places) = cache::encode(&config, &sources);
+        let encoded = cache::encode(&config);
+        let origins = cache::origins(&encoded, &sources);
+        let json = String::from_utf8(encoded.text).unwrap();
         let mut later = Sources::default();
-        let again = cache::decode(&mut later, "cache", &json, Some(&places)).unwrap();
+        let again = cache::decode(&mut later, "cache", json, Some(&origins)).unwrap();
         let last = again.storage.files.last().unwrap();
         let place = later.place(last.path.as_ref().unwrap().span.unwrap());
         let place = (place.file.as_str(), place.line, place.column as usize);

@@ -18,21 +18,40 @@ use crate::root::{Stat, Sysroot, open_file, stat_at};
 /// Observes what is at paths, and at the directories above them.
 pub fn observe(root: &Sysroot, sights: &[Sight]) -> Result<Tree, TreeError> {
     let mut tree = Tree::default();
+    let mut last: Option<Above> = None;
     for Sight { path, contents } in sights {
-        let (real, links) = root.resolve_over(path).map_err(during("resolving", path))?;
-        for at in real.ancestors() {
-            if let Entry::Vacant(unseen) = tree.entries.entry(at) {
-                let at = unseen.key();
-                let node = observe_node(root, at, false).map_err(during("looking at", at))?;
-                unseen.insert(node);
+        let same = last.as_ref().filter(|above| above.holds(path));
+        let (real, links) = match same {
+            Some(above) => {
+                let real = above.real.join(path.name()).map_err(io::Error::other);
+                (
+                    real.map_err(during("resolving", path))?,
+                    above.links.clone(),
+                )
             }
+            None => root.resolve_over(path).map_err(during("resolving", path))?,
+        };
+        if same.is_none() {
+            for at in real.ancestors() {
+                if let Entry::Vacant(unseen) = tree.entries.entry(at) {
+                    let at = unseen.key();
+                    let node = observe_node(root, at, false).map_err(during("looking at", at))?;
+                    unseen.insert(node);
+                }
+            }
+            last = Above::of(path, &real, &links);
         }
         let unread = match tree.entries.get(&real) {
             Some(Node::File { sha256, .. }) => sha256.is_none() && *contents,
             Some(_) => false,
             None => true,
         };
-        if unread {
+        let is_nowhere = real
+            .parent()
+            .is_some_and(|above| matches!(tree.entries.get(&above), Some(Node::Absent)));
+        if unread && is_nowhere {
+            tree.entries.insert(real.clone(), Node::Absent);
+        } else if unread {
             let node = observe_node(root, &real, *contents).map_err(during("looking at", &real))?;
             tree.entries.insert(real.clone(), node);
         }
@@ -45,6 +64,28 @@ pub fn observe(root: &Sysroot, sights: &[Sight]) -> Result<Tree, TreeError> {
     }
     observe_units(root, &mut tree)?;
     Ok(tree)
+}
+
+/// What the paths of one directory have in common. Thousands of files lie in hundreds of directories.
+struct Above {
+    path: SysPath,
+    real: SysPath,
+    links: Vec<SysPath>,
+}
+
+impl Above {
+    fn of(path: &SysPath, real: &SysPath, links: &[SysPath]) -> Option<Self> {
+        Some(Self {
+            path: path.parent()?,
+            real: real.parent()?,
+            links: links.to_vec(),
+        })
+    }
+
+    fn holds(&self, path: &SysPath) -> bool {
+        let above = path.as_str().strip_suffix(path.name());
+        above.and_then(|above| above.strip_suffix('/')) == Some(self.path.as_str())
+    }
 }
 
 /// A file is read only where its contents are compared: it may be large.

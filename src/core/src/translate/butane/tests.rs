@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::config::{self, Reading};
 use crate::dataurl;
 use crate::diag::Sources;
-use crate::spec::{Encoded, Wire as _};
+use crate::spec;
 use crate::translate::{LocalEntry, LocalFiles, LocalKind};
 
 /// Local files: path, contents, whether they are executable; contents that begin with "-> " are links.
@@ -73,7 +73,7 @@ fn read(header: &str, sections: &str) -> (Value, Vec<String>) {
     let said = said.lines().filter(|line| line.starts_with("c.bu:"));
     let json = parsed
         .config
-        .and_then(|config| config.encode("", &mut Encoded::default()))
+        .and_then(|config| spec::tree(&config))
         .unwrap_or_default();
     (json, said.map(Into::into).collect())
 }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use crate::config;
 use crate::dataurl;
 use crate::diag::Sources;
-use crate::spec::{Encoded, Wire as _};
+use crate::spec;
 
 fn read(text: &str) -> (Value, Vec<String>) {
     let mut sources = Sources::default();
@@ -12,7 +12,7 @@ fn read(text: &str) -> (Value, Vec<String>) {
     let said = said.lines().filter(|line| line.starts_with("c.yaml:"));
     let json = parsed
         .config
-        .and_then(|config| config.encode("", &mut Encoded::default()))
+        .and_then(|config| spec::tree(&config))
         .unwrap_or_default();
     (json, said.map(Into::into).collect())
 }

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use crate::config;
 use crate::diag::Sources;
-use crate::spec::{Encoded, Wire as _};
+use crate::spec::{self, Encoded, Wire as _};
 
 /// What a section of a config of version 2.`minor` becomes; lines with what was found, but for hints.
 fn read(minor: u8, sections: &str) -> (Value, Vec<String>) {
@@ -14,7 +14,7 @@ fn read(minor: u8, sections: &str) -> (Value, Vec<String>) {
         (said.lines()).filter(|line| line.starts_with("c.ign:") && !line.contains(": hint: "));
     let json = parsed
         .config
-        .and_then(|config| config.encode("", &mut Encoded::default()))
+        .and_then(|config| spec::tree(&config))
         .unwrap_or_default();
     (json, said.map(Into::into).collect())
 }
@@ -353,11 +353,7 @@ fn the_rest_is_as_it_was() {
 "storage": {"raid": [{"name": "r", "level": "raid1", "devices": ["/dev/a", "/dev/b"], "options": ["--assume-clean"]}]}}"#;
     let parsed = config::read(&mut Sources::default(), "c.ign", text.as_bytes());
     assert!(parsed.appends);
-    let json = parsed
-        .config
-        .unwrap()
-        .encode("", &mut Encoded::default())
-        .unwrap();
+    let json = spec::tree(&parsed.config.unwrap()).unwrap();
     assert_eq!(
         json,
         json!({"ignition": {"version": "3.6.0",
@@ -397,21 +393,20 @@ fn what_is_made_of_nothing_stands_where_it_is_asked_for() {
     let mut sources = Sources::default();
     let parsed = config::read(&mut sources, "c.ign", text.as_bytes());
     let mut encoded = Encoded::default();
-    parsed.config.unwrap().encode("", &mut encoded);
-    let oem = encoded.places.iter();
-    let oem = oem.filter(|(pointer, _)| pointer.starts_with("/storage/filesystems/0"));
-    let oem: Vec<u32> = oem.map(|(_, span)| sources.place(*span).line).collect();
-    assert_eq!(oem, [4; 4], "the OEM file system and its fields");
-    let places = encoded.places.iter();
-    let made = places.filter(|(pointer, _)| pointer.starts_with("/storage/files/0/contents"));
-    let made: Vec<_> = made
-        .map(|(pointer, span)| (pointer.as_str(), sources.place(*span).line))
-        .collect();
-    assert_eq!(
-        made,
-        [
-            ("/storage/files/0/contents/source", 3),
-            ("/storage/files/0/contents", 3)
-        ]
-    );
+    parsed.config.unwrap().encode(&mut encoded);
+    let text = std::str::from_utf8(&encoded.text).unwrap();
+    // What is written in a part of the text, and the line that it comes from.
+    let within = |part: &str| -> Vec<(&str, u32)> {
+        let begins = text.find(part).unwrap();
+        let places = encoded.places.iter().map(|(at, span)| (*at as usize, span));
+        let there = places.filter(|(at, _)| (begins..begins + part.len()).contains(at));
+        there
+            .map(|(at, span)| (&text[at..at + 4], sources.place(*span).line))
+            .collect()
+    };
+    let oem = text.split("\"filesystems\":").nth(1).unwrap();
+    let oem = &oem[..=oem.find('}').unwrap()];
+    let lines: Vec<u32> = within(oem).into_iter().map(|(_, line)| line).collect();
+    assert_eq!(lines, [4; 4], "the OEM file system and its fields: {oem}");
+    assert_eq!(within("{\"source\":\"\"}"), [("\"\"}}", 3), ("{\"so", 3)]);
 }
