@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pilotlight_core::config::{self, Reading};
@@ -207,7 +208,7 @@ fn base_configs(places: &Places) -> Result<Vec<PathBuf>, String> {
 /// The chain of references that led to a config.
 #[derive(Debug, Clone, Default)]
 struct Links {
-    urls: Vec<String>,
+    urls: Vec<Arc<str>>,
     fetch: model::FetchOptions,
     authorities: Vec<Vec<u8>>,
 }
@@ -556,7 +557,7 @@ mod tests {
             .files
             .iter()
             .find(|file| file.inode.path.as_str() == path);
-        found.unwrap().contents.as_ref().unwrap().url.clone()
+        found.unwrap().contents.as_ref().unwrap().url.to_string()
     }
 
     #[test]

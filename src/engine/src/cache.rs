@@ -20,8 +20,10 @@ fn origins(path: &Path) -> PathBuf {
 }
 
 /// Writes the cache. The config comes last: its presence says that all is there.
-pub fn write(path: &Path, acquired: &Acquired) -> Result<(), Failure> {
-    let encoded = cache::encode(&acquired.wire);
+///
+/// As long as the rehearsal goes after it, memory holds the config once, as what it means.
+pub fn write(path: &Path, acquired: &mut Acquired) -> Result<(), Failure> {
+    let encoded = cache::encode(&std::mem::take(&mut acquired.wire));
     let places = cache::origins(&encoded, &acquired.sources);
     for (path, text, mode) in [
         (origins(path), places, 0o600),

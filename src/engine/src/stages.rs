@@ -62,9 +62,7 @@ fn fetch(options: &Options, state: &mut State, online: bool) -> Result<Done, Fai
         if let Some(what) = ask_platform(options, &machine, state).await {
             return ask_for_network(&options.neednet, &what);
         }
-        cache::write(&options.config_cache, &acquired)?;
-        // As long as the rehearsal goes, memory holds the config once, as what it means.
-        acquired.wire = Default::default();
+        cache::write(&options.config_cache, &mut acquired)?;
         rehearse(options, &acquired, state)?;
         Ok(Done::default())
     };

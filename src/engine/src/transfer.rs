@@ -49,7 +49,7 @@ pub fn client_config(
 pub fn request(resource: &Resource) -> Result<Request, String> {
     let url = match resource.scheme {
         Scheme::Oem => oem::data_url(&resource.url, metal::OEM_DIRECTORIES)?,
-        _ => resource.url.clone(),
+        _ => resource.url.to_string(),
     };
     let mut request = Request::new(url);
     request.headers = resource.headers.clone();

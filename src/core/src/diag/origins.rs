@@ -75,9 +75,8 @@ impl Origins {
             self.files.len() - 1
         }));
         // What of a line is shown depends on the value that is meant.
-        let is_same = |line: &Line| {
-            (line.file, line.number) == (file, place.line) && line.text == place.text
-        };
+        let is_same =
+            |line: &Line| (line.file, line.number) == (file, place.line) && line.text == place.text;
         if !self.lines.last().is_some_and(is_same) {
             self.lines.push(Line {
                 file,

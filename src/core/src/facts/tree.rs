@@ -1,6 +1,7 @@
 //! What stands at the paths below the sysroot that a config names.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,7 @@ pub enum Node {
         /// Length in bytes.
         len: Option<u64>,
         /// SHA-256 in hexadecimal digits.
-        sha256: Option<String>,
+        sha256: Option<Arc<str>>,
         /// Permission bits.
         mode: u32,
         /// Owner.

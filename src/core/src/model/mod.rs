@@ -11,6 +11,8 @@ pub use metadata::Metadata;
 pub use scalar::{Digest, Gid, Guid, Mode, ScalarError, SysPath, Uid, account_number};
 pub use unit_name::UnitName;
 
+use std::sync::Arc;
+
 use crate::diag::Span;
 use crate::redact;
 
@@ -125,8 +127,8 @@ pub enum Compression {
 pub struct Resource {
     /// Where it stands in the config.
     pub at: Option<Span>,
-    /// The URL. May hold secrets: print [`Resource::shown`] instead.
-    pub url: String,
+    /// The URL. May hold secrets: print [`Resource::shown`] instead. Shared, since a `data:` URL is all of the contents.
+    pub url: Arc<str>,
     /// Its scheme.
     pub scheme: Scheme,
     /// Compression.

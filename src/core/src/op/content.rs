@@ -7,18 +7,32 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use crate::hex;
+use crate::{dataurl, hex};
 
 /// Where contents come from when the operation is performed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ContentSource {
     /// They are known: the text of a unit, a `data:` URL.
     Inline(Arc<[u8]>),
+    /// They are in a `data:` URL, which is decoded when they are written.
+    Url(Arc<str>),
     /// They were or will be fetched; the key finds them in the blob store.
     Fetched {
         /// [`crate::model::Resource`]'s key in the blob store.
         key: String,
     },
+}
+
+impl ContentSource {
+    /// The bytes, where they are known by now.
+    pub fn known(&self) -> Option<Cow<'_, [u8]>> {
+        match self {
+            ContentSource::Inline(bytes) => Some(Cow::Borrowed(bytes)),
+            // Of one that is no data URL nothing is known; planning makes none of those.
+            ContentSource::Url(url) => dataurl::decode(url).ok().map(Cow::Owned),
+            ContentSource::Fetched { .. } => None,
+        }
+    }
 }
 
 /// Contents to be written. Printing and serializing show origin, length and digest, never the bytes.
@@ -29,7 +43,7 @@ pub struct Content {
     /// Where the bytes come from.
     pub source: ContentSource,
     /// SHA-256 of the bytes in hexadecimal digits, where known before they are written.
-    pub sha256: Option<String>,
+    pub sha256: Option<Arc<str>>,
     /// Length in bytes, where known.
     pub len: Option<u64>,
 }
@@ -40,10 +54,21 @@ impl Content {
         let bytes: Arc<[u8]> = bytes.into().into();
         Self {
             shown: shown.into(),
-            sha256: Some(hex::encode(&Sha256::digest(&bytes))),
+            sha256: Some(hex::encode(&Sha256::digest(&bytes)).into()),
             len: Some(bytes.len() as u64),
             source: ContentSource::Inline(bytes),
         }
+    }
+}
+
+impl Content {
+    /// Contents in a `data:` URL.
+    pub fn of_url(shown: &'static str, url: &Arc<str>) -> Result<Self, String> {
+        let bytes = dataurl::decode(url)?;
+        Ok(Self {
+            source: ContentSource::Url(Arc::clone(url)),
+            ..Self::inline(shown, bytes)
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Operations on files, directories and links below the sysroot. Paths are real: no link on the way.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -10,7 +11,7 @@ use crate::facts::accounts::Accounts;
 use crate::facts::tree::Node;
 use crate::hex;
 use crate::model::{Mode, SysPath};
-use crate::op::{Content, ContentSource};
+use crate::op::Content;
 
 /// A change of the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -133,20 +134,17 @@ impl fmt::Display for OwnerRef {
 }
 
 /// Length and digest of contents one after the other, as far as they are known.
-pub fn summary(contents: &[Content]) -> (Option<u64>, Option<String>) {
+pub fn summary(contents: &[Content]) -> (Option<u64>, Option<Arc<str>>) {
     let len = contents.iter().map(|content| content.len).sum();
     let sha256 = match contents {
         [one] => one.sha256.clone(),
         several => {
             let mut hash = Sha256::new();
-            let known = several.iter().all(|content| match &content.source {
-                ContentSource::Inline(bytes) => {
-                    hash.update(bytes);
-                    true
-                }
-                ContentSource::Fetched { .. } => false,
+            let known = several.iter().all(|content| {
+                let bytes = content.source.known();
+                bytes.map(|bytes| hash.update(bytes)).is_some()
             });
-            known.then(|| hex::encode(&hash.finalize()))
+            known.then(|| hex::encode(&hash.finalize()).into())
         }
     };
     (len, sha256)

@@ -34,7 +34,7 @@ pub fn wants(config: &Config, facts: &Facts, blobs: &Blobs) -> Vec<Want> {
                 source: ContentSource::Fetched {
                     key: format!("{KEY_BLOB}{}", luks.name),
                 },
-                sha256: sha256.clone(),
+                sha256: sha256.as_deref().map(Into::into),
                 len: None,
             },
             // A generated key that is not here any more is in the root already.
@@ -145,7 +145,7 @@ pub fn amended(config: &Config, facts: &Facts) -> Option<Config> {
     let mut config = config.clone();
     config.files[at].append.push(Resource {
         at: config.luks.first().and_then(|luks| luks.at),
-        url: format!("data:,{encoded}"),
+        url: format!("data:,{encoded}").into(),
         scheme: Scheme::Data,
         compression: Compression::None,
         headers: Vec::new(),

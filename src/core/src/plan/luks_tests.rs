@@ -319,8 +319,8 @@ fn contents(config: &Config, facts: &Facts, path: &str) -> Option<String> {
             contents: Some(content),
             ..
         } => match &content.source {
-            ContentSource::Inline(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
             ContentSource::Fetched { key } => Some(format!("<{key}>")),
+            known => Some(String::from_utf8_lossy(&known.known().unwrap()).into_owned()),
         },
         _ => None,
     }

@@ -79,13 +79,10 @@ fn wanted(
         Kind::File {
             contents: Some(contents),
             ..
-        } => match contents.source {
-            crate::op::ContentSource::Inline(bytes) => Some((
-                want.path.to_string(),
-                String::from_utf8(bytes.to_vec()).unwrap(),
-            )),
-            _ => None,
-        },
+        } => {
+            let bytes = contents.source.known()?.into_owned();
+            Some((want.path.to_string(), String::from_utf8(bytes).unwrap()))
+        }
         _ => None,
     });
     files.collect()

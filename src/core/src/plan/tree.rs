@@ -62,7 +62,8 @@ pub fn plan(config: &Config, extra: &[Want], facts: &Facts, blobs: &Blobs) -> Pl
         )
     });
     wants.extend(units::wants(&config.units, &facts.tree));
-    work.plan.steps.reserve(wants.len());
+    // With the directories that they need.
+    work.plan.steps.reserve(wants.len() + wants.len() / 4);
     for want in wants {
         if let Err(diagnostic) = work.want(&want) {
             work.report.push(diagnostic);
@@ -478,9 +479,9 @@ fn journal_name(path: &SysPath, contents: &[Content]) -> String {
     hash.update(path.as_str());
     for content in contents {
         hash.update([0]);
-        match &content.source {
-            ContentSource::Inline(bytes) => hash.update(Sha256::digest(bytes)),
-            ContentSource::Fetched { key } => hash.update(key),
+        match (&content.source, content.source.known()) {
+            (ContentSource::Fetched { key }, _) => hash.update(key),
+            (_, bytes) => hash.update(Sha256::digest(bytes.unwrap_or_default())),
         }
     }
     hex::encode(&hash.finalize())

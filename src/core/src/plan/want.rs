@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::dataurl;
 use crate::diag::Span;
 use crate::facts::accounts::Accounts;
 use crate::hex;
@@ -101,15 +100,15 @@ impl Resource {
             return Content::inline("empty contents", Vec::new());
         }
         if !self.is_fetched()
-            && let Ok(bytes) = dataurl::decode(&self.url)
+            && let Ok(content) = Content::of_url("the config", &self.url)
         {
-            return Content::inline("the config", bytes);
+            return content;
         }
         let key = self.blob_key();
         let known = blobs.0.get(&key);
         Content {
             shown: self.shown().into(),
-            sha256: known.map(|blob| blob.sha256.clone()),
+            sha256: known.map(|blob| blob.sha256.as_str().into()),
             len: known.map(|blob| blob.len),
             source: ContentSource::Fetched { key },
         }

@@ -91,7 +91,7 @@ impl Check<'_> {
         }
         Some(Resource {
             at: source.span.or(wire.at),
-            url: source.value.clone(),
+            url: source.value.as_str().into(),
             scheme,
             compression,
             headers,

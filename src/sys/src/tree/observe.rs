@@ -101,7 +101,7 @@ fn observe_node(root: &Sysroot, real: &SysPath, contents: bool) -> io::Result<No
             let sha256 = match contents {
                 true => {
                     let mut file = open_file(&root.parent(real)?, real.name())?;
-                    Some(digest(&mut file, &mut io::sink())?)
+                    Some(digest(&mut file, &mut io::sink())?.into())
                 }
                 false => None,
             };

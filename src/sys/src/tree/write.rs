@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
 
-use pilotlight_core::hex;
 use pilotlight_core::journal::Begun;
 use pilotlight_core::model::SysPath;
 use pilotlight_core::op::{Content, ContentSource};
+use pilotlight_core::{dataurl, hex};
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr,
     fsetxattr, openat, unlinkat,
@@ -83,6 +83,9 @@ impl NewFile<'_> {
         for content in contents {
             match &content.source {
                 ContentSource::Inline(bytes) => out.write_all(bytes)?,
+                ContentSource::Url(url) => {
+                    out.write_all(&dataurl::decode(url).map_err(io::Error::other)?)?;
+                }
                 ContentSource::Fetched { key } => work.provider.copy(key, &mut out)?,
             }
         }
@@ -96,7 +99,7 @@ impl NewFile<'_> {
             },
         ] = contents
             && self.once.is_none()
-            && *expected != after
+            && **expected != after
         {
             return Err(io::Error::other(format!(
                 "the contents from {shown} are not those that were verified"
