@@ -24,6 +24,7 @@ pub mod journal;
 pub mod json;
 pub mod merge;
 pub mod model;
+pub mod net;
 pub mod op;
 pub mod picture;
 pub mod plan;

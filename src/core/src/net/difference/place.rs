@@ -1,0 +1,39 @@
+//! Which link is meant.
+
+use crate::net::actual::Actual;
+use crate::net::desired::{Desired, DesiredLink};
+
+/// The link that is meant, or why there is none.
+pub(super) fn place(
+    wanted: &DesiredLink,
+    desired: &Desired,
+    actual: &Actual,
+) -> Result<u32, String> {
+    let mac = wanted.mac;
+    if desired.leaves_alone(mac) {
+        return Err(format!("the link {mac} is left to another program"));
+    }
+    let of_mac = || {
+        let links = actual.links.iter();
+        links.filter(move |(_, link)| link.mac == Some(mac) && link.kind == wanted.kind)
+    };
+    let mut candidates: Vec<u32> = of_mac()
+        .filter(|(_, link)| link.is_touchable())
+        .map(|(index, _)| *index)
+        .collect();
+    // The virtual function of an Azure machine has the address of the device that it belongs to, and is enslaved to
+    // it only some time after it has appeared.
+    let synthetic = |index: &u32| {
+        let driver = (actual.links.get(index)).and_then(|link| link.driver.as_deref());
+        driver == Some("hv_netvsc")
+    };
+    if candidates.iter().any(synthetic) {
+        candidates.retain(synthetic);
+    }
+    match candidates[..] {
+        [index] => Ok(index),
+        [] if of_mac().next().is_some() => Err(format!("the link {mac} is a part of another one")),
+        [] => Err(format!("there is no link {mac}")),
+        _ => Err(format!("several links have the address {mac}")),
+    }
+}
