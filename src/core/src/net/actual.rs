@@ -114,6 +114,8 @@ pub struct Route {
     pub kind: RouteKind,
     /// Index of the link that it goes through.
     pub link: Option<u32>,
+    /// The same where it has several next hops.
+    pub hops: BTreeSet<u32>,
     /// The next router; without one the destination is on the link.
     pub gateway: Option<IpAddr>,
     /// Source address that it proposes.
@@ -159,6 +161,13 @@ impl Link {
     }
 }
 
+impl Route {
+    /// Whether packets that take it may leave through a link.
+    pub fn is_through(&self, link: u32) -> bool {
+        self.link == Some(link) || self.hops.contains(&link)
+    }
+}
+
 impl Actual {
     /// The name of a link.
     pub fn name(&self, index: u32) -> &str {
@@ -174,6 +183,7 @@ impl Actual {
             metric: 0,
             kind: RouteKind::Unicast,
             link: None,
+            hops: BTreeSet::new(),
             gateway: None,
             source: None,
             protocol: 0,

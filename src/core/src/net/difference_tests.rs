@@ -65,6 +65,7 @@ fn route(actual: &mut Actual, to: &str, gateway: Option<&str>, link: u32, protoc
             RouteKind::Local
         },
         link: Some(link),
+        hops: BTreeSet::new(),
         gateway: gateway.map(|text| text.parse().unwrap()),
         source: None,
         protocol,
@@ -470,4 +471,26 @@ fn operations_are_one_line_and_json() {
     assert_eq!(fields, BTreeSet::from(["op", "link", "reason", "route"]));
     assert_eq!(json["op"], "add-route");
     assert_eq!(json["route"]["destination"], "203.0.113.7/32");
+}
+
+#[test]
+fn a_route_with_several_next_hops_is_gone_with_any_of_their_links() {
+    let none = wanted(Heard::Whole, |_| {});
+    for (hops, removed) in [([2, 3], 0), ([2, 4], 1)] {
+        let mut actual = machine();
+        has(&mut actual, 3, "10.0.1.9/24", OWNER.protocol, true);
+        route(&mut actual, "10.9.0.0/16", Some("10.0.1.1"), 3, 4);
+        let mut several = actual.routes.iter().find(|one| one.protocol == 4).cloned();
+        actual.routes.retain(|one| one.protocol != 4);
+        if let Some(several) = &mut several {
+            (several.link, several.gateway, several.more) = (None, None, true);
+            several.hops = BTreeSet::from(hops);
+        }
+        actual.routes.extend(several);
+        assert_eq!(
+            difference(&none, &actual, &OWNER).ops.len(),
+            removed,
+            "{hops:?}"
+        );
+    }
 }

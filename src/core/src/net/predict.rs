@@ -104,8 +104,7 @@ pub(super) fn goes_with(address: &Address, actual: &Actual) -> Along {
                 };
             own || of_network
                 || (!anywhere && route.source == Some(ip))
-                // One with several next hops may have one there.
-                || (last && (through || (route.more && route.link.is_none())))
+                || (last && route.is_through(gone.link))
         };
         along
             .routes
@@ -168,6 +167,7 @@ pub(super) fn kernel_routes(address: &Address) -> Vec<Route> {
         metric: 0,
         kind: RouteKind::Local,
         link: Some(address.link),
+        hops: BTreeSet::new(),
         gateway: None,
         source: v4.then_some(ip),
         protocol: PROTOCOL_KERNEL,

@@ -210,6 +210,7 @@ fn actual() -> impl Strategy<Value = Actual> {
                         RouteKind::Unicast
                     },
                     link: Some(link),
+                    hops: BTreeSet::new(),
                     gateway: gateway.filter(|_| !local),
                     source: None,
                     protocol,

@@ -14,16 +14,12 @@ pub(super) fn reachable_without(gone: &Along, family: Family, actual: &Actual) -
     defaults
         .filter(|route| route.kind == RouteKind::Unicast && !gone.routes.contains(route))
         .any(|route| {
-            let addresses = actual.addresses.iter().filter(|address| {
+            let mut addresses = actual.addresses.iter().filter(|address| {
                 Family::of(address.address.address()) == family
                     && address.scope < scope::LINK
                     && !gone.addresses.contains(address)
             });
-            // Of several next hops it is not known where they lead.
-            route.link.is_none_or(|link| {
-                let mut addresses = addresses;
-                addresses.any(|address| address.link == link)
-            })
+            addresses.any(|address| route.is_through(address.link))
         })
 }
 

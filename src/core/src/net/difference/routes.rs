@@ -50,6 +50,7 @@ impl Search<'_> {
             metric: 0,
             kind: RouteKind::Local,
             link: Some(index),
+            hops: BTreeSet::new(),
             gateway: None,
             source: None,
             protocol: self.owner.protocol,
