@@ -22,6 +22,7 @@ pub mod lock;
 pub mod media;
 mod mkfs;
 pub mod mounts;
+pub mod netlink;
 pub mod private_mount;
 pub mod probe;
 mod regular;

@@ -1,0 +1,110 @@
+//! What comes over the socket, message by message (RFC 3549, section 2.3.2).
+
+use netlink_packet_core::{
+    DecodeError, NLM_F_CAPPED, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_OVERRUN,
+    NetlinkBuffer, NlasIterator,
+};
+use rustix::io::Errno;
+
+/// Extended acknowledgements follow (linux/netlink.h, `NLM_F_ACK_TLVS`).
+const NLM_F_ACK_TLVS: u16 = 0x200;
+/// The kernel's own words (linux/netlink.h, `NLMSGERR_ATTR_MSG`).
+const NLMSGERR_ATTR_MSG: u16 = 1;
+/// Length of a message's header.
+const HEADER: usize = 16;
+
+/// One message.
+#[derive(Debug)]
+pub(super) struct Message<'b> {
+    /// Type (linux/rtnetlink.h, `RTM_…`).
+    pub kind: u16,
+    /// Number of the request that it answers.
+    pub sequence: u32,
+    /// Socket of the request that it answers, or that brought about what it tells.
+    pub port: u32,
+    /// Whether things changed while they were listed.
+    pub interrupted: bool,
+    /// What it says.
+    pub payload: &'b [u8],
+    flags: u16,
+}
+
+/// The end of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    /// The error; `None` where it was done.
+    pub error: Option<Errno>,
+    /// The kernel's own words, if there are any.
+    pub explanation: String,
+}
+
+impl Message<'_> {
+    /// The end of an answer, if the message is one.
+    pub fn end(&self) -> Option<End> {
+        if !matches!(self.kind, NLMSG_DONE | NLMSG_ERROR | NLMSG_OVERRUN) {
+            return None;
+        }
+        if self.kind == NLMSG_OVERRUN {
+            return Some(End {
+                error: Some(Errno::OVERFLOW),
+                explanation: String::new(),
+            });
+        }
+        let code = self.payload.first_chunk().copied().map(i32::from_ne_bytes);
+        // An end without a code is that of an old dump, which was done.
+        let code = code.unwrap_or(0);
+        let error = (code != 0).then(|| Errno::from_raw_os_error(code.checked_neg().unwrap_or(0)));
+        Some(End {
+            error,
+            explanation: self.explanation().unwrap_or_default(),
+        })
+    }
+
+    /// The words behind the code, and behind the request that an error repeats.
+    fn explanation(&self) -> Option<String> {
+        if self.flags & NLM_F_ACK_TLVS == 0 {
+            return None;
+        }
+        let mut rest = self.payload.get(4..)?;
+        if self.kind == NLMSG_ERROR {
+            let repeated = match self.flags & NLM_F_CAPPED {
+                0 => usize::try_from(u32::from_ne_bytes(*rest.first_chunk()?)).ok()?,
+                _ => HEADER,
+            };
+            rest = rest.get(repeated.checked_next_multiple_of(4)?..)?;
+        }
+        let said = NlasIterator::new(rest)
+            .map_while(Result::ok)
+            .find(|attribute| attribute.kind() == NLMSGERR_ATTR_MSG)?;
+        let text = String::from_utf8_lossy(said.value());
+        Some(text.trim_end_matches('\0').to_string())
+    }
+}
+
+/// The messages of what was received at once; after one that cannot be read there are no more.
+pub(super) fn messages(bytes: &[u8]) -> impl Iterator<Item = Result<Message<'_>, DecodeError>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let now = std::mem::take(&mut rest);
+        let header = match NetlinkBuffer::new_checked(now) {
+            Ok(header) => header,
+            Err(error) => return Some(Err(error)),
+        };
+        // It was checked that there are so many.
+        let length = usize::try_from(header.length()).unwrap_or(usize::MAX);
+        let payload = now.get(HEADER..length).unwrap_or_default();
+        let next = length.checked_next_multiple_of(4).unwrap_or(usize::MAX);
+        rest = now.get(next..).unwrap_or_default();
+        Some(Ok(Message {
+            kind: header.message_type(),
+            sequence: header.sequence_number(),
+            port: header.port_number(),
+            interrupted: header.flags() & NLM_F_DUMP_INTR != 0,
+            payload,
+            flags: header.flags(),
+        }))
+    })
+}
