@@ -1,6 +1,9 @@
 //! What is another's is not touched: shown by `ip` before and after, and compared byte for byte.
 
+use std::path::Path;
+
 use pilotlight_core::net::{Heard, Owner, Wishes, difference};
+use pilotlight_tests::faults::cover;
 use pilotlight_tests::tool;
 
 use crate::{FIRST, OWNER, SECOND, address, everything, on_machine};
@@ -222,5 +225,20 @@ fn the_routes_of_googles_agents_are_ours_there() {
         machine.netlink.apply(&found.ops[0]).unwrap();
         let left = tool("ip route show table local proto 66");
         assert_eq!(left.trim(), "local 203.0.113.7 dev eth0 scope host");
+    });
+}
+
+/// The file that distributions install gives the number its name.
+#[test]
+fn ip_knows_the_owner_by_name() {
+    on_machine(|machine| {
+        let wanted = machine.locals(FIRST, &["198.51.100.7"]);
+        machine.settle(&wanted);
+        let unnamed = tool("ip route show table local proto 176");
+        assert_eq!(unnamed.trim(), "local 198.51.100.7 dev eth0 scope host");
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        cover("/etc/iproute2/rt_protos.d", &top.join("docs/iproute2"));
+        let named = tool("ip route show table local proto pilotlight");
+        assert_eq!(named, unnamed);
     });
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
@@ -119,7 +119,6 @@ impl Netlink {
     fn send(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), Failure> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut message = NetlinkMessage::from(message);
-        debug_assert!(matches!(message.payload, NetlinkPayload::InnerMessage(_)));
         message.header.flags = flags;
         message.header.sequence_number = self.sequence;
         message.finalize();

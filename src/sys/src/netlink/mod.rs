@@ -6,6 +6,8 @@
 mod apply;
 mod connection;
 mod decode;
+#[cfg(test)]
+mod decode_tests;
 mod encode;
 mod events;
 mod messages;
