@@ -494,3 +494,19 @@ fn a_route_with_several_next_hops_is_gone_with_any_of_their_links() {
         );
     }
 }
+
+#[test]
+fn a_route_on_a_link_of_others_does_not_move_away_from_it() {
+    let mut actual = machine();
+    route(&mut actual, "203.0.113.7/32", None, 3, OWNER.protocol);
+    let desired = wanted(Heard::Whole, |wishes| {
+        wishes.leave_alone(SECOND, "tags");
+        let mut link = wishes.link(FIRST, None, "mac").unwrap();
+        link.local("203.0.113.7", "", "it is forwarded");
+    });
+    let told = told(&desired, &actual);
+    assert!(
+        told.iter().all(|line| line.starts_with("not done")) && told.len() == 2,
+        "{told:?}"
+    );
+}

@@ -333,7 +333,11 @@ proptest! {
             for family in [Family::Ipv4, Family::Ipv6] {
                 prop_assert!(!reached(&last, family) || reached(&now, family), "{}", op);
             }
-            if let Some(link) = link_of(op) {
+            let old = match &op.change {
+                Change::ReplaceRoute { old, .. } => old.link,
+                _ => None,
+            };
+            for link in link_of(op).into_iter().chain(old) {
                 prop_assert!(actual.links[&link].is_touchable(), "{}", op);
             }
         }

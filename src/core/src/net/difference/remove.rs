@@ -92,7 +92,7 @@ impl Search<'_> {
     }
 
     /// Whether things of ours on a link may be removed.
-    fn may_touch(&self, index: u32) -> bool {
+    pub(super) fn may_touch(&self, index: u32) -> bool {
         self.now.links.get(&index).is_some_and(|link| {
             let is_left = |mac: Mac| self.desired.leaves_alone(mac) || self.unplaced.contains(&mac);
             link.is_touchable() && !link.mac.is_some_and(is_left)

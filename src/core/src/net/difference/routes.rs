@@ -161,7 +161,10 @@ impl Search<'_> {
             .filter(|route| route.metric == new.metric)
             .cloned()
             .collect();
-        let unwanted = |route: &&Route| self.owner.owns_route(route) && !kept.contains(route);
+        let unwanted = |route: &&Route| {
+            let touchable = route.link.is_some_and(|link| self.may_touch(link));
+            touchable && self.owner.owns_route(route) && !kept.contains(route)
+        };
         let other = in_its_place.iter().find(|route| !unwanted(route));
         if let Some(other) = other {
             let there = self.named(other);
