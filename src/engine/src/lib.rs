@@ -67,7 +67,7 @@ fn lock(options: &Options) -> std::io::Result<pilotlight_sys::lock::Lock> {
 
 /// Runs one stage and answers the exit code of the drop-in command line.
 ///
-/// 0: done. 1: the stage failed or its state could not be written. 3: the state could not be read.
+/// 0: done. 1: the stage failed, or what it did could not be written into the state. 3: the state could not be read.
 pub fn run(options: &Options) -> u8 {
     log::start(options.log_to_stdout);
     tracing::info!(
@@ -95,29 +95,37 @@ pub fn run(options: &Options) -> u8 {
             return 3;
         }
     };
-    let outcome = stages::run(options, &mut state);
-    let entry = state::entry(options.stage, &outcome, started.elapsed());
+    let before = state.clone();
+    let mut outcome = stages::run(options, &mut state);
+    let mut entry = state::entry(options.stage, &outcome, started.elapsed());
+    state.stages.push(entry.clone());
+    if outcome.is_ok()
+        && let Err(error) = state.save(&options.state_file)
+    {
+        // It may have its name already. The first error is the one to report.
+        let _ = before.save(&options.state_file);
+        outcome = Err(Failure::new(format!(
+            "while writing the state {}: {error}",
+            options.state_file.display()
+        )));
+        entry = state::entry(options.stage, &outcome, started.elapsed());
+    }
+    // Nobody is told of a success before all of it is written.
     let line = state::line(&entry);
     tracing::info!("{line}");
     log::console(&line);
-    if entry.error.is_some() {
+    if outcome.is_err() {
+        if options.stage == Stage::Files && pilotlight_sys::apply::begun() > 0 {
+            result_file::withdraw(&options.root);
+        }
         // What a stage has begun is counted where it is done.
-        let earlier: usize = state.stages.iter().map(|entry| entry.operations).sum();
+        let earlier: usize = before.stages.iter().map(|entry| entry.operations).sum();
         let begun = earlier + pilotlight_sys::apply::begun();
         state::report_failure(options, &entry, begun);
-        report_back::stage_ended(options, &outcome);
-        return 1;
     }
-    state.stages.push(entry);
     report_back::stage_ended(options, &outcome);
-    match state.save(&options.state_file) {
-        Ok(()) => 0,
-        Err(error) => {
-            tracing::error!(
-                "while writing the state {}: {error}",
-                options.state_file.display()
-            );
-            1
-        }
+    match outcome {
+        Ok(_) => 0,
+        Err(_) => 1,
     }
 }

@@ -268,10 +268,10 @@ fn files(options: &Options, state: &mut State) -> Result<Done, Failure> {
     let (done, notes) = hands.run_noting(&parts, &around)?;
     warn(&notes, &sources, state);
     hands.announce_keys();
+    hands.seal()?;
     // They are written, and may be secrets. After a failure they stay: the stage can be run again without
     // the servers.
     store.remove_contents();
-    hands.seal()?;
     Ok(done)
 }
 

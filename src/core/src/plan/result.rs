@@ -66,6 +66,12 @@ fn contents(run: &Provisioned, previous: Option<&str>) -> String {
     format!("{report:#}\n")
 }
 
+/// Whether a report is that of a boot.
+pub fn is_of_boot(report: &[u8], boot_id: &str) -> bool {
+    serde_json::from_slice::<Value>(report)
+        .is_ok_and(|report| report["provisioningBootID"] == boot_id.trim())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +92,8 @@ mod tests {
         assert_eq!(third["previousReport"]["provisioningBootID"], "b");
         assert_eq!(third["previousReport"].get("previousReport"), None);
         assert!(!contents(&run("d", &[]), Some("{broken")).contains("previous"));
+        let is_of = |boot: &str| is_of_boot(second.as_bytes(), boot);
+        assert!(is_of("b\n") && !is_of("a\n") && !is_of(""));
+        assert!(!is_of_boot(b"{broken", "b"));
     }
 }
