@@ -440,8 +440,7 @@ fn passwords_are_set_at_once() {
     bench.renew();
     let answer = bench.files(None, None);
     assert_eq!(answer.code, Some(0), "{answer:?}");
-    let calls =
-        "userdel groupdel groupadd groupmod useradd useradd usermod usermod chgpasswd chpasswd";
+    let calls = "userdel groupdel groupadd groupmod useradd cp useradd cp usermod usermod chgpasswd chpasswd";
     assert_eq!(bench.calls().join(" "), calls);
     let shadow = fs::read_to_string(bench.root().join("etc/shadow")).unwrap();
     assert!(

@@ -9,6 +9,7 @@
 
 mod before;
 mod home;
+mod made;
 mod transaction;
 
 use std::ffi::{OsStr, OsString};
@@ -49,6 +50,22 @@ pub enum AccountError {
         /// What the system said.
         source: io::Error,
     },
+    /// The skeleton could not be copied.
+    #[error("while copying the skeleton to the home directory of {name:?}: {source}")]
+    Skeleton {
+        /// Whose it is.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A home directory that is made could not be looked at.
+    #[error("while looking at the home directory of {name:?}: {source}")]
+    Look {
+        /// Whose it is.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// There is no room for a home directory that is to be moved, or it could not be moved.
     #[error("while moving the home directory to {home:?}: {source}")]
     Home {
@@ -65,6 +82,14 @@ pub enum AccountError {
     HomeExists {
         /// The home directory as passwd would have it.
         home: String,
+    },
+    /// useradd(8) says that it is done, and is not.
+    #[error("while trying to {op}: useradd says that it is done, but {fault}")]
+    Unfinished {
+        /// The operation as the plan shows it.
+        op: String,
+        /// What is not as it must be.
+        fault: String,
     },
     /// The tool could not do it.
     #[error("while trying to {op}: {source}")]
@@ -127,6 +152,9 @@ pub fn apply(op: &AccountOp, root: &Path) -> Result<(), AccountError> {
         before::make_room(home.as_str(), &root)?;
         home::relocate(name, home.as_str(), &root)?;
     }
+    if let AccountOp::AddUser(user) = op {
+        return add_user(op, user, &root);
+    }
     let failed = |source| AccountError::Tool {
         op: op.to_string(),
         source,
@@ -144,6 +172,35 @@ pub fn apply(op: &AccountOp, root: &Path) -> Result<(), AccountError> {
             stderr,
         }) if status.code() == Some(12) && stderr.contains("not owned by") => Ok(()),
         done => done.map_err(failed),
+    }
+}
+
+fn add_user(op: &AccountOp, user: &AddUser, root: &Path) -> Result<(), AccountError> {
+    let looking = |source| AccountError::Look {
+        name: user.name.as_str().into(),
+        source,
+    };
+    let making = made::begin(user, root).map_err(looking)?;
+    (Call::add_user(user, root).run()).map_err(|source| AccountError::Tool {
+        op: op.to_string(),
+        source,
+    })?;
+    let Some(making) = making else {
+        return Ok(());
+    };
+    if (making.fault(user, root).map_err(looking)?).is_none() {
+        return Ok(());
+    }
+    (making.complete(user, root)).map_err(|source| AccountError::Skeleton {
+        name: user.name.as_str().into(),
+        source,
+    })?;
+    match making.fault(user, root).map_err(looking)? {
+        None => Ok(()),
+        Some(fault) => Err(AccountError::Unfinished {
+            op: op.to_string(),
+            fault,
+        }),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::temporary;
 use crate::tree::remove;
 
 /// How deep a skeleton may be, against stack exhaustion.
-const MAX_DEPTH: usize = 256;
+pub(super) const MAX_DEPTH: usize = 256;
 
 /// Programs that take locks of account files. Another process that has the number which a lock names does not
 /// hold it.
@@ -66,9 +66,12 @@ pub fn observe(mut before: Before, root: &Path) -> io::Result<Before> {
     Ok(before)
 }
 
-/// Brings the accounts that a run has changed, and the homes of their users, to the disk.
+/// Brings the accounts that a run has changed, and the homes of their users, to the disk. What the tools leave
+/// behind goes before: they say nothing of what they cannot remove.
 pub fn sync(before: &Before, root: &Path) -> io::Result<()> {
     let root = Sysroot::open(root)?;
+    let etc = root.parent(&root.resolve(&in_etc("passwd")?)?)?;
+    take_away_leftovers(&etc)?;
     let mut places: BTreeSet<SysPath> = before
         .absent
         .iter()
@@ -140,7 +143,7 @@ pub(super) fn restore(restore: &Restore, root: &Path) -> Result<(), AccountError
     (|| Ok(fsync(&etc)?))().map_err(failed("/etc"))
 }
 
-fn in_etc(name: &str) -> io::Result<SysPath> {
+pub(super) fn in_etc(name: &str) -> io::Result<SysPath> {
     SysPath::parse(&format!("/etc/{name}")).map_err(io::Error::other)
 }
 
@@ -194,9 +197,10 @@ fn take_away_leftovers(etc: &OwnedFd) -> io::Result<()> {
         let is_left = match of {
             Some("+") => true,
             Some(".lock") => !is_held(etc, name)?,
-            Some(rest) => rest.strip_prefix('.').is_some_and(|process| {
-                !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit())
-            }),
+            Some(rest) => match rest.strip_prefix('.') {
+                Some(process) => becomes_lock(etc, name, process)?,
+                None => false,
+            },
             None => false,
         };
         if is_left {
@@ -211,6 +215,21 @@ fn take_away_leftovers(etc: &OwnedFd) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a file is one of which a tool makes its lock, by a link: named after the process, with its number in it,
+/// or as much of it as was written. Somebody's own copy of an account file has more.
+fn becomes_lock(etc: &OwnedFd, name: &str, process: &str) -> io::Result<bool> {
+    if process.is_empty() || !process.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(false);
+    }
+    let Ok(file) = crate::root::open_file(etc, name) else {
+        return Ok(false);
+    };
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(file, 20), &mut bytes)?;
+    let number = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
+    Ok(process.as_bytes().starts_with(number))
 }
 
 /// Whether the process whose number a lock holds is one of the tools.
@@ -256,7 +275,7 @@ fn remove_home(root: &Sysroot, home: &SysPath, skeleton: Option<&SysPath>) -> io
 }
 
 /// A directory, where links lead.
-fn directory(root: &Sysroot, path: &SysPath) -> io::Result<OwnedFd> {
+pub(super) fn directory(root: &Sysroot, path: &SysPath) -> io::Result<OwnedFd> {
     // The last component of what is resolved may be a link.
     let below = path.join("x").map_err(io::Error::other)?;
     root.parent(&root.resolve(&below)?)
@@ -349,6 +368,7 @@ mod tests {
             ("passwd.", ""),
             ("hosts.77", ""),
             ("passwd.77.1", ""),
+            ("passwd.78", "root:x:0:0::/root:/bin/sh\n"),
         ] {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
@@ -366,6 +386,7 @@ mod tests {
                 "passwd.",
                 "passwd.12",
                 "passwd.77.1",
+                "passwd.78",
                 "passwd.bak",
                 "subuid-"
             ]
