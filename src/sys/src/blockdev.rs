@@ -153,6 +153,11 @@ pub fn drives() -> Vec<String> {
     disks().into_iter().filter(is_drive).collect()
 }
 
+/// Whether the kernel writes nothing to a device (`ro` in sysfs; blockdev(8), `--setro`).
+pub fn is_write_protected(node: &str) -> bool {
+    number(sysfs(node).join("ro")).is_ok_and(|read_only| read_only != 0)
+}
+
 /// By whom a device is used: mounts, swap, devices on top of it. Its own partitions do not count.
 pub fn user(node: &str) -> Option<Usage> {
     if let Some(holder) = holders(node).into_iter().next() {

@@ -208,6 +208,8 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
     let geometry = blockdev::geometry(path).map_err(fail("looking at"))?;
     let mut file = File::open(path).map_err(fail("opening"))?;
     let used = |node: &str| if real { blockdev::user(node) } else { None };
+    let protected =
+        |node: &str| (real && blockdev::is_write_protected(node)).then_some(Usage::WriteProtected);
     let whole = &mut Area {
         device: &mut file,
         start: 0,
@@ -246,13 +248,15 @@ fn observe_disk(node: &str, path: &Path, real: bool, disks: &mut Disks) -> Resul
                 block.signature =
                     observe_node(&node, block.size).map_err(during("reading", &node))?;
             }
-            let used = used(&node);
+            let used = used(&node).or_else(|| protected(&node));
             let block = Block { used, ..block };
             note_array(&node, &block, disks);
             disks.blocks.insert(node, block);
         }
     }
-    let used = used(node).or_else(|| real.then(|| unlisted_user(node, &table)).flatten());
+    let used = used(node)
+        .or_else(|| real.then(|| unlisted_user(node, &table)).flatten())
+        .or_else(|| protected(node));
     let block = Block {
         size: geometry.size,
         sector: geometry.sector,

@@ -14,6 +14,8 @@ pub enum Usage {
     Swap,
     /// This device is made of it: an array, an encrypted volume, a multipath device.
     PartOf(String),
+    /// By nobody; but the kernel writes nothing to it.
+    WriteProtected,
     /// Through a partition that the kernel knows and the table that was read does not have.
     Through {
         /// The partition's number.
@@ -28,6 +30,7 @@ impl fmt::Display for Usage {
         match self {
             Usage::MountedAt(place) => write!(f, "mounted at {place}"),
             Usage::Swap => f.write_str("a swap device in use"),
+            Usage::WriteProtected => f.write_str("write-protected"),
             Usage::PartOf(device) => {
                 let name = device.strip_prefix("/dev/").unwrap_or(device);
                 write!(f, "part of {name}")
@@ -50,6 +53,7 @@ mod tests {
     fn usage_reads_as_the_end_of_a_sentence() {
         let mounted = Usage::MountedAt("/var".into());
         for (usage, words) in [
+            (Usage::WriteProtected, "write-protected"),
             (
                 Usage::PartOf("/dev/mapper/data".into()),
                 "part of mapper/data",

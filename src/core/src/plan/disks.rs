@@ -1,8 +1,8 @@
 //! Disks: which are partitioned, and on which table the partitions are planned.
 
 use crate::diag::{Diagnostic, Report};
-use crate::facts::Facts;
 use crate::facts::disks::{Block, Entry, Sectors, Signature, Table, TableState, partition_node};
+use crate::facts::{Facts, Usage};
 use crate::model::{Config, Disk};
 use crate::op::DiskOp;
 use crate::plan::devices::{ambivalent, find};
@@ -59,7 +59,9 @@ fn plan_disk(disk: &Disk, facts: &Facts, plan: &mut Plan) -> Result<(), Vec<Diag
     if disk.partitions.is_empty() && !disk.wipe_table {
         return Ok(());
     }
-    if let Some(used) = &block.used {
+    // What has all partitions already need not be written to.
+    let protected = block.used == Some(Usage::WriteProtected);
+    if let Some(used) = block.used.as_ref().filter(|_| !protected) {
         return Err(vec![Diagnostic::error(
             disk.at,
             format!("{node} is in use: it is {used}"),
@@ -78,6 +80,10 @@ fn plan_disk(disk: &Disk, facts: &Facts, plan: &mut Plan) -> Result<(), Vec<Diag
         changes.push(op, start.why, disk.at);
     }
     changes.steps.extend(steps);
+    if protected && !changes.is_empty() {
+        let error = format!("{node} cannot be partitioned: it is write-protected");
+        return Err(vec![Diagnostic::error(disk.at, error)]);
+    }
     if let Some(why) = impossible(&changes, &node, facts) {
         return Err(vec![Diagnostic::error(
             disk.at,
