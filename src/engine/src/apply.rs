@@ -16,12 +16,12 @@ use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op};
 use pilotlight_core::plan::accounts::begin;
 use pilotlight_core::plan::{Kind, Part, Plan, Run, Step, Surroundings, crypttab};
 use pilotlight_providers::Platform;
-use pilotlight_sys::apply::{self, Target};
+use pilotlight_sys::apply::{self, ApplyError, Target};
 use pilotlight_sys::lock::Lock;
 use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::tree::Batch;
 use pilotlight_sys::volumes::KeyStore;
-use pilotlight_sys::{DeviceMap, settle, tree};
+use pilotlight_sys::{DeviceMap, room, settle, tree};
 
 use crate::acquire::{self, Acquired, Given, Stop};
 use crate::blobs::BlobStore;
@@ -336,8 +336,13 @@ impl Hands {
             Kind::Passwords => self.set_passwords(run)?,
             Kind::Single => {
                 for step in run.steps {
-                    apply::apply(&step.op, target, log.journal())
-                        .map_err(|cause| step_failed(&self.sources, step, &cause))?;
+                    apply::apply(&step.op, target, log.journal()).map_err(|cause| {
+                        let failure = step_failed(&self.sources, step, &cause);
+                        match cause {
+                            ApplyError::Account(_) => self.with_room(failure),
+                            _ => failure,
+                        }
+                    })?;
                 }
             }
         }
@@ -404,14 +409,26 @@ impl Hands {
             _ => None,
         });
         let ops: Vec<&AccountOp> = ops.collect();
-        apply::on_passwords(&ops, &self.root).map_err(|cause| match run.steps {
+        let set = apply::on_passwords(&ops, &self.root).map_err(|cause| match run.steps {
             [step] => step_failed(&self.sources, step, &cause),
             steps => {
                 let at = steps.first().and_then(|step| step.at);
                 let text = format!("could not set {} passwords: {cause}", steps.len());
                 Failure::diagnostic(Diagnostic::error(at, text), self.sources.clone())
             }
-        })
+        });
+        set.map_err(|failure| self.with_room(failure))
+    }
+
+    /// The tools of the shadow suite say that they cannot write, or only that they cannot lock, and not why.
+    fn with_room(&self, mut failure: Failure) -> Failure {
+        if let (Some(said), [only]) = (
+            room::scarce(&self.root),
+            failure.report.items.as_mut_slice(),
+        ) {
+            only.message = format!("{}; {said}", only.message);
+        }
+        failure
     }
 
     /// Devices are wiped and formatted side by side, each one's steps in their order.

@@ -141,7 +141,8 @@ impl Log {
     /// To be called when everything is done in a root.
     pub fn seal(&self) -> Result<(), Failure> {
         let sealed = self.journal.seal();
-        sealed.map_err(|error| Failure::new(format!("while sealing the journal: {error}")))
+        let place = self.journal.place();
+        sealed.map_err(|error| Failure::new(format!("while sealing the journal {place}: {error}")))
     }
 
     fn write(&mut self, records: Vec<Record>) -> Result<(), Failure> {
@@ -149,8 +150,9 @@ impl Log {
             return Ok(());
         };
         let Some(node) = self.journal.partition() else {
+            let place = self.journal.place();
             return Err(Failure::new(format!(
-                "while writing the journal of what is begun: {error}"
+                "while writing what is begun into the journal {place}: {error}"
             )));
         };
         tracing::warn!(

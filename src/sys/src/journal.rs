@@ -17,7 +17,7 @@ use crate::digest::digest;
 use crate::private_mount::PrivateMount;
 use crate::regular::read_bounded;
 use crate::root::Sysroot;
-use crate::temporary;
+use crate::{room, temporary};
 
 /// The journal of a root, and of one that has no /etc: the agent makes no directory for its own sake, since the
 /// config may want it otherwise.
@@ -119,6 +119,11 @@ impl Journal {
         &self.says
     }
 
+    /// Where it lies.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The partition that it lies on, if it lies on one by itself.
     pub fn partition(&self) -> Option<&str> {
         match &self.place {
@@ -147,7 +152,8 @@ impl Journal {
             Place::Nowhere => {}
             Place::Root(root) => {
                 let root = Sysroot::open(root)?;
-                append_in(&root, name_in(&root)?, &text)?;
+                let name = name_in(&root)?;
+                append_in(&root, name, &text).or_else(|error| explained(&root, name, error))?;
                 if let Some(elsewhere) = &mut self.elsewhere
                     && let Err(error) = elsewhere.follow(&root, &records)
                 {
@@ -192,6 +198,7 @@ impl Journal {
             nothing if nothing.is_empty() => remove_in(&open, name),
             kept => replace_in(&open, name, &kept),
         }
+        .or_else(|error| explained(&open, name, error))
     }
 
     /// From now on writes into a file of the running system if one of the operations may do away with the
@@ -395,6 +402,12 @@ fn read_in(root: &Sysroot, at: &str) -> io::Result<Option<Vec<u8>>> {
         Some(file) => read_bounded(file, MAX_BYTES).map(Some),
         None => Ok(None),
     }
+}
+
+/// The error of what was done to a journal in a root, with what is full if something is.
+fn explained(root: &Sysroot, at: &str, error: io::Error) -> io::Result<()> {
+    let real = root.resolve(&path(at)?)?;
+    Err(room::explained(root, &real, error))
 }
 
 fn append_in(root: &Sysroot, at: &str, text: &[u8]) -> io::Result<()> {

@@ -26,6 +26,7 @@ pub mod netlink;
 pub mod private_mount;
 pub mod probe;
 mod regular;
+pub mod room;
 pub mod root;
 mod runtime_dir;
 pub mod selinux;

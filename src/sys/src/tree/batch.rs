@@ -195,8 +195,8 @@ impl Batch {
 
     /// Puts everything that waits in place, and everything on the disks.
     pub fn finish(&mut self, root: &Sysroot, journal: &mut Journal) -> Result<(), TreeError> {
-        self.commit(root, journal)?;
-        self.sync()?;
+        let committed = self.commit(root, journal).and_then(|()| self.sync());
+        committed.map_err(|error| error.explained(root))?;
         self.written_to.clear();
         self.last = None;
         Ok(())

@@ -22,7 +22,7 @@ pub use observe::observe;
 
 use crate::journal::Journal;
 use crate::root::Sysroot;
-use crate::temporary;
+use crate::{room, temporary};
 use write::NewFile;
 
 /// Why an operation on the tree failed.
@@ -40,6 +40,16 @@ fn during(action: &'static str, path: &SysPath) -> impl FnOnce(io::Error) -> Tre
         action,
         path,
         cause,
+    }
+}
+
+impl TreeError {
+    /// The same, with what is full if something is.
+    fn explained(self, root: &Sysroot) -> Self {
+        Self {
+            cause: room::explained(root, &self.path, self.cause),
+            ..self
+        }
     }
 }
 
@@ -65,10 +75,8 @@ pub fn take_away_leftovers(
             Err(_) => continue,
             Ok(directory) => temporary::take_away(&directory),
         };
-        gone += taken.map_err(during(
-            "taking away what an interrupted run has left in",
-            path,
-        ))?;
+        let during = during("taking away what an interrupted run has left in", path);
+        gone += taken.map_err(|error| during(error).explained(root))?;
     }
     Ok(gone)
 }
@@ -87,6 +95,11 @@ pub struct Work<'w> {
 
 /// Performs one operation. Files may be in place only after [`Batch::commit`].
 pub fn apply(op: &TreeOp, work: &mut Work<'_>) -> Result<(), TreeError> {
+    let root = work.root;
+    perform(op, work).map_err(|error| error.explained(root))
+}
+
+fn perform(op: &TreeOp, work: &mut Work<'_>) -> Result<(), TreeError> {
     // What waits has to be there before what builds on it, takes it away or takes its place.
     let needs = match op {
         TreeOp::MakeHardlink { path, target, .. } => {
