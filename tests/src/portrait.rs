@@ -65,6 +65,13 @@ fn shown(text: &str) -> String {
     }
 }
 
+/// A directory with all that is in it.
+pub fn of_tree(top: &Path) -> Portrait {
+    let mut observer = Observer::new(&[], top);
+    observer.tree("root", top, "", &mut BTreeMap::new());
+    observer.portrait
+}
+
 /// Looks at the disks of a machine that is off.
 #[derive(Debug)]
 pub struct Observer {

@@ -1,0 +1,131 @@
+//! A machine whose stages may fail.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pilotlight_tests::{Answer, FirstBoot, tool};
+use serde_json::Value;
+
+/// A machine with its config: the files of one boot, and a root.
+#[derive(Debug)]
+pub struct Node {
+    directory: PathBuf,
+    pub boot: FirstBoot,
+    config: String,
+}
+
+impl Node {
+    /// `root` exists; the files of a boot go to `directory`.
+    pub fn new(directory: &Path, root: &Path, config: &Value) -> Self {
+        let config = config.to_string();
+        let boot =
+            FirstBoot::new(directory, root, config.as_bytes()).with("PILOTLIGHT_DEVICE_WAIT", "1");
+        Self {
+            directory: directory.into(),
+            boot,
+            config,
+        }
+    }
+
+    /// What lies in memory is gone, and the config is fetched again.
+    pub fn boots_again(&self) {
+        let run = self.directory.join("run");
+        fs::remove_dir_all(&run).unwrap();
+        fs::create_dir(&run).unwrap();
+        fs::write(self.directory.join("config.ign"), &self.config).unwrap();
+        good(&self.boot.stage("fetch-offline"), "fetching");
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.boot.root
+    }
+
+    pub fn state(&self) -> String {
+        fs::read_to_string(self.directory.join("run/state")).unwrap_or_default()
+    }
+
+    /// A stage that failed says so with these words, and nothing says anything else; no result is there.
+    pub fn failed(&self, stage: &str, answer: &Answer, words: &[&str]) -> Result<(), String> {
+        self.said_failed(stage, answer, words)?;
+        match self.root().join("etc/.ignition-result.json").exists() {
+            true => Err(format!("there is a result: {answer:?}")),
+            false => Ok(()),
+        }
+    }
+
+    /// The same where the root may be one that cannot be written.
+    pub fn said_failed(&self, stage: &str, answer: &Answer, words: &[&str]) -> Result<(), String> {
+        let out = &answer.out;
+        let check = |holds: bool, what: &str| match holds {
+            true => Ok(()),
+            false => Err(format!("{what}: {answer:?}")),
+        };
+        check(answer.code == Some(1), "it does not end with 1")?;
+        let line = |line: &&str| line.starts_with(&format!("pilotlight: {stage} "));
+        let lines: Vec<&str> = out.lines().filter(line).collect();
+        check(
+            lines.iter().all(|line| line.contains("FAILED")),
+            "success is said",
+        )?;
+        check(
+            out.contains(&format!("the first boot failed in the stage \"{stage}\"")),
+            "the failure is not reported",
+        )?;
+        let end = out
+            .split("the first boot failed in the stage")
+            .last()
+            .unwrap();
+        for words in words {
+            check(end.contains(words), &format!("{words:?} is not said"))?;
+        }
+        if let Ok(state) = serde_json::from_str::<Value>(&self.state()) {
+            let done = |entry: &Value| entry["stage"] == stage && entry["error"].is_null();
+            check(
+                !state["stages"].as_array().unwrap().iter().any(done),
+                "the state has the stage done",
+            )?;
+        }
+        let result = self.root().join("etc/.ignition-result.json");
+        check(!result.exists(), "there is a result")
+    }
+}
+
+pub fn good(answer: &Answer, what: &str) {
+    assert_eq!(answer.code, Some(0), "{what}: {answer:?}");
+}
+
+/// A loop device on a file, gone with this.
+#[derive(Debug)]
+pub struct Loop {
+    pub node: String,
+}
+
+impl Loop {
+    pub fn new(image: &Path) -> Self {
+        let node = tool(&format!("losetup --find --show {}", image.display()));
+        Self { node }
+    }
+
+    /// As at a boot: the kernel knows only partitions that it is told of.
+    pub fn forget_partitions(&self) {
+        // There may be none.
+        let _ = Command::new("partx")
+            .args(["--delete", &self.node])
+            .output();
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        // It stays so for whoever is given the device next.
+        let _ = Command::new("blockdev")
+            .args(["--setrw", &self.node])
+            .output();
+        // They would keep the device.
+        self.forget_partitions();
+        let _ = Command::new("losetup")
+            .args(["--detach", &self.node])
+            .output();
+    }
+}
