@@ -144,7 +144,7 @@ fn current(key: &str, now: u64) -> Option<&str> {
     let Some((bare, note)) = key.split_once(" google-ssh") else {
         return Some(key);
     };
-    let note = serde_json::from_str::<Value>(note.trim()).ok()?;
+    let note = serde_json::from_slice::<Value>(note.trim().as_bytes()).ok()?;
     let end = rfc3339(&at(&note, "/expireOn")?)?;
     (now < end).then_some(bare)
 }

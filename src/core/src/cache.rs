@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::diag::{Diagnostic, Origins, Report, Sources};
+use crate::diag::{Diagnostic, Origins, Report, Sources, Written};
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR};
 use crate::spec::{Decoder, Encoded, Wire as _};
 use crate::{hex, json, reveal};
@@ -30,7 +30,7 @@ pub fn origins(encoded: &Encoded, sources: &Sources) -> Vec<u8> {
         origins.add(*begins, place);
     }
     // Neither its strings nor its numbers are anything that JSON cannot write.
-    serde_json::to_vec(&origins).unwrap_or_default()
+    serde_json::to_vec(&Written::from(origins)).unwrap_or_default()
 }
 
 /// SHA-256 of a text, in hexadecimal digits.
@@ -51,8 +51,11 @@ pub fn decode(
         items: vec![diagnostic],
     };
     let tree = json::parse(source, config).map_err(one)?;
-    let origins: Option<Origins> = origins.and_then(|text| serde_json::from_slice(text).ok());
-    match origins.filter(|found| found.are_of(&digest(config.as_bytes()))) {
+    let written = origins.and_then(|text| serde_json::from_slice::<Written>(text).ok());
+    match written
+        .map(Origins::from)
+        .filter(|found| found.are_of(&digest(config.as_bytes())))
+    {
         Some(origins) => sources.set_origins(source, origins),
         // Only then lines of this text are shown.
         None => {

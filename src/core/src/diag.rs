@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 pub use crate::spelling::nearest;
-pub use origins::Origins;
+pub use origins::{Origins, Written};
 pub(crate) use shown::{DEVICE, is_free, is_key, is_section, normal};
 pub use shown::{Shown, key};
 pub use sources::{Sources, TextLine};

@@ -1,6 +1,6 @@
 //! Bytes as hexadecimal digits: the one place that writes and reads them.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 const DIGITS: [u8; 16] = *b"0123456789abcdef";
 
@@ -11,7 +11,9 @@ fn digits(byte: u8) -> [char; 2] {
 /// Bytes as lower-case digits, two each.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
-    text.extend(bytes.iter().flat_map(|byte| digits(*byte)));
+    for byte in bytes {
+        text.extend(digits(*byte));
+    }
     text
 }
 
@@ -21,8 +23,7 @@ pub struct Hex<'a>(pub &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = self.0.iter().flat_map(|byte| digits(*byte));
-        digits.try_for_each(|digit| f.write_char(digit))
+        f.write_str(&encode(self.0))
     }
 }
 

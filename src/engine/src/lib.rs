@@ -95,21 +95,23 @@ pub fn run(options: &Options) -> u8 {
             return 3;
         }
     };
-    let before = state.clone();
     let mut outcome = stages::run(options, &mut state);
-    let mut entry = state::entry(options.stage, &outcome, started.elapsed());
-    state.stages.push(entry.clone());
-    if outcome.is_ok()
-        && let Err(error) = state.save(&options.state_file)
-    {
-        // It may have its name already. The first error is the one to report.
-        let _ = before.save(&options.state_file);
-        outcome = Err(Failure::new(format!(
-            "while writing the state {}: {error}",
-            options.state_file.display()
-        )));
-        entry = state::entry(options.stage, &outcome, started.elapsed());
+    let took = started.elapsed();
+    if outcome.is_ok() {
+        state
+            .stages
+            .push(state::entry(options.stage, &outcome, took));
+        if let Err(error) = state.save(&options.state_file) {
+            // It may have its name already. The first error is the one to report.
+            state.stages.pop();
+            let _ = state.save(&options.state_file);
+            outcome = Err(Failure::new(format!(
+                "while writing the state {}: {error}",
+                options.state_file.display()
+            )));
+        }
     }
+    let entry = state::entry(options.stage, &outcome, took);
     // Nobody is told of a success before all of it is written.
     let line = state::line(&entry);
     tracing::info!("{line}");
@@ -119,7 +121,7 @@ pub fn run(options: &Options) -> u8 {
             result_file::withdraw(&options.root);
         }
         // What a stage has begun is counted where it is done.
-        let earlier: usize = before.stages.iter().map(|entry| entry.operations).sum();
+        let earlier: usize = state.stages.iter().map(|entry| entry.operations).sum();
         let begun = earlier + pilotlight_sys::apply::begun();
         state::report_failure(options, &entry, begun);
     }

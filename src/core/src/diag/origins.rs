@@ -1,12 +1,10 @@
 //! Where the values of a cached config first stood, small: a config may have as many values as a machine has files.
 
-use serde::{Deserialize, Serialize};
-
 use super::marks::small;
 use super::span::Place;
 
 /// Byte offset of a value in the cached text → place in the user's own file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins {
     /// SHA-256 of the cached text, in hexadecimal digits.
     config: String,
@@ -16,16 +14,14 @@ pub struct Origins {
     values: Vec<Origin>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
     file: u32,
     number: u32,
     text: String,
 }
 
-/// Written as an array, since there are so many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "[u32; 4]", into = "[u32; 4]")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Origin {
     /// Where the value begins in the cached text.
     at: u32,
@@ -35,20 +31,43 @@ struct Origin {
     width: u32,
 }
 
-impl From<[u32; 4]> for Origin {
-    fn from([at, line, column, width]: [u32; 4]) -> Self {
-        Self {
+/// What is written: the digest, the files, the texts of the lines, file and number of each line, and the four numbers of
+/// each value one after the other. Nothing has a name, since there is so much of it.
+pub type Written = (String, Vec<String>, Vec<String>, Vec<u32>, Vec<u32>);
+
+impl From<Written> for Origins {
+    fn from((config, files, texts, lines, values): Written) -> Self {
+        let lines = lines.as_chunks().0.iter().zip(texts);
+        let line = |(&[file, number], text): (&[u32; 2], _)| Line { file, number, text };
+        let value = |&[at, line, column, width]: &[u32; 4]| Origin {
             at,
             line,
             column,
             width,
+        };
+        Self {
+            config,
+            files,
+            lines: lines.map(line).collect(),
+            values: values.as_chunks().0.iter().map(value).collect(),
         }
     }
 }
 
-impl From<Origin> for [u32; 4] {
-    fn from(origin: Origin) -> Self {
-        [origin.at, origin.line, origin.column, origin.width]
+impl From<Origins> for Written {
+    fn from(origins: Origins) -> Self {
+        let lines = origins.lines.iter();
+        let lines = lines.flat_map(|line| [line.file, line.number]).collect();
+        let values = origins.values.iter();
+        let values = values.flat_map(|value| [value.at, value.line, value.column, value.width]);
+        let texts = origins.lines.into_iter().map(|line| line.text).collect();
+        (
+            origins.config,
+            origins.files,
+            texts,
+            lines,
+            values.collect(),
+        )
     }
 }
 
@@ -141,8 +160,8 @@ mod tests {
         for (at, place) in all.clone() {
             origins.add(at, place);
         }
-        let written = serde_json::to_vec(&origins).unwrap();
-        let mut read: Origins = serde_json::from_slice(&written).unwrap();
+        let written = serde_json::to_vec(&Written::from(origins)).unwrap();
+        let mut read = Origins::from(serde_json::from_slice::<Written>(&written).unwrap());
         read.sort();
         assert!(read.are_of("d") && !read.are_of("e"));
         for (at, place) in all {
@@ -154,8 +173,10 @@ mod tests {
 
     #[test]
     fn what_points_nowhere_is_no_place() {
-        let text = r#"{"config":"","files":[],"lines":[{"file":9,"number":1,"text":""}],"values":[[1,0,1,1],[2,7,1,1]]}"#;
-        let origins: Origins = serde_json::from_str(text).unwrap();
-        assert_eq!((origins.place(1), origins.place(2)), (None, None));
+        let text = r#"["", [], [""], [9, 1, 5], [1, 0, 1, 1, 2, 7, 1, 1, 3, 0]]"#;
+        let origins = Origins::from(serde_json::from_str::<Written>(text).unwrap());
+        for at in 1..4 {
+            assert_eq!(origins.place(at), None);
+        }
     }
 }

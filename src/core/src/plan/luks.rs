@@ -349,7 +349,7 @@ fn pin(clevis: &Clevis) -> (String, String, String) {
             pin.insert("thp".into(), json!(server.thumbprint));
             // An advertisement is JSON; one that is none is left to clevis to refuse.
             if let Some(text) = &server.advertisement {
-                let value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+                let value = serde_json::from_slice(text.as_bytes()).unwrap_or_else(|_| json!(text));
                 pin.insert("adv".into(), value);
             }
             Value::Object(pin)

@@ -58,7 +58,7 @@ fn contents(run: &Provisioned, previous: Option<&str>) -> String {
     if !run.warnings.is_empty() {
         report["warnings"] = json!(run.warnings);
     }
-    let previous = previous.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let previous = previous.and_then(|text| serde_json::from_slice::<Value>(text.as_bytes()).ok());
     if let Some(Value::Object(mut previous)) = previous {
         previous.remove("previousReport");
         report["previousReport"] = Value::Object(previous);

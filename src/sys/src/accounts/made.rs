@@ -115,12 +115,16 @@ impl Making {
 }
 
 fn owner(root: &Sysroot, user: &AddUser) -> io::Result<Option<(u32, u32)>> {
-    let passwd = root.read_text(&in_etc("passwd")?)?;
+    let passwd = root.read_text(&in_etc("passwd")?)?.unwrap_or_default();
+    let name = user.name.as_str();
+    // Of thousands of users each is looked up once: the others' lines need not be taken apart.
+    let own = format!("{name}:");
+    let is_own = |line: &&[u8]| line.starts_with(own.as_bytes());
     let accounts = Accounts::parse(&Texts {
-        passwd: passwd.as_deref(),
+        passwd: passwd.split(|byte| *byte == b'\n').find(is_own),
         ..Texts::default()
     });
-    let found = accounts.user(user.name.as_str());
+    let found = accounts.user(name);
     Ok(found.and_then(|user| user.uid.zip(user.gid)))
 }
 
