@@ -176,6 +176,11 @@ impl Wishes {
         }
     }
 
+    /// Notes what has not the form that the platform's answers have, as if an address in it could not be read.
+    pub fn unreadable(&mut self, place: &str, text: &str, why: &str) {
+        note::<()>(&mut self.invalid, place, text, Err(why.into()));
+    }
+
     fn mac(&mut self, text: &str, place: &str) -> Option<Mac> {
         let read = text.parse::<Mac>().map_err(|why| why.to_string());
         note(&mut self.invalid, place, text, read)

@@ -56,6 +56,19 @@ fn only_a_whole_answer_removes() {
 }
 
 #[test]
+fn what_has_another_form_removes_nothing() {
+    let mut wishes = Wishes::new();
+    wishes.link(MAC, None, "mac").unwrap();
+    wishes.unreadable("forwardedIps", "7", "it is no list");
+    let (desired, invalid) = wishes.end(Heard::Whole);
+    assert!(!desired.may_remove());
+    assert_eq!(
+        invalid[0].to_string(),
+        "forwardedIps: \"7\" is left out: it is no list"
+    );
+}
+
+#[test]
 fn what_no_platform_can_mean_is_left_out() {
     let texts = [
         "0.0.0.0/0",
