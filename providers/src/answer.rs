@@ -113,6 +113,15 @@ pub(crate) fn texts<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item =
     each(value, pointer).filter_map(Value::as_str)
 }
 
+/// A boolean as Go writes it (strconv.ParseBool), in any case; `None` where it is none.
+pub(crate) fn boolean(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "t" | "true" => Some(true),
+        "0" | "f" | "false" => Some(false),
+        _ => None,
+    }
+}
+
 /// The last part of a path such as `projects/1/zones/z`.
 pub(crate) fn last_part(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)

@@ -5,7 +5,7 @@ use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 use serde_json::Value;
 
 use crate::UserConfig;
-use crate::answer::{at, each, first_of, json, last_part, present, texts};
+use crate::answer::{at, boolean, each, first_of, json, last_part, present, texts};
 use crate::host::{Ask, Host, HostError};
 
 /// By number: the name would need a name server, which is the same machine. Both kinds of network have IPv4
@@ -109,10 +109,9 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
     Ok(Some(said))
 }
 
-/// Go's strconv.ParseBool, as the platform's own agent reads switches, and its habit to allow any case.
+/// A switch, as the platform's own agent reads it: what is no boolean switches nothing on.
 fn truth(text: Option<String>) -> bool {
-    let text = text.unwrap_or_default().to_ascii_lowercase();
-    matches!(text.as_str(), "1" | "t" | "true")
+    text.as_deref().and_then(boolean).unwrap_or_default()
 }
 
 /// The keys that count, by the rules of the platform's guest agent.
