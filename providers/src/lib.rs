@@ -17,6 +17,11 @@ pub mod detect;
 mod digitalocean;
 mod file;
 mod gcp;
+pub mod gcp_network;
+#[cfg(test)]
+mod gcp_network_property_tests;
+#[cfg(test)]
+mod gcp_network_tests;
 mod hetzner;
 mod host;
 pub mod metal;
