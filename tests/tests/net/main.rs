@@ -5,6 +5,7 @@
 
 mod events;
 mod foreign;
+mod gcp;
 mod refusals;
 
 use std::time::{Duration, Instant};
