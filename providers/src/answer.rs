@@ -11,6 +11,13 @@ use crate::host::{Ask, Host, HostError, Patience};
 /// How long metadata is asked for, each part of it: nothing of it is worth a boot.
 const NOT_VITAL: Duration = Duration::from_secs(30);
 
+/// How many addresses of a kind an interface has at most.
+pub(crate) const MAX_ADDRESSES: usize = 1024;
+/// Longest address, in bytes: that of IPv6 with an IPv4 tail (RFC 4291, 2.2) and the length of a prefix.
+pub(crate) const MAX_ADDRESS: usize = 49;
+/// How much of a text is told, in characters.
+const SHOWN: usize = 64;
+
 /// An ask of which the boot does not depend.
 pub(crate) fn bounded(mut ask: Ask) -> Ask {
     ask.patience.bound = ask.patience.bound.or(Some(NOT_VITAL));
@@ -125,4 +132,10 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
 /// The last part of a path such as `projects/1/zones/z`.
 pub(crate) fn last_part(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The beginning of a text: enough to find it by.
+pub(crate) fn shown(text: &str) -> &str {
+    let end = text.char_indices().nth(SHOWN).map(|(at, _)| at);
+    &text[..end.unwrap_or(text.len())]
 }

@@ -14,17 +14,11 @@ use pilotlight_core::json::{self, Node, Value};
 use pilotlight_core::model::metadata::MAX_INTERFACES;
 use pilotlight_core::net::{Desired, Heard, Invalid, Mac, Wishes};
 
-use crate::answer::boolean;
+use crate::answer::{MAX_ADDRESS, MAX_ADDRESSES, boolean, shown};
 
 /// Longest answer, in bytes. Attributes are the largest part, of 512 KiB at most for the instance and for the
 /// project each (Compute Engine docs, "Custom metadata size limitations"); escapes can double them.
 const MAX_ANSWER: usize = 4 << 20;
-/// How many addresses of a kind an interface has at most.
-const MAX_ADDRESSES: usize = 1024;
-/// Longest address, in bytes: that of IPv6 with an IPv4 tail (RFC 4291, 2.2) and the length of a prefix.
-const MAX_ADDRESS: usize = 49;
-/// How much of a text is told, in characters.
-const SHOWN: usize = 64;
 
 /// Where everything stands, the interfaces, and those that are VLANs of another.
 const ROOT: &str = "computeMetadata/v1";
@@ -350,10 +344,4 @@ fn mac_of(interface: &Node) -> Option<Mac> {
         Value::String(text) => text.parse().ok(),
         _ => None,
     }
-}
-
-/// The beginning of a text: enough to find it by.
-fn shown(text: &str) -> &str {
-    let end = text.char_indices().nth(SHOWN).map(|(at, _)| at);
-    &text[..end.unwrap_or(text.len())]
 }

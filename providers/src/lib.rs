@@ -10,6 +10,12 @@
 
 mod answer;
 mod aws;
+mod aws_interface;
+pub mod aws_network;
+#[cfg(test)]
+mod aws_network_property_tests;
+#[cfg(test)]
+mod aws_network_tests;
 mod azure;
 mod azure_media;
 pub mod cmdline;

@@ -29,7 +29,8 @@ pub use actual::{
     table,
 };
 pub use desired::{
-    Desired, DesiredLink, Heard, Invalid, RouteWish, RuleWish, Wish, WishedAddress, Wishes,
+    Desired, DesiredLink, Heard, Invalid, LinkWishes, RouteWish, RuleWish, Wish, WishedAddress,
+    Wishes,
 };
 pub use difference::{Difference, Unmet, difference};
 pub use op::{Change, NetOp};
