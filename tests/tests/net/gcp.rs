@@ -1,32 +1,13 @@
 //! From a text of GCE's metadata server to the routes of a kernel.
 
-use pilotlight_core::net::{Actual, Desired, Owner, difference};
+use pilotlight_core::net::{Desired, Owner};
 use pilotlight_providers::gcp_network::{Switches, desired};
-use pilotlight_sys::netlink::Applied;
 use pilotlight_tests::tool;
 
-use crate::{FIRST, Machine, on_machine, shown};
+use crate::hardware::settle;
+use crate::{FIRST, on_machine, shown};
 
-/// The links as if they were hardware, which is what the platform speaks of and what a namespace cannot have.
-fn as_hardware(mut actual: Actual) -> Actual {
-    for link in actual.links.values_mut() {
-        link.kind = None;
-    }
-    actual
-}
-
-/// Makes the network as it is wanted, and says how many operations that took.
-fn settle(machine: &mut Machine, desired: &Desired) -> usize {
-    let before = as_hardware(machine.observe());
-    let found = difference(desired, &before, &Owner::GOOGLE);
-    assert!(found.unmet.is_empty(), "{:?}", found.unmet);
-    for op in &found.ops {
-        assert_eq!(machine.netlink.apply(op).unwrap(), Applied::Done, "{op}");
-    }
-    let after = as_hardware(machine.observe());
-    assert_eq!(difference(desired, &after, &Owner::GOOGLE).ops, []);
-    found.ops.len()
-}
+const OWNER: Owner = Owner::GOOGLE;
 
 /// Local routes of one number, or of all but the kernel's.
 fn locals(family: &str, of: &str) -> Vec<String> {
@@ -53,7 +34,7 @@ fn forwarded_addresses_come_and_go() {
         // Of another hand.
         tool("ip route add local 192.0.2.77 dev eth0 table local proto static");
         let on = Switches::default();
-        assert_eq!(settle(machine, &read(&text, &on)), 5);
+        assert_eq!(settle(machine, &read(&text, &on), &OWNER), 5);
         let target = "local 198.51.100.20 dev eth0 proto 66 scope host";
         let alias = "local 10.20.0.0/28 dev eth0 proto 66 scope host";
         let foreign = "local 192.0.2.77 dev eth0 proto static scope host";
@@ -78,7 +59,7 @@ fn forwarded_addresses_come_and_go() {
         // An answer that breaks off, and one without interfaces, remove nothing.
         for broken in [&text[..text.len() - 9], r#"{"instance": {}}"#] {
             let (desired, _) = desired(broken, &on);
-            assert_eq!(settle(machine, &desired), 0, "{broken}");
+            assert_eq!(settle(machine, &desired, &OWNER), 0, "{broken}");
         }
 
         let off = Switches {
@@ -86,7 +67,7 @@ fn forwarded_addresses_come_and_go() {
             forwarded_ipv6s: false,
             ..on
         };
-        assert_eq!(settle(machine, &read(&text, &off)), 3);
+        assert_eq!(settle(machine, &read(&text, &off), &OWNER), 3);
         assert_eq!(locals("-4", ""), [alias, foreign, target]);
         assert_eq!(locals("-6", "proto 66"), [""; 0]);
 
@@ -94,7 +75,7 @@ fn forwarded_addresses_come_and_go() {
             ip_forwarding: false,
             ..on
         };
-        assert_eq!(settle(machine, &read(&text, &none)), 2);
+        assert_eq!(settle(machine, &read(&text, &none), &OWNER), 2);
         assert_eq!(locals("-4", ""), [foreign]);
     });
 }

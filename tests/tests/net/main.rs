@@ -3,9 +3,11 @@
 //! The other witness is `ip`. What was predicted is compared with what is observed after each single operation.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod aws;
 mod events;
 mod foreign;
 mod gcp;
+mod hardware;
 mod refusals;
 
 use std::time::{Duration, Instant};
