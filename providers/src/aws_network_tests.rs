@@ -1,6 +1,8 @@
 //! What is taken of EC2's answers, what is left out, and when nothing may be removed.
 
-use pilotlight_core::net::{Actual, Desired, DesiredLink, Heard, Invalid, Link, Mac, Rule, table};
+use pilotlight_core::net::{
+    Actual, Desired, DesiredLink, Heard, Invalid, Link, Mac, Prefix, Rule, table,
+};
 
 use crate::aws_network::{Interface, Said, Switches, desired, has_vpc_cni};
 
@@ -229,6 +231,7 @@ fn what_is_not_whole_removes_nothing() {
         }),
         ("a subnet of nobody", |said| {
             said.interfaces[1].subnet_ipv4_cidr_block = Some("224.0.0.0/24");
+            said.interfaces[1].local_ipv4s = Some("224.0.0.20");
         }),
         ("no IPv6 subnet", |said| {
             said.interfaces[1].subnet_ipv6_cidr_blocks = None;
@@ -241,7 +244,13 @@ fn what_is_not_whole_removes_nothing() {
         assert!(!found.may_remove(), "{name}");
         assert!(name == "a key failed" || !invalid.is_empty(), "{name}");
         for one in found.links() {
-            assert!(one.rules.keys().all(|rule| rule.from.unwrap().bits() >= 28));
+            for rule in one.rules.keys() {
+                let from = rule.from.unwrap();
+                let default = Prefix::everything(from.family());
+                let mut routes = one.routes.keys();
+                assert!(routes.any(|route| route.destination == default), "{name}");
+                assert!(from.bits() >= 28, "{name}");
+            }
         }
     }
 }
@@ -337,12 +346,19 @@ fn the_network_plugin_of_eks_leaves_traces() {
 
 #[test]
 fn there_are_bounds() {
+    let numbers: Vec<String> = (1..71).map(|at| at.to_string()).collect();
     let macs: Vec<String> = (0..70)
         .map(|at| format!("02:00:00:00:0b:{at:02x}"))
         .collect();
     let mut said = machine();
+    said.interfaces.truncate(1);
+    let others = macs.iter().zip(&numbers);
     said.interfaces
-        .extend(macs.iter().map(|mac| Interface { mac, ..secondary() }));
+        .extend(others.map(|(mac, number)| Interface {
+            mac,
+            device_number: Some(number),
+            ..secondary()
+        }));
     let (found, _) = desired(&said, &on());
     assert_eq!((found.links().len(), found.may_remove()), (64, false));
 

@@ -32,9 +32,8 @@ pub(crate) fn of(all: &Value, switches: &Switches) -> (Desired, Vec<Invalid>) {
 fn locals(desired: &Desired) -> Vec<String> {
     let links = desired.links().iter();
     let all = links.flat_map(|link| {
-        let mac = link.mac;
         let locals = link.locals.keys();
-        locals.map(move |local| format!("{mac} {local}"))
+        locals.map(|local| format!("{} {local}", link.mac))
     });
     all.collect()
 }
@@ -362,6 +361,18 @@ fn there_are_bounds() {
         invalid[0].place,
         "instance/network-interfaces/0/forwarded-ips/1024"
     );
+
+    let mut all = machine();
+    let vlans = (0..65).map(|at| {
+        (
+            at.to_string(),
+            json!({ "mac": format!("42:01:0a:90:01:{at:02x}") }),
+        )
+    });
+    let vlans: serde_json::Map<String, Value> = vlans.collect();
+    all["instance"]["vlanNetworkInterfaces"] = json!({ "0": vlans });
+    let (found, invalid) = of(&all, &on);
+    assert_eq!((invalid.len(), found.may_remove()), (65, false));
 
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let long = format!("{}{}", machine(), " ".repeat(5 << 20));
