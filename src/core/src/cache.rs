@@ -74,3 +74,96 @@ pub fn decode(
     );
     decoded.ok_or(report)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value as Json;
+
+    use super::*;
+    use crate::config;
+    use crate::validate::{self, Stage};
+
+    const NAME: &str = "/run/ignition.json";
+
+    fn written(config: &Config, sources: &Sources) -> (String, Vec<u8>) {
+        let encoded = encode(config);
+        let origins = origins(&encoded, sources);
+        (String::from_utf8(encoded.text).unwrap(), origins)
+    }
+
+    #[test]
+    fn an_error_after_the_cache_still_points_at_the_users_line() {
+        let text = "{\"ignition\": {\"version\": \"3.2.0\"},\n \"storage\": {\"disks\": [{\"device\": \"/dev/vda\",\n  \"partitions\": [\n   {\"number\": 1, \"sizeMiB\": 64}]}]}}";
+        let mut sources = Sources::default();
+        let config = config::read(&mut sources, "user.ign", text.as_bytes())
+            .config
+            .unwrap();
+        let (json, places) = written(&config, &sources);
+        let mut later = Sources::default();
+        let decoded = decode(&mut later, NAME, json.clone(), Some(&places)).unwrap();
+        let model = validate::lower(&decoded, Stage::Merged, &mut Report::default()).unwrap();
+        let shown = Diagnostic::error(model.disks[0].partitions[0].at, "x").render(&later);
+        assert!(shown.starts_with("user.ign:4:4: error: x\n"), "{shown}");
+        assert!(shown.contains("{\"number\": 1"), "{shown}");
+        let without = decode(&mut later, NAME, json, None).unwrap();
+        assert_eq!(without.storage.disks.len(), 1);
+    }
+
+    #[test]
+    fn origins_of_another_text_are_left_out() {
+        let text =
+            r#"{"ignition": {"version": "3.2.0"}, "storage": {"disks": [{"device": "/dev/vda"}]}}"#;
+        let mut sources = Sources::default();
+        let config = config::read(&mut sources, "user.ign", text.as_bytes());
+        let (json, places) = written(&config.config.unwrap(), &sources);
+        for (changed, places, file) in [
+            (json.clone(), places.as_slice(), "user.ign"),
+            (json.replace("vda", "vdb"), places.as_slice(), NAME),
+            (json.clone(), &places[..places.len() / 2], NAME),
+        ] {
+            let mut later = Sources::default();
+            let decoded = decode(&mut later, NAME, changed, Some(places)).unwrap();
+            let span = decoded.storage.disks[0].at.unwrap();
+            assert_eq!(later.place(span).file, file);
+        }
+    }
+
+    #[test]
+    fn what_follows_an_entry_that_says_nothing_keeps_its_place() {
+        let text = "{\"ignition\": {\"version\": \"3.2.0\"}, \"storage\": {\"files\": [\n {\"path\": \"/a\", \"append\": [{},\n  {\"source\": \"data:,b\"}]}]}}";
+        let mut sources = Sources::default();
+        let parsed = config::read(&mut sources, "user.ign", text.as_bytes());
+        let (json, places) = written(&parsed.config.unwrap(), &sources);
+        let mut later = Sources::default();
+        let decoded = decode(&mut later, NAME, json.clone(), Some(&places)).unwrap();
+        let model = validate::lower(&decoded, Stage::Merged, &mut Report::default()).unwrap();
+        let place = later.place(model.files[0].append[0].at.unwrap());
+        assert_eq!((place.file.as_str(), place.line), ("user.ign", 3));
+
+        let silent = text.replace("{\"source\": \"data:,b\"}", "{}");
+        let parsed = config::read(&mut sources, "user.ign", silent.as_bytes());
+        let (json, _) = written(&parsed.config.unwrap(), &sources);
+        assert!(!json.contains("append"), "{json}");
+    }
+
+    #[test]
+    fn the_cache_reads_back_as_it_was() {
+        let text = include_str!("../tests/data/every-field-3.6.ign");
+        let mut sources = Sources::default();
+        let node = json::parse(sources.add("x", text), text).unwrap();
+        let mut report = Report::default();
+        let config = Config::decode(
+            &node,
+            &mut Decoder {
+                dialect: &DIALECT,
+                minor: 6,
+                report: &mut report,
+            },
+        )
+        .unwrap();
+        assert_eq!(report.render(&sources), "");
+        let (json, _) = written(&config, &sources);
+        let original: Json = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::from_str::<Json>(&json).unwrap(), original);
+    }
+}
