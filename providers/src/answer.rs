@@ -122,7 +122,7 @@ pub(crate) fn texts<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item =
 
 /// A boolean as Go writes it (strconv.ParseBool), in any case; `None` where it is none.
 pub(crate) fn boolean(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
+    match text.to_ascii_lowercase().as_str() {
         "1" | "t" | "true" => Some(true),
         "0" | "f" | "false" => Some(false),
         _ => None,

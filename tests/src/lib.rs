@@ -59,18 +59,36 @@ impl From<Output> for Answer {
     }
 }
 
-/// Runs a tool, a line of words, that has to succeed; answers what it printed, trimmed.
-pub fn tool(line: &str) -> String {
+/// Runs a tool, a line of words, that may fail.
+pub fn run(line: &str) -> Answer {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let output = Command::new(words[0])
+    Command::new(words[0])
         .args(&words[1..])
         .output()
-        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", words[0]));
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_string();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line}: {said}{errors}");
-    said
+        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", words[0]))
+        .into()
 }
+
+/// Runs a tool, a line of words, that has to succeed; answers what it printed, trimmed.
+pub fn tool(line: &str) -> String {
+    let answer = run(line);
+    let said = answer.out.trim();
+    assert_eq!(answer.code, Some(0), "{line}: {said}{}", answer.err);
+    said.to_string()
+}
+
+/// The tools that change accounts, as the agent calls them.
+pub const ACCOUNT_TOOLS: &[&str] = &[
+    "useradd",
+    "usermod",
+    "userdel",
+    "groupadd",
+    "groupmod",
+    "groupdel",
+    "chpasswd",
+    "chgpasswd",
+    "cp",
+];
 
 /// Calls `pilotlight` with arguments.
 pub fn pilotlight<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Answer {

@@ -11,23 +11,12 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pilotlight_tests::{Answer, FirstBoot, tool};
+use pilotlight_tests::{ACCOUNT_TOOLS, Answer, FirstBoot, tool};
 
 /// System calls that change something; openat does so only with some flags.
 const CHANGES: &str = "rename,renameat,renameat2,link,linkat,unlink,unlinkat,rmdir,mkdir,mkdirat,symlink,symlinkat,\
                        chown,lchown,fchown,fchownat,chmod,fchmod,fchmodat,openat,write,ftruncate,utimensat,\
                        copy_file_range,fsync,syncfs";
-const TOOLS: [&str; 9] = [
-    "useradd",
-    "usermod",
-    "userdel",
-    "groupadd",
-    "groupmod",
-    "groupdel",
-    "chpasswd",
-    "chgpasswd",
-    "cp",
-];
 
 /// All kinds of changes: users new (one with a home far below), changed and moved, removed; groups new, changed,
 /// removed; passwords of both.
@@ -159,7 +148,7 @@ impl Bench {
             Some(Who::Tool(turn)) => turn.to_string(),
             _ => "none".into(),
         };
-        for name in TOOLS {
+        for name in ACCOUNT_TOOLS {
             // A tool that is killed takes the agent with it: that is a power cut.
             let text = format!(
                 "#!/bin/sh\nPATH=${{PATH#*:}}\nturn=$(wc -l <{calls} 2>/dev/null || echo 0)\necho {name} >>{calls}\n\

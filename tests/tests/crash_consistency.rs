@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use pilotlight_tests::block_log::{Chance, Cut, Log};
 use pilotlight_tests::portrait::{Observer, Portrait};
 use pilotlight_tests::uml::Guest;
-use pilotlight_tests::{Answer, FirstBoot, pilotlight, tool};
+use pilotlight_tests::{Answer, FirstBoot, pilotlight, run, tool};
 use serde_json::{Value, json};
 
 const MIB: u64 = 1 << 20;
@@ -86,16 +86,6 @@ enum End {
     Done,
     /// The kernel arguments of the next boot are others.
     Restarted,
-}
-
-/// Runs a program that may fail.
-fn run(line: &str) -> Answer {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    Command::new(words[0])
-        .args(&words[1..])
-        .output()
-        .unwrap()
-        .into()
 }
 
 /// The disks of a machine that is off, on a block device.

@@ -57,21 +57,15 @@ impl fmt::Display for Room {
 
 /// The file system of a device number, by its kind and its device (proc_pid_mountinfo(5)).
 fn name(device: u64) -> String {
-    let id = format!(
-        "{}:{}",
-        rustix::fs::major(device),
-        rustix::fs::minor(device)
-    );
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let mut lines = mounts.lines();
-    let line = lines.find(|line| line.split(' ').nth(2) == Some(&id));
-    let mut words = line
-        .and_then(|line| line.split_once(" - "))
-        .map(|(_, rest)| rest.split(' '))
-        .into_iter()
-        .flatten();
-    match (words.next(), words.next()) {
-        (Some(kind), Some(source)) => format!("the {kind} of {source}"),
+    let numbers = (rustix::fs::major(device), rustix::fs::minor(device));
+    let text = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let mut mounts = libmount::mountinfo::Parser::new(&text).filter_map(Result::ok);
+    match mounts.find(|mount| (mount.major, mount.minor) == (numbers.0.into(), numbers.1.into())) {
+        Some(mount) => format!(
+            "the {} of {}",
+            mount.fstype.to_string_lossy(),
+            mount.mount_source.to_string_lossy()
+        ),
         // Subvolumes have numbers of their own, and what is mounted for this process alone is not listed.
         _ => "its file system".into(),
     }

@@ -8,8 +8,9 @@ use pilotlight_tests::portrait::{Observer, Portrait};
 use pilotlight_tests::tool;
 use serde_json::{Value, json};
 
-use crate::failing::{Call, To, Tracer, Who, sweep, words};
-use crate::node::{Loop, Node, good};
+use crate::failing::Tracer;
+use crate::node::{Loop, Node};
+use crate::trial;
 
 const TOOLS: &[&str] = &["wipefs", "mkfs.ext4", "mkfs.fat", "mkswap"];
 const MIB: u64 = 1 << 20;
@@ -77,6 +78,19 @@ impl Bench {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
+}
+
+impl trial::Bench for Bench {
+    const STAGE: &'static str = "disks";
+    const LEAST: (usize, usize) = (30, 100);
+
+    fn node(&self) -> &Node {
+        &self.node
+    }
+
+    fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
 
     fn renew(&self) {
         self.disk.forget_partitions();
@@ -93,7 +107,7 @@ impl Bench {
 
     /// The machine starts anew: the kernel finds the partitions that are on the disk. Of what was in memory the
     /// journal is there, as it is where there is a partition with a first-boot marker for it.
-    fn reboots(&self) {
+    fn passes(&self, _: usize) {
         let journal = self.path("run/ignition.json.journal");
         let kept = fs::read(&journal);
         self.disk.forget_partitions();
@@ -113,72 +127,15 @@ impl Bench {
         let observer = Observer::new(&[&config], self.directory.path());
         observer.observe(std::slice::from_ref(&self.disk.node))
     }
-
-    fn undisturbed(&self) -> (Portrait, Vec<Call>) {
-        self.renew();
-        let answer = self.tracer.run(&self.node.boot.command("disks"), None);
-        good(&answer, "recording");
-        (self.portrait(), self.tracer.recorded())
-    }
-
-    fn tried(&self, expected: &Portrait, call: &Call, error: &str) -> Result<bool, String> {
-        self.renew();
-        let answer = self
-            .tracer
-            .run(&self.node.boot.command("disks"), Some((call, error)));
-        let same = |what: &str| match expected.differences(&self.portrait()) {
-            differences if differences.is_empty() => Ok(()),
-            differences => Err(format!(
-                "{what}:\n{}\n{}",
-                differences.join("\n"),
-                answer.out
-            )),
-        };
-        if answer.code == Some(0) {
-            same("it says that it is done")?;
-            return Ok(false);
-        }
-        if call.to == To::Log {
-            return Err(format!(
-                "a log that cannot be written ends the boot: {answer:?}"
-            ));
-        }
-        let said = match &call.who {
-            Who::Agent => words(error),
-            Who::Tool(name, _) => name,
-        };
-        self.node.failed("disks", &answer, &[said])?;
-        self.reboots();
-        let again = self.node.boot.stage("disks");
-        if again.code != Some(0) {
-            return Err(format!("the next run fails: {again:?}\nafter {answer:?}"));
-        }
-        same("the next run makes something else of it")?;
-        Ok(true)
-    }
-}
-
-fn run(many: usize) {
-    let bench = Bench::new();
-    let (expected, calls) = bench.undisturbed();
-    let own = calls.iter().filter(|call| call.who == Who::Agent).count();
-    assert!(
-        own > 30 && calls.len() > own + 100,
-        "{own} of {}",
-        calls.len()
-    );
-    sweep("disks", &calls, many, |call, error, _| {
-        bench.tried(&expected, call, error)
-    });
 }
 
 #[test]
 fn a_sample_of_calls_of_the_disks_stage_fails() {
-    run(16);
+    trial::run(&Bench::new(), 16);
 }
 
 #[test]
 #[ignore = "all calls: half an hour (make crash)"]
 fn every_call_of_the_disks_stage_fails() {
-    run(usize::MAX);
+    trial::run(&Bench::new(), usize::MAX);
 }

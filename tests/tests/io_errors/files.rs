@@ -5,23 +5,13 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use pilotlight_tests::portrait::{Portrait, of_tree};
-use pilotlight_tests::tool;
+use pilotlight_tests::{ACCOUNT_TOOLS, tool};
 use serde_json::{Value, json};
 
-use crate::failing::{Call, To, Tracer, Who, sweep, words};
+use crate::failing::Tracer;
 use crate::node::{Node, good};
+use crate::trial::{self, Bench as _};
 
-const TOOLS: &[&str] = &[
-    "useradd",
-    "usermod",
-    "userdel",
-    "groupadd",
-    "groupmod",
-    "groupdel",
-    "chpasswd",
-    "chgpasswd",
-    "cp",
-];
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGeyvzyDfp+MtbrObdTJlhzlrqfrmGXXzLfbWMnWoHcp core";
 const HASH: &str = "$6$salt$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -112,7 +102,7 @@ impl Bench {
         seed(&base);
         let root = directory.path().join("root");
         let node = Node::new(directory.path(), &root, &config());
-        let tracer = Tracer::new(directory.path(), TOOLS);
+        let tracer = Tracer::new(directory.path(), ACCOUNT_TOOLS);
         node.boots_again();
         tool(&format!(
             "cp -a {0}/run {0}/fetched",
@@ -138,96 +128,46 @@ impl Bench {
             self.path(to).display()
         ));
     }
+}
+
+impl trial::Bench for Bench {
+    const STAGE: &'static str = "files";
+    const LEAST: (usize, usize) = (150, 200);
+
+    fn node(&self) -> &Node {
+        &self.node
+    }
+
+    fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
 
     fn renew(&self) {
         self.restored("base", "root");
         self.restored("fetched", "run");
     }
 
+    fn passes(&self, turn: usize) {
+        // Else a person starts the stage again.
+        if turn.is_multiple_of(2) {
+            self.node.boots_again();
+        }
+    }
+
     fn portrait(&self) -> Portrait {
         of_tree(self.node.root())
     }
-
-    /// The result of a run that nothing disturbs, and its calls.
-    fn undisturbed(&self) -> (Portrait, Vec<Call>) {
-        self.renew();
-        let answer = self.tracer.run(&self.node.boot.command("files"), None);
-        good(&answer, "recording");
-        assert!(answer.out.contains("pilotlight: files "), "{answer:?}");
-        (self.portrait(), self.tracer.recorded())
-    }
-
-    /// Whether a run with a call that fails, and the run after it, are as they must be; and whether the first failed.
-    fn tried(
-        &self,
-        expected: &Portrait,
-        call: &Call,
-        error: &str,
-        reboots: bool,
-    ) -> Result<bool, String> {
-        self.renew();
-        let answer = self
-            .tracer
-            .run(&self.node.boot.command("files"), Some((call, error)));
-        let same = |what: &str| match expected.differences(&self.portrait()) {
-            differences if differences.is_empty() => Ok(()),
-            differences => Err(format!(
-                "{what}:\n{}\n{}",
-                differences.join("\n"),
-                answer.out
-            )),
-        };
-        if answer.code == Some(0) {
-            same("it says that it is done")?;
-            return Ok(false);
-        }
-        if call.to == To::Log {
-            return Err(format!(
-                "a log that cannot be written ends the boot: {answer:?}"
-            ));
-        }
-        let said = match &call.who {
-            Who::Agent => words(error),
-            Who::Tool(name, _) => name,
-        };
-        self.node.failed("files", &answer, &[said])?;
-        // Else a person starts the stage again.
-        if reboots {
-            self.node.boots_again();
-        }
-        let again = self.node.boot.stage("files");
-        if again.code != Some(0) {
-            return Err(format!("the next run fails: {again:?}\nafter {answer:?}"));
-        }
-        same("the next run makes something else of it")?;
-        Ok(true)
-    }
-}
-
-fn run(many: usize) {
-    let bench = Bench::new();
-    let (expected, calls) = bench.undisturbed();
-    let own = calls.iter().filter(|call| call.who == Who::Agent).count();
-    // A trace that shows little proves little.
-    assert!(
-        own > 150 && calls.len() > own + 200,
-        "{own} of {}",
-        calls.len()
-    );
-    sweep("files", &calls, many, |call, error, turn| {
-        bench.tried(&expected, call, error, turn % 2 == 0)
-    });
 }
 
 #[test]
 fn a_sample_of_calls_of_the_files_stage_fails() {
-    run(24);
+    trial::run(&Bench::new(), 24);
 }
 
 #[test]
 #[ignore = "all calls: half an hour (make crash)"]
 fn every_call_of_the_files_stage_fails() {
-    run(usize::MAX);
+    trial::run(&Bench::new(), usize::MAX);
 }
 
 /// Debian's useradd leaves off at the first directory where the root has no /proc, and says nothing.

@@ -18,3 +18,4 @@ mod files;
 mod full;
 mod mapped;
 mod node;
+mod trial;

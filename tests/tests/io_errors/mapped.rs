@@ -6,11 +6,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use pilotlight_tests::portrait::{Observer, Portrait};
 use pilotlight_tests::uml::Guest;
-use pilotlight_tests::{Answer, pilotlight, tool};
+use pilotlight_tests::{Answer, pilotlight, run, tool};
 use serde_json::{Value, json};
 
 use crate::node::Node;
@@ -90,15 +89,6 @@ fn map(lines: &[(u64, u64, &str)]) {
             tool("dmsetup resume disk");
         }
     }
-}
-
-fn run(line: &str) -> Answer {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    Command::new(words[0])
-        .args(&words[1..])
-        .output()
-        .unwrap()
-        .into()
 }
 
 /// The image of the machine, on /dev/ubda.
@@ -227,7 +217,7 @@ fn tried(expected: &Portrait, fault: Fault) -> Result<Option<&'static str>, Stri
         failed = Some(*stage);
         if !["root", "marker", "finish"].contains(stage) {
             // Which of the kernel's words it is, the file system and the tool decide.
-            node.said_failed(stage, answer, &["while "])?;
+            node.failed(stage, answer, &["while "])?;
         }
     }
     if let (Fault::During(_), Some(_)) = (fault, failed) {

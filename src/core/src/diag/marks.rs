@@ -82,7 +82,7 @@ impl Marks {
             true => line,
             false => line.split('\n').next().unwrap_or_default(),
         };
-        let line_start = self.at(text, start.line_start as usize);
+        let line_start = self.at(text, line_at);
         let place = Place {
             file: name.to_owned(),
             line: start.lines.saturating_add(1),
@@ -93,7 +93,7 @@ impl Marks {
             },
             width: (end.characters - start.characters).max(1),
         };
-        (place, start.line_start as usize)
+        (place, line_at)
     }
 }
 

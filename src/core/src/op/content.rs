@@ -12,7 +12,7 @@ use crate::{dataurl, hex};
 /// Where contents come from when the operation is performed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ContentSource {
-    /// They are known: the text of a unit, a `data:` URL.
+    /// They are known: the text of a unit.
     Inline(Arc<[u8]>),
     /// They are in a `data:` URL, which is decoded when they are written.
     Url(Arc<str>),
@@ -52,23 +52,23 @@ impl Content {
     /// Known contents.
     pub fn inline(shown: impl Into<Cow<'static, str>>, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes: Arc<[u8]> = bytes.into().into();
-        Self {
-            shown: shown.into(),
-            sha256: Some(hex::encode(&Sha256::digest(&bytes)).into()),
-            len: Some(bytes.len() as u64),
-            source: ContentSource::Inline(bytes),
-        }
+        let source = ContentSource::Inline(Arc::clone(&bytes));
+        Self::known(shown.into(), &bytes, source)
     }
-}
 
-impl Content {
     /// Contents in a `data:` URL.
     pub fn of_url(shown: &'static str, url: &Arc<str>) -> Result<Self, String> {
-        let bytes = dataurl::decode(url)?;
-        Ok(Self {
-            source: ContentSource::Url(Arc::clone(url)),
-            ..Self::inline(shown, bytes)
-        })
+        let source = ContentSource::Url(Arc::clone(url));
+        Ok(Self::known(shown.into(), &dataurl::decode(url)?, source))
+    }
+
+    fn known(shown: Cow<'static, str>, bytes: &[u8], source: ContentSource) -> Self {
+        Self {
+            shown,
+            source,
+            sha256: Some(hex::encode(&Sha256::digest(bytes)).into()),
+            len: Some(bytes.len() as u64),
+        }
     }
 }
 

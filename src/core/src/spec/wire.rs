@@ -71,13 +71,29 @@ impl Encoded {
         self.places.extend(span.map(|span| (begins, span)));
     }
 
-    /// Encodes one field into the object that the text ends in; `start` is where the object begins.
-    #[inline(never)]
-    pub(super) fn field<T: Wire>(&mut self, start: usize, key: &str, value: &T) {
+    /// Begins a member or an item of what begins at `start`; answers how long the text is without it.
+    fn next(&mut self, start: usize) -> usize {
         let before = self.text.len();
         if before > start + 1 {
             self.text.push(b',');
         }
+        before
+    }
+
+    /// Ends what begins at `start`; without anything in it it is left out.
+    fn end(&mut self, start: usize, bracket: u8) -> bool {
+        let holds = self.text.len() > start + 1;
+        match holds {
+            true => self.text.push(bracket),
+            false => self.text.truncate(start),
+        }
+        holds
+    }
+
+    /// Encodes one field into the object that the text ends in; `start` is where the object begins.
+    #[inline(never)]
+    pub(super) fn field<T: Wire>(&mut self, start: usize, key: &str, value: &T) {
+        let before = self.next(start);
         self.text.push(b'"');
         self.text.extend_from_slice(key.as_bytes());
         self.text.extend_from_slice(b"\":");
@@ -88,13 +104,9 @@ impl Encoded {
 
     /// Ends the object that begins at `start`; one without members is left out.
     pub(super) fn end_object(&mut self, start: usize, span: Option<Span>) -> bool {
-        if self.text.len() == start + 1 {
-            self.text.truncate(start);
-            return false;
-        }
-        self.text.push(b'}');
-        self.note(start, span);
-        true
+        let holds = self.end(start, b'}');
+        self.note(start, span.filter(|_| holds));
+        holds
     }
 }
 
@@ -301,21 +313,13 @@ impl<T: Wire> Wire for Vec<T> {
         let start = out.text.len();
         out.text.push(b'[');
         for item in self {
-            let before = out.text.len();
-            if before > start + 1 {
-                out.text.push(b',');
-            }
+            let before = out.next(start);
             // An item that says nothing is left out, and those behind it move up.
             if !item.encode(out) {
                 out.text.truncate(before);
             }
         }
-        let is_empty = out.text.len() == start + 1;
-        match is_empty {
-            true => out.text.truncate(start),
-            false => out.text.push(b']'),
-        }
-        !is_empty
+        out.end(start, b']')
     }
     /// Keyed lists merge entries of equal key in the parent's position and append the rest; lists
     /// without keys are concatenated (ignition config/merge).

@@ -22,6 +22,12 @@ use crate::root::Sysroot;
 use crate::temporary;
 use crate::tree::remove;
 
+/// A directory by a path for a program, which does not share our root and directories.
+pub(super) fn for_program(directory: &OwnedFd) -> String {
+    let (process, number) = (std::process::id(), directory.as_raw_fd());
+    format!("/proc/{process}/fd/{number}")
+}
+
 /// A place for a directory: the one that holds it, and its name there.
 struct Place {
     above: OwnedFd,
@@ -57,10 +63,8 @@ impl Place {
         }
     }
 
-    /// For a program, which does not share our root and directories.
     fn path(&self) -> String {
-        let (process, above) = (std::process::id(), self.above.as_raw_fd());
-        format!("/proc/{process}/fd/{above}/{}", self.name)
+        format!("{}/{}", for_program(&self.above), self.name)
     }
 
     fn discard(&self) -> io::Result<()> {

@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use pilotlight_core::facts::accounts::{Accounts, Texts};
@@ -14,9 +14,9 @@ use pilotlight_core::model::SysPath;
 use pilotlight_core::op::AddUser;
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, openat};
 
-use super::home::is_absent;
+use super::home::{for_program, is_absent};
 use super::run;
-use super::transaction::{MAX_DEPTH, directory, in_etc};
+use super::transaction::{MAX_DEPTH, directory, in_etc, too_deep};
 use crate::root::{Stat, Sysroot, stat_at};
 
 /// What a directory has that useradd has made and not finished: the permissions come last.
@@ -101,11 +101,9 @@ impl Making {
             return Ok(());
         };
         let (home, skeleton) = (directory(&root, &self.home)?, directory(&root, skeleton)?);
-        // For a program, which does not share our root and directories.
-        let path = |of: &OwnedFd| format!("/proc/{}/fd/{}", std::process::id(), of.as_raw_fd());
-        let mut args: Vec<OsString> = vec!["-a".into(), "-t".into(), path(&home).into()];
+        let mut args: Vec<OsString> = vec!["-a".into(), "-t".into(), for_program(&home).into()];
         for name in names(&skeleton)? {
-            args.push(format!("{}/{name}", path(&skeleton)).into());
+            args.push(format!("{}/{name}", for_program(&skeleton)).into());
         }
         if args.len() > 3 {
             run("cp", &args, None).map_err(io::Error::other)?;
@@ -179,10 +177,6 @@ fn give(
 fn below(above: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(openat(above, name, flags, Mode::empty())?)
-}
-
-fn too_deep() -> io::Error {
-    io::Error::other(format!("directories nest deeper than {MAX_DEPTH} levels"))
 }
 
 fn stat(root: &Sysroot, path: &SysPath) -> io::Result<Option<Stat>> {

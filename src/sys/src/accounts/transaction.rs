@@ -281,6 +281,10 @@ pub(super) fn directory(root: &Sysroot, path: &SysPath) -> io::Result<OwnedFd> {
     root.parent(&root.resolve(&below)?)
 }
 
+pub(super) fn too_deep() -> io::Error {
+    io::Error::other(format!("directories nest deeper than {MAX_DEPTH} levels"))
+}
+
 /// Something in a directory that is no copy of what is in a skeleton, not even the beginning of one.
 fn foreign(
     directory: &OwnedFd,
@@ -288,9 +292,7 @@ fn foreign(
     depth: usize,
 ) -> io::Result<Option<String>> {
     if depth > MAX_DEPTH {
-        return Err(io::Error::other(format!(
-            "directories nest deeper than {MAX_DEPTH} levels"
-        )));
+        return Err(too_deep());
     }
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
