@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use pilotlight_core::cmdline::{self, FirstBoot};
+use pilotlight_core::cmdline;
 use pilotlight_core::model::Metadata as Said;
-use pilotlight_engine::{MAX_BYTES, evidence, read_regular};
+use pilotlight_host::{Choice, command_line};
 use pilotlight_providers::Platform;
-use pilotlight_providers::detect::{self, Evidence};
 
 use crate::out::out;
 
@@ -41,63 +40,18 @@ pub struct Metadata {
     pub network_units: Option<PathBuf>,
 }
 
-/// The machine's platform, by kernel argument or evidence.
-struct Choice {
-    /// As the argument has it, else the platform's name.
-    written: String,
-    first_boot: FirstBoot,
-    /// An argument may name a platform that is not known.
-    platform: Result<Platform, String>,
-    because: String,
-    evidence: Evidence,
-}
-
-impl Choice {
-    fn of(root: &Path, cmdline: Option<&Path>) -> anyhow::Result<Self> {
-        let line = command_line(root, cmdline)?;
-        let evidence = evidence::observe(root);
-        let first_boot = FirstBoot::of(&line);
-        Ok(match detect::named(&line) {
-            Some((key, name)) => Self {
-                platform: Platform::parse(&name),
-                because: format!("the kernel command line has {key}={name}"),
-                written: name,
-                first_boot,
-                evidence,
-            },
-            None => {
-                let found = evidence.platform();
-                Self {
-                    platform: Ok(found.platform),
-                    because: found.because,
-                    written: found.platform.name().into(),
-                    first_boot,
-                    evidence,
-                }
-            }
-        })
-    }
-}
-
-fn command_line(root: &Path, cmdline: Option<&Path>) -> anyhow::Result<String> {
-    let path = cmdline.map_or_else(|| root.join("proc/cmdline"), Path::to_path_buf);
-    let line = read_regular(&path, MAX_BYTES)
-        .with_context(|| format!("while reading {}", path.display()))?;
-    // Copies of another machine's files need not have it.
-    Ok(String::from_utf8_lossy(&line.unwrap_or_default()).into_owned())
-}
-
 /// Says what the machine is.
 pub fn detect(given: &Detect) -> anyhow::Result<ExitCode> {
     if given.words {
-        let line = command_line(&given.root, given.cmdline.as_deref())?;
+        let line =
+            command_line(&given.root, given.cmdline.as_deref()).map_err(anyhow::Error::msg)?;
         // A line break within quotation marks is no end of a word.
         let words = cmdline::words(&line).into_iter();
         let words: Vec<String> = words.map(|word| word.replace('\n', " ") + "\n").collect();
         out(&words.concat())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let choice = Choice::of(&given.root, given.cmdline.as_deref())?;
+    let choice = Choice::of(&given.root, given.cmdline.as_deref()).map_err(anyhow::Error::msg)?;
     if given.env {
         // An unknown name goes on to the stages, which say so on the console: here nobody would read it.
         let id = choice
@@ -136,12 +90,12 @@ pub fn detect(given: &Detect) -> anyhow::Result<ExitCode> {
 pub fn metadata(given: &Metadata) -> anyhow::Result<ExitCode> {
     let platform = match given.platform {
         Some(platform) => platform,
-        None => Choice::of(Path::new("/"), None)?
-            .platform
+        None => Choice::of(Path::new("/"), None)
+            .and_then(|choice| choice.platform)
             .map_err(anyhow::Error::msg)?,
     };
     let name = platform.name();
-    let said = pilotlight_engine::metadata(platform)
+    let said = pilotlight_host::metadata(platform)
         .map_err(anyhow::Error::msg)
         .with_context(|| format!("while asking the platform {name}"))?;
     let Some(said) = said else {

@@ -47,7 +47,7 @@ pub fn report(state_file: &Path, json: bool) -> anyhow::Result<ExitCode> {
 
 /// Finishes the encrypted volumes of a first boot that was cut short at its very end.
 pub fn finish(root: &Path) -> anyhow::Result<ExitCode> {
-    pilotlight_engine::log::start(true);
+    pilotlight_host::log::start(true);
     match pilotlight_engine::finish_volumes(root) {
         Ok(_) => Ok(ExitCode::SUCCESS),
         Err(failure) => anyhow::bail!("{}", failure.render()),

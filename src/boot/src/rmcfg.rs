@@ -28,7 +28,7 @@ pub fn ignition_rmcfg(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             platform,
             log_to_stdout,
         }) => {
-            pilotlight_engine::log::start(log_to_stdout);
+            pilotlight_host::log::start(log_to_stdout);
             out::ended(forget(platform).map(|()| ExitCode::SUCCESS))
         }
         Err(Stop::Help) => out::last(USAGE),
@@ -86,7 +86,7 @@ fn forget(platform: Platform) -> anyhow::Result<()> {
         ] {
             // The variable's name, a blank, and nothing: that is the value.
             tool::run(
-                pilotlight_engine::RPC,
+                pilotlight_host::RPC,
                 &[format!("info-set {variable} ")],
                 None,
             )

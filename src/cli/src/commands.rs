@@ -173,7 +173,7 @@ fn apply(given: &Apply) -> anyhow::Result<ExitCode> {
     let input = Loaded::new(&given.input)?;
     // A first boot may find no config; somebody who names one has made a mistake.
     anyhow::ensure!(!input.bytes.is_empty(), "{} is empty", input.name);
-    pilotlight_engine::log::start(true);
+    pilotlight_host::log::start(true);
     pilotlight_engine::apply_to_directory(
         input.given(!given.offline),
         &given.root,

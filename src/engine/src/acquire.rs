@@ -15,10 +15,10 @@ use pilotlight_core::spec::At;
 use pilotlight_core::spec::v3;
 use pilotlight_core::{convert, merge, validate};
 use pilotlight_fetch::{ACCEPT_CONFIG, CONFIG_LIMIT, Client};
+use pilotlight_host::{Machine, Spoken, read_bounded};
 use pilotlight_providers::{HostError, Platform, UserConfig, cmdline, metal};
 
 use crate::failure::Failure;
-use crate::machine::{Machine, Spoken, read_bounded};
 use crate::transfer;
 
 /// How deep configs may refer to configs.

@@ -15,6 +15,7 @@ use pilotlight_core::model::{Config, KernelArguments, Resource, SysPath};
 use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op};
 use pilotlight_core::plan::accounts::begin;
 use pilotlight_core::plan::{Kind, Part, Plan, Run, Step, Surroundings, crypttab};
+use pilotlight_host::{Spoken, log};
 use pilotlight_providers::Platform;
 use pilotlight_sys::apply::{self, ApplyError, Target};
 use pilotlight_sys::lock::Lock;
@@ -27,10 +28,9 @@ use crate::acquire::{self, Acquired, Given, Stop};
 use crate::blobs::BlobStore;
 use crate::failure::Failure;
 use crate::journal::{self, Earlier, Log};
-use crate::machine::Spoken;
 use crate::observe::Observer;
 use crate::state::Done;
-use crate::{cache, log, transfer};
+use crate::{cache, transfer};
 
 /// How long a device of the config may take to appear: what `PILOTLIGHT_DEVICE_WAIT` says in seconds, or 90,
 /// which is what systemd gives a device.

@@ -14,9 +14,9 @@ use pilotlight_core::hex;
 use pilotlight_core::model::{Config, Resource};
 use pilotlight_core::plan::{Blob, Blobs};
 use pilotlight_fetch::{Cause, Client};
+use pilotlight_host::Spoken;
 use serde::{Deserialize, Serialize};
 
-use crate::machine::Spoken;
 use crate::transfer;
 
 /// Name of the index beside the contents, whose names are hashes.

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use pilotlight_core::diag::{Report, Sources};
 use pilotlight_core::{cache, model, validate};
+use pilotlight_host::read_bounded;
 
 use crate::acquire::Acquired;
 use crate::failure::Failure;
-use crate::machine::read_bounded;
 
 /// The file with the places.
 fn origins(path: &Path) -> PathBuf {

@@ -9,13 +9,9 @@ mod apply;
 mod blobs;
 mod cache;
 mod credentials;
-mod devices;
 mod dry_run;
-pub mod evidence;
 mod failure;
 mod journal;
-pub mod log;
-mod machine;
 mod observe;
 mod oem;
 mod options;
@@ -30,29 +26,16 @@ mod volumes;
 
 use std::time::Instant;
 
-use pilotlight_core::model::Metadata;
-use pilotlight_providers::{HostError, Platform};
+use pilotlight_host::log;
 
 pub use acquire::Given;
 pub use apply::apply_to_directory;
-pub use devices::RPC;
 pub use dry_run::{DryRun, dry_run};
 pub use failure::Failure;
 pub use options::{Options, Stage, duration};
 pub use pilotlight_sys::{LocalDirectory, read_regular, replace_file};
 pub use state::{Entry, MAX_BYTES, State, line};
 pub use volumes::finish as finish_volumes;
-
-/// Asks the platform what it knows of this machine, on a running system. The error is for a person.
-pub fn metadata(platform: Platform) -> Result<Option<Metadata>, String> {
-    let machine = machine::Machine::new(true, None);
-    match pilotlight_fetch::blocking(platform::ask(platform, &machine)) {
-        Ok(Ok(said)) => Ok(said),
-        Ok(Err(HostError::Broken(why))) => Err(why),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(error) => Err(format!("while starting the I/O runtime: {error}")),
-    }
-}
 
 /// Stages of one machine share files: one runs at a time. The lock is that of the directory in which the config
 /// cache lies, so that no file more is left there.

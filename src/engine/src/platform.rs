@@ -1,24 +1,11 @@
 //! What the platform says of the machine, on its way from the fetch stage to the files stage.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use pilotlight_core::model::Metadata;
 use pilotlight_core::plan::platform::FromPlatform;
-use pilotlight_providers::{HostError, Naming, Platform};
-
-use crate::machine::{Machine, read_bounded};
-
-/// Longest time that a boot waits for metadata.
-const BOUND: Duration = Duration::from_secs(120);
-/// Asks the platform, within bounds.
-pub async fn ask(platform: Platform, machine: &Machine) -> Result<Option<Metadata>, HostError> {
-    let answer = tokio::time::timeout(BOUND, platform.metadata(machine)).await;
-    answer.unwrap_or_else(|_| {
-        let why = format!("the platform has not answered within {} s", BOUND.as_secs());
-        Err(HostError::Broken(why))
-    })
-}
+use pilotlight_host::read_bounded;
+use pilotlight_providers::{Naming, Platform};
 
 fn place(config_cache: &Path) -> PathBuf {
     let mut name = config_cache.as_os_str().to_owned();

@@ -7,11 +7,10 @@
 use std::time::Duration;
 
 use pilotlight_core::diag::Severity;
+use pilotlight_host::{Machine, log};
 use pilotlight_providers::status::{Status, Told};
 
 use crate::failure::Failure;
-use crate::log;
-use crate::machine::Machine;
 use crate::options::{Options, Stage};
 use crate::state::Done;
 

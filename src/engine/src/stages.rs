@@ -9,6 +9,7 @@ use pilotlight_core::needs_network;
 use pilotlight_core::plan::platform::FromPlatform;
 use pilotlight_core::plan::result::Provisioned;
 use pilotlight_core::plan::{Part, Surroundings};
+use pilotlight_host::{Machine, log};
 use pilotlight_providers::HostError;
 
 use crate::acquire::{self, Acquired, Places, Stop};
@@ -17,11 +18,10 @@ use crate::blobs::BlobStore;
 use crate::cache::Cached;
 use crate::failure::Failure;
 use crate::journal::{Earlier, Log};
-use crate::machine::Machine;
 use crate::options::{Options, Stage};
 use crate::rehearsal::Rehearsal;
 use crate::state::{Done, State};
-use crate::{cache, log, platform, result_file, transfer, volumes};
+use crate::{cache, platform, result_file, transfer, volumes};
 
 /// Runs the stage that the options name.
 pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
@@ -87,7 +87,7 @@ fn rehearse(options: &Options, acquired: &Acquired, state: &State) -> Result<(),
 /// Asks the platform about the machine and keeps the answer. What lies behind the network is returned; what is
 /// broken is a warning, for the config is there.
 async fn ask_platform(options: &Options, machine: &Machine, state: &mut State) -> Option<String> {
-    let kept = match platform::ask(options.platform, machine).await {
+    let kept = match pilotlight_host::ask(options.platform, machine).await {
         Ok(None) => return None,
         Ok(Some(said)) => {
             platform::keep(&options.config_cache, &said).map_err(|error| error.to_string())

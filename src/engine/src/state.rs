@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pilotlight_host::log;
+
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::log;
 use crate::options::{Options, Stage};
 
 /// Largest state that is read, in bytes.
