@@ -7,10 +7,12 @@ use std::cell::RefCell;
 
 use pilotlight_core::http::{Method, Reply};
 use pilotlight_core::model::metadata::{Interface, MAX_INTERFACES, Metadata};
+use serde_json::Value;
 
 use crate::UserConfig;
 use crate::answer::{at, bounded, first_of, json, last_part, present, refused, text};
 use crate::host::{Ask, Host, HostError};
+use crate::network::Said;
 
 const BASES: &[&str] = &["http://169.254.169.254", "http://[fd00:ec2::254]"];
 /// Version of the service; every key that is asked for is in it.
@@ -195,6 +197,63 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
         said.attribute(format!("AWS_{name}"), text.as_deref());
     }
     Ok(Some(said))
+}
+
+/// The keys of an interface that its network is made of.
+const NETWORK_KEYS: [&str; 9] = [
+    "interface-id",
+    "device-number",
+    "network-card",
+    "subnet-ipv4-cidr-block",
+    "local-ipv4s",
+    "ipv4-prefix",
+    "subnet-ipv6-cidr-blocks",
+    "ipv6s",
+    "ipv6-prefix",
+];
+
+/// What the service says of the network, as an object with the keys by the service's own names, interface by
+/// interface, and `whole`: whether each of them was answered.
+pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
+    let imds = Imds::open(host).await?;
+    let primary = imds.key("mac").await?;
+    let Some(macs) = imds.key("network/interfaces/macs/").await? else {
+        return Ok(None);
+    };
+    let mut whole = true;
+    let mut interfaces = Vec::new();
+    // One more than are taken, so that it is told that there are too many.
+    for line in macs.lines().take(MAX_INTERFACES + 1) {
+        let mut found = serde_json::Map::new();
+        found.insert("mac".into(), line.trim_end_matches('/').into());
+        if Interface::of_mac(line).is_some() {
+            for key in NETWORK_KEYS {
+                let path = format!(
+                    "network/interfaces/macs/{}/{key}",
+                    line.trim_end_matches('/')
+                );
+                match imds.key(&path).await {
+                    Ok(Some(text)) => {
+                        found.insert(key.into(), text.into());
+                    }
+                    Ok(None) => {}
+                    // The others may be good enough to add what is missing.
+                    Err(HostError::Broken(_)) => whole = false,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        interfaces.push(Value::Object(found));
+    }
+    let document = serde_json::json!({
+        "mac": primary,
+        "whole": whole,
+        "interfaces": interfaces,
+    });
+    Ok(Some(Said {
+        document: document.to_string(),
+        cursor: None,
+    }))
 }
 
 /// From the key, which old services have not, else from the identity document.

@@ -27,8 +27,12 @@ use pilotlight_core::net::{
     WishedAddress, Wishes, table,
 };
 
+use serde_json::Value;
+
 use crate::answer::{MAX_ADDRESS, shown};
 use crate::aws_interface::{Lists, of_family};
+
+use crate::network;
 
 pub use crate::aws_interface::Interface;
 
@@ -36,6 +40,10 @@ pub use crate::aws_interface::Interface;
 const FIRST_NUMBER: u32 = 10_000;
 /// How many devices a network card has at most, which is what the numbers of cards are apart.
 const PER_CARD: u32 = 100;
+/// Longest document, in bytes: as many interfaces with as many addresses as are taken.
+const MAX_DOCUMENT: usize = 16 << 20;
+/// Routes that came by an advertisement of a router (linux/rtnetlink.h, `RTPROT_RA`).
+const PROTOCOL_RA: u8 = 9;
 const INTERFACES: &str = "network/interfaces/macs";
 const REPLIES: &str = "replies leave by the interface that they belong to";
 
@@ -143,6 +151,74 @@ pub fn desired(said: &Said<'_>, switches: &Switches<'_>) -> (Desired, Vec<Invali
         }
     }
     wishes.end(said.heard)
+}
+
+/// The same of a document as the provider makes it: `mac`, `whole`, and `interfaces` with the service's keys.
+pub fn of_document(
+    document: &str,
+    switches: &network::Switches,
+    actual: &Actual,
+) -> (Desired, Vec<Invalid>) {
+    let short = (document.len() <= MAX_DOCUMENT).then_some(document.as_bytes());
+    let Some(all) = short.and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok()) else {
+        let mut wishes = Wishes::new();
+        let why = "the document is no JSON or too long";
+        wishes.unreadable(INTERFACES, shown(document), why);
+        return wishes.end(Heard::Partly);
+    };
+    let interfaces = all.get("interfaces").and_then(Value::as_array);
+    let interfaces = interfaces.into_iter().flatten().map(|one| {
+        let text = |key: &str| one.get(key).and_then(Value::as_str);
+        let mac = text("mac").unwrap_or_default();
+        Interface {
+            mac,
+            interface_id: text("interface-id"),
+            device_number: text("device-number"),
+            network_card: text("network-card"),
+            subnet_ipv4_cidr_block: text("subnet-ipv4-cidr-block"),
+            local_ipv4s: text("local-ipv4s"),
+            ipv4_prefix: text("ipv4-prefix"),
+            subnet_ipv6_cidr_blocks: text("subnet-ipv6-cidr-blocks"),
+            ipv6s: text("ipv6s"),
+            ipv6_prefix: text("ipv6-prefix"),
+            ipv6_router: mac
+                .parse()
+                .ok()
+                .and_then(|mac| advertised_router(mac, actual)),
+        }
+    });
+    let whole = all.get("whole").and_then(Value::as_bool) == Some(true);
+    let said = Said {
+        primary: all.get("mac").and_then(Value::as_str),
+        interfaces: interfaces.collect(),
+        heard: if whole { Heard::Whole } else { Heard::Partly },
+    };
+    let left_alone: Vec<&str> = switches.left_alone.iter().map(String::as_str).collect();
+    let own = Switches {
+        secondary_addresses: switches.aws.secondary_addresses,
+        policy_routing: switches.aws.policy_routing,
+        left_alone: &left_alone,
+    };
+    let own = match switches.aws.yield_to_vpc_cni {
+        true => own.yielding_to_vpc_cni(actual),
+        false => own,
+    };
+    desired(&said, &own)
+}
+
+/// The router that advertises itself on the link of this address: the next hop of a default route that came by an
+/// advertisement, by the kernel's hand or that of networkd (linux/rtnetlink.h, `RTPROT_RA`).
+fn advertised_router(mac: Mac, actual: &Actual) -> Option<Ipv6Addr> {
+    let default = Prefix::everything(Family::Ipv6);
+    let of_mac = |index: &u32| {
+        let link = actual.links.get(index);
+        link.is_some_and(|link| link.mac == Some(mac) && link.is_touchable())
+    };
+    let mut routes = actual.routes_to(table::MAIN, default);
+    routes.find_map(|route| match (route.link.filter(of_mac), route.gateway) {
+        (Some(_), Some(IpAddr::V6(router))) if route.protocol == PROTOCOL_RA => Some(router),
+        _ => None,
+    })
 }
 
 /// Whether the machine shows that the VPC CNI runs on it: its links to containers, or its rule that leads what

@@ -1,30 +1,47 @@
 //! `gcp`: Google Compute Engine's metadata server (Compute Engine docs, "About VM metadata").
 
+use std::time::Duration;
+
 use pilotlight_core::calendar::rfc3339;
+use pilotlight_core::http::Reply;
 use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 use serde_json::Value;
 
 use crate::UserConfig;
 use crate::answer::{at, boolean, each, first_of, json, last_part, present, texts};
-use crate::host::{Ask, Host, HostError};
+use crate::host::{Ask, Host, HostError, Patience};
+use crate::network::{Cursor, Said};
 
 /// By number: the name would need a name server, which is the same machine. Both kinds of network have IPv4
 /// unless the machine was made without.
 const BASES: &[&str] = &["http://169.254.169.254", "http://[fd20:ce::254]"];
 
-/// Asks the server, and answers only what Google's server says: another one has not this header.
-async fn ask(host: &impl Host, path: &str) -> Result<Option<UserConfig>, HostError> {
-    let request = |base: &str| {
-        Ask::link(format!("{base}/computeMetadata/v1/{path}")).header("Metadata-Flavor", "Google")
-    };
-    let (_, ask, reply) = first_of(host, BASES, request).await?;
-    if reply.header("metadata-flavor") != Some("Google") {
-        return Err(HostError::Broken(format!(
-            "{} answers {} without \"Metadata-Flavor: Google\": it is not Google's metadata server",
-            ask.shown(),
-            reply.status
-        )));
+/// Everything that the server has, instance and project, of one moment.
+const EVERYTHING: &str = "?recursive=true&alt=json";
+/// How long the server keeps a request that waits for a change, and how long it may take to answer then.
+const KEPT: Duration = Duration::from_secs(60);
+const ANSWERED: Duration = Duration::from_secs(75);
+
+fn request(base: &str, path: &str) -> Ask {
+    Ask::link(format!("{base}/computeMetadata/v1/{path}")).header("Metadata-Flavor", "Google")
+}
+
+/// Fails unless it is Google's server that answered: another one has not this header.
+fn believed(ask: &Ask, reply: &Reply) -> Result<(), HostError> {
+    if reply.header("metadata-flavor") == Some("Google") {
+        return Ok(());
     }
+    Err(HostError::Broken(format!(
+        "{} answers {} without \"Metadata-Flavor: Google\": it is not Google's metadata server",
+        ask.shown(),
+        reply.status
+    )))
+}
+
+/// Asks the server.
+async fn ask(host: &impl Host, path: &str) -> Result<Option<UserConfig>, HostError> {
+    let (_, ask, reply) = first_of(host, BASES, |base| request(base, path)).await?;
+    believed(&ask, &reply)?;
     let found = present(&ask, reply)?;
     Ok(found.map(|bytes| UserConfig {
         name: ask.shown(),
@@ -34,6 +51,45 @@ async fn ask(host: &impl Host, path: &str) -> Result<Option<UserConfig>, HostErr
 
 pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     ask(host, "instance/attributes/user-data").await
+}
+
+/// Everything at once, or once it is not what it was at the cursor: the server keeps the request until then, at
+/// most for a minute (Compute Engine docs, "Wait for metadata changes").
+pub(crate) async fn everything(
+    host: &impl Host,
+    after: Option<&Cursor>,
+) -> Result<Option<Said>, HostError> {
+    let (base, ask, reply) = match after {
+        None => first_of(host, BASES, |base| request(base, EVERYTHING)).await?,
+        Some(Cursor { base, etag }) => {
+            let path = format!(
+                "{EVERYTHING}&wait_for_change=true&timeout_sec={}&last_etag={etag}",
+                KEPT.as_secs()
+            );
+            let ask = request(base, &path).patient(Patience {
+                bound: Some(ANSWERED),
+                ..Patience::default()
+            });
+            let reply = host.http(&ask).await?;
+            (*base, ask, reply)
+        }
+    };
+    believed(&ask, &reply)?;
+    // It becomes part of a URL.
+    let usable = |etag: &&str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !etag.is_empty() && etag.len() <= 64 && etag.bytes().all(plain)
+    };
+    let etag = reply.header("etag").filter(usable).map(str::to_string);
+    let Some(bytes) = present(&ask, reply)? else {
+        return Ok(None);
+    };
+    let document = String::from_utf8(bytes)
+        .map_err(|_| HostError::Broken(format!("{}: the answer is no text", ask.shown())))?;
+    Ok(Some(Said {
+        document,
+        cursor: etag.map(|etag| Cursor { base, etag }),
+    }))
 }
 
 /// A token of the machine's own service account, for `gs` URLs; `None` where it has none.

@@ -31,6 +31,7 @@ mod gcp_network_tests;
 mod hetzner;
 mod host;
 pub mod metal;
+pub mod network;
 mod networkd;
 mod openstack;
 mod packet;

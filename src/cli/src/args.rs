@@ -30,6 +30,7 @@ Examples:
   pilotlight report                                     what the stages of this boot did
   pilotlight detect                                     which platform this machine is of, and why
   pilotlight metadata                                   what the platform says of this machine
+  pilotlight oem plan                                   what the daemon would do to the network
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
 
@@ -51,6 +52,7 @@ pub enum Command {
     Detect(Detect),
     /// Show what the platform says of this machine: names, addresses, SSH keys
     Metadata(Metadata),
+    Oem(crate::oem::Oem),
     /// Finish the encrypted volumes of a first boot that was cut short at its very end
     #[command(hide = true)]
     Finish {

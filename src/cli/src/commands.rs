@@ -26,6 +26,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Report(given) => report::report(&given.state, given.json),
         Command::Detect(given) => platform::detect(&given.into()),
         Command::Metadata(given) => platform::metadata(&given.into()),
+        Command::Oem(given) => crate::oem::run(&given),
         Command::Finish { root } => report::finish(&root),
         #[cfg(feature = "docs")]
         Command::Docs { directory } => docs(&directory),

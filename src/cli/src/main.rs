@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod drop_in;
+mod oem;
 
 use std::ffi::OsStr;
 use std::path::Path;

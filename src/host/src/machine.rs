@@ -26,6 +26,8 @@ pub struct Machine {
     /// Keeps its connections from one request to the next. It has no proxy: those are named by the config,
     /// which is what is looked for here.
     client: Client,
+    /// Most bytes of an answer.
+    limit: u64,
     /// What is said about all requests.
     spoken: Spoken,
     /// Why nothing was answered last.
@@ -43,8 +45,28 @@ impl Machine {
             online,
             fetch_timeout,
             client,
+            limit: CONFIG_LIMIT,
             spoken: Spoken::default(),
             silence: RefCell::default(),
+        }
+    }
+
+    /// The machine as a daemon sees it, which is in no hurry: a server may keep a request for `fetch_timeout`, an
+    /// answer has at most `limit` bytes, and who waits for it says so.
+    pub fn of_daemon(fetch_timeout: Duration, limit: u64) -> Self {
+        let client = Client::new(ClientConfig {
+            response_header_timeout: fetch_timeout,
+            total_timeout: Some(fetch_timeout),
+            ..ClientConfig::default()
+        });
+        Self {
+            client,
+            limit,
+            spoken: Spoken {
+                silent: true,
+                ..Spoken::default()
+            },
+            ..Self::new(true, Some(fetch_timeout))
         }
     }
 }
@@ -123,7 +145,7 @@ impl Host for Machine {
             }
             request.total_timeout = Some(request.total_timeout.map_or(left, |own| own.min(left)));
         }
-        let asked = self.client.ask(&request, CONFIG_LIMIT, &self.spoken);
+        let asked = self.client.ask(&request, self.limit, &self.spoken);
         match asked.await {
             Ok(reply) => {
                 self.spoken.begun.set(None);
@@ -192,6 +214,8 @@ pub struct Spoken {
     /// When the waiting began, where that is not when the fetch did: a provider asks at several addresses in
     /// turn until one answers.
     begun: Cell<Option<Instant>>,
+    /// Whether nothing is said: who asks says so.
+    silent: bool,
 }
 
 impl Spoken {
@@ -211,7 +235,7 @@ const QUIET: Duration = Duration::from_secs(5);
 impl Progress for Spoken {
     fn waiting(&self, what: &str, since: Duration, attempt: u32, next: Option<Duration>) {
         let mut last = self.last.borrow_mut();
-        if last.is_some_and(|last| last.elapsed() < QUIET) {
+        if self.silent || last.is_some_and(|last| last.elapsed() < QUIET) {
             return;
         }
         *last = Some(Instant::now());

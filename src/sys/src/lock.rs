@@ -25,7 +25,8 @@ pub fn of_directory(path: &Path) -> io::Result<Lock> {
     of_directory_within(path, LIMIT)
 }
 
-fn of_directory_within(path: &Path, limit: Duration) -> io::Result<Lock> {
+/// The same, waiting at most so long for another one that has it.
+pub fn of_directory_within(path: &Path, limit: Duration) -> io::Result<Lock> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = File::from(openat(CWD, path, flags, Mode::empty())?);
     let what = format!("the lock of {}, which another run has", path.display());

@@ -46,6 +46,15 @@ impl Desired {
         self.left_alone.contains(&mac)
     }
 
+    /// The same as an answer of which not all was heard: what it does not name stays.
+    #[must_use]
+    pub fn only_adding(self) -> Self {
+        Self {
+            heard: Heard::Partly,
+            ..self
+        }
+    }
+
     /// Whether what is not wanted may be removed.
     pub fn may_remove(&self) -> bool {
         self.heard == Heard::Whole

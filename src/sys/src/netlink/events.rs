@@ -3,6 +3,7 @@
 //! What an event says is not believed but for its kind: each is a reason to look again, since events can be lost.
 
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use netlink_sys::Socket;
@@ -63,6 +64,12 @@ pub enum Waited {
     TimeOver,
 }
 
+impl AsRawFd for Events {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
 impl Events {
     /// Listens in the network namespace of this thread. From now on no change is missed without being told; those
     /// that `own` makes are no events.
@@ -109,6 +116,16 @@ impl Events {
                 return Ok(Waited::TimeOver);
             }
         }
+    }
+
+    /// Takes what has changed so far, without waiting; the descriptor is readable when there is something.
+    ///
+    /// # Errors
+    ///
+    /// The socket fails; then it is of no use any more.
+    pub fn take(&mut self) -> Result<Changes, NetlinkError> {
+        self.come(Duration::ZERO)
+            .map_err(|error| Failure::from(error).during("hear of changes of the network"))
     }
 
     /// Takes all events that have come, or that are the first to come.

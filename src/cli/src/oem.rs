@@ -1,0 +1,150 @@
+//! `pilotlight oem`: the cloud's part of a running machine.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use pilotlight_boot::out::out;
+use pilotlight_host::Choice;
+use pilotlight_oem::Options;
+use pilotlight_providers::Platform;
+
+const EXAMPLES: &str = "\
+Examples:
+  pilotlight oem plan                             what the next round would do, without doing it
+  pilotlight oem plan --save now.json             the same, and keep what the platform says
+  pilotlight oem plan --metadata now.json         what would be done by what it said then
+  pilotlight oem show --json                      wanted, there and the difference, for machines
+  systemctl status pilotlight-oem                 what the daemon does now
+
+Settings: /etc/pilotlight/oem.conf and oem.conf.d/*.conf; Google's /etc/default/instance_configs.cfg is read, too.
+Exit codes: 0 done, 1 failed, 2 wrong arguments.";
+
+/// Keep the cloud's part of this machine true: routes, addresses and rules that the platform wants
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Oem {
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Debug, Subcommand)]
+enum Job {
+    /// Keep it true until stopped: the daemon of pilotlight-oem.service
+    Run(Run),
+    /// Show what the platform wants, what is there, and the difference
+    Show(Show),
+    /// Show what the next round would do
+    Plan(Plan),
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    #[command(flatten)]
+    common: Common,
+    /// Write figures for node-exporter's text file collector to this file
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    #[command(flatten)]
+    looking: Looking,
+}
+
+#[derive(Debug, Args)]
+struct Plan {
+    #[command(flatten)]
+    looking: Looking,
+    /// Write what the platform says of the network to this file, for --metadata
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Looking {
+    #[command(flatten)]
+    common: Common,
+    /// What the platform said before, from a file that --save wrote, instead of asking it
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// The platform; without it, the one that is detected
+    #[arg(long, value_name = "NAME", value_parser = Platform::parse)]
+    platform: Option<Platform>,
+    /// Where the daemon keeps the platform's last good answer
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/var/lib/pilotlight",
+        hide = true
+    )]
+    state: PathBuf,
+}
+
+impl Common {
+    fn platform(&self) -> anyhow::Result<Platform> {
+        match self.platform {
+            Some(platform) => Ok(platform),
+            None => Choice::of(Path::new("/"), None)
+                .and_then(|choice| choice.platform)
+                .map_err(anyhow::Error::msg),
+        }
+    }
+}
+
+/// Does a job.
+pub fn run(given: &Oem) -> anyhow::Result<ExitCode> {
+    match &given.job {
+        Job::Run(given) => daemon(given),
+        Job::Show(given) => look(&given.looking, None, pilotlight_oem::View::text),
+        Job::Plan(given) => look(
+            &given.looking,
+            given.save.as_deref(),
+            pilotlight_oem::View::plan,
+        ),
+    }
+}
+
+fn daemon(given: &Run) -> anyhow::Result<ExitCode> {
+    pilotlight_host::log::start(true);
+    let options = Options {
+        platform: given.common.platform()?,
+        state: given.common.state.clone(),
+        metrics: given.metrics.clone(),
+        root: "/".into(),
+    };
+    pilotlight_oem::run(&options).map_err(anyhow::Error::msg)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn look(
+    given: &Looking,
+    save: Option<&Path>,
+    text: fn(&pilotlight_oem::View) -> String,
+) -> anyhow::Result<ExitCode> {
+    let platform = given.common.platform()?;
+    let view = pilotlight_oem::view(platform, given.metadata.as_deref(), &given.common.state)
+        .map_err(anyhow::Error::msg)?;
+    if let Some(path) = save {
+        let document = view
+            .document()
+            .context("what the platform says is no JSON: it is not saved")?;
+        // What a platform says of a network is for its owner alone.
+        pilotlight_engine::replace_file(path, document.as_bytes(), 0o600)
+            .with_context(|| format!("while writing {}", path.display()))?;
+    }
+    match given.json {
+        true => out(&format!("{:#}\n", view.json()))?,
+        false => out(&text(&view))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,428 @@
+//! `pilotlight oem run`: the daemon.
+//!
+//! It sleeps until the platform answers, another hand changes the network, or somebody stops it. No program is
+//! started and no thread that stays.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use pilotlight_host::Machine;
+use pilotlight_providers::network::{Cursor, Rhythm, Said};
+use pilotlight_providers::{HostError, Platform};
+use pilotlight_sys::lock;
+use pilotlight_sys::netlink::{Changes, Events};
+use sd_notify::NotifyState;
+use tokio::io::unix::AsyncFd;
+use tokio::time::sleep_until;
+
+use crate::kept::Kept;
+use crate::metrics::Figures;
+use crate::network::{Known, Network, Trust};
+use crate::pace::Pace;
+use crate::schedule::Schedule;
+use crate::{Settings, settings_of};
+
+/// Longest time for a request: a little longer than the longest that a platform keeps one.
+const REQUEST: Duration = Duration::from_secs(80);
+/// Longest answer, in bytes.
+const ANSWER: u64 = 4 << 20;
+/// How long another daemon is waited for that is about to end.
+const OTHER: Duration = Duration::from_secs(5);
+/// How soon it is asked after a link came or went, where the platform does not tell by itself.
+const AFTER_LINK: Duration = Duration::from_secs(1);
+
+/// How the daemon runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The platform.
+    pub platform: Platform,
+    /// Where the last answer is kept.
+    pub state: PathBuf,
+    /// Where the figures go.
+    pub metrics: Option<PathBuf>,
+    /// The root below which the settings are.
+    pub root: PathBuf,
+}
+
+/// Runs until it is stopped. The error is for a person.
+pub fn run(options: &Options) -> Result<(), String> {
+    let Some(rhythm) = options.platform.rhythm() else {
+        tracing::info!(
+            "{} says nothing of the network that DHCP does not say: there is nothing to keep true",
+            options.platform.name()
+        );
+        ready("nothing to do on this platform");
+        return Ok(());
+    };
+    let directory = &options.state;
+    let failed =
+        |what: &str, error: io::Error| format!("while {what} {}: {error}", directory.display());
+    std::fs::create_dir_all(directory).map_err(|error| failed("making", error))?;
+    let _lock = lock::of_directory_within(directory, OTHER).map_err(|error| {
+        format!("another daemon keeps the network of this machine true: {error}")
+    })?;
+    let signals = Signals::block().map_err(|error| format!("while taking signals: {error}"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("while starting the I/O runtime: {error}"))?;
+    runtime.block_on(async { Daemon::begin(options, rhythm, signals)?.serve().await })
+}
+
+/// Signals as something to wait for.
+struct Signals(SignalFd);
+
+impl Signals {
+    fn block() -> nix::Result<Self> {
+        let mut wanted = SigSet::empty();
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+            wanted.add(signal);
+        }
+        wanted.thread_block()?;
+        SignalFd::with_flags(&wanted, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Self)
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Waits for a descriptor together with everything else.
+#[allow(
+    deprecated,
+    reason = "what takes its place is unsafe; both types that are given own their descriptor for as long as they live"
+)]
+fn watched<T: AsRawFd>(inner: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::new(inner)
+}
+
+/// A request on its way, with its beginning.
+type Asking<'d> = Pin<Box<dyn Future<Output = (Result<Option<Said>, HostError>, Duration)> + 'd>>;
+
+struct Daemon<'d> {
+    options: &'d Options,
+    rhythm: Rhythm,
+    machine: &'d Machine,
+    network: Network,
+    events: AsyncFd<Events>,
+    signals: AsyncFd<Signals>,
+    kept: Kept,
+    known: Option<Known>,
+    cursor: Option<Cursor>,
+    schedule: Schedule,
+    pace: Pace,
+    figures: Figures,
+    /// Why the last request failed; told once.
+    trouble: Option<String>,
+}
+
+enum Event {
+    Answered(Result<Option<Said>, HostError>, Duration),
+    Changed(Changes),
+    Due,
+    Ask,
+    Watchdog,
+    Signal(i32),
+}
+
+impl<'d> Daemon<'d> {
+    fn begin(options: &'d Options, rhythm: Rhythm, signals: Signals) -> Result<Self, String> {
+        let network = Network::open(options.platform, read_settings(&options.root).switches)
+            .map_err(|error| error.to_string())?;
+        let events = Events::listen(network.netlink()).map_err(|error| error.to_string())?;
+        let words = |error: io::Error| format!("while waiting for events: {error}");
+        let kept = Kept::of(&options.state);
+        let known = match kept.load(options.platform) {
+            Ok(document) => document.map(|document| Known {
+                document,
+                trust: Trust::Kept,
+            }),
+            Err(error) => {
+                tracing::warn!("what was kept of the platform's last answer is not used: {error}");
+                None
+            }
+        };
+        // It lives as long as the program.
+        let machine = Box::leak(Box::new(Machine::of_daemon(REQUEST, ANSWER)));
+        Ok(Self {
+            options,
+            rhythm,
+            machine,
+            network,
+            events: watched(events).map_err(words)?,
+            signals: watched(signals).map_err(words)?,
+            kept,
+            known,
+            cursor: None,
+            schedule: Schedule::default(),
+            pace: Pace::default(),
+            figures: Figures::default(),
+            trouble: None,
+        })
+    }
+
+    async fn serve(mut self) -> Result<(), String> {
+        // What the platform said before the restart is put right at once: it may be silent for long.
+        self.put_right(false)?;
+        let watchdog = watchdog();
+        let mut begun = false;
+        let mut asking: Option<Asking<'d>> = None;
+        let mut ask_at = Some(Instant::now());
+        let mut due: Option<Instant> = None;
+        let mut pet_at = watchdog.map(|time| Instant::now() + time);
+        loop {
+            let event = tokio::select! {
+                (answer, took) = wait_for(&mut asking) => Event::Answered(answer, took),
+                changes = next_change(&mut self.events) => Event::Changed(changes?),
+                () = until(due) => Event::Due,
+                () = until(ask_at) => Event::Ask,
+                () = until(pet_at) => Event::Watchdog,
+                signal = next_signal(&mut self.signals) => Event::Signal(signal?),
+            };
+            match event {
+                Event::Ask => {
+                    ask_at = None;
+                    asking = Some(self.ask());
+                }
+                Event::Answered(answer, took) => {
+                    asking = None;
+                    let pause = self.answered(answer, took)?;
+                    ask_at = Some(Instant::now() + pause);
+                    if !begun {
+                        begun = true;
+                        ready(&self.status());
+                    }
+                }
+                Event::Changed(changes) => {
+                    due = due.or_else(|| Some(self.pace.due(Instant::now())));
+                    // A new interface is known to the platform, too.
+                    if changes.links && matches!(self.rhythm, Rhythm::Every(_)) && asking.is_none()
+                    {
+                        let soon = Instant::now() + AFTER_LINK;
+                        ask_at = Some(ask_at.map_or(soon, |at| at.min(soon)));
+                    }
+                }
+                Event::Due => {
+                    due = None;
+                    self.put_right(true)?;
+                }
+                Event::Watchdog => {
+                    pet_at = watchdog.map(|time| Instant::now() + time);
+                    notify(&[NotifyState::Watchdog]);
+                }
+                Event::Signal(number) if number == Signal::SIGHUP as i32 => {
+                    notify(&[NotifyState::Reloading]);
+                    self.network
+                        .switch(read_settings(&self.options.root).switches);
+                    self.put_right(false)?;
+                    ready(&self.status());
+                }
+                Event::Signal(_) => {
+                    notify(&[NotifyState::Stopping]);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn ask(&self) -> Asking<'d> {
+        let (machine, platform) = (self.machine, self.options.platform);
+        let cursor = self.cursor.clone();
+        Box::pin(async move {
+            let begun = Instant::now();
+            let answer = platform.network(machine, cursor.as_ref()).await;
+            (answer, begun.elapsed())
+        })
+    }
+
+    /// Takes an answer, and says how long it is until the next request.
+    fn answered(
+        &mut self,
+        answer: Result<Option<Said>, HostError>,
+        took: Duration,
+    ) -> Result<Duration, String> {
+        let name = self.options.platform.name();
+        let said = match answer {
+            Ok(Some(said)) => said,
+            other => {
+                let why = match other {
+                    Err(error) => error.to_string(),
+                    Ok(_) => "it says nothing of the network".into(),
+                };
+                self.figures.failures += 1;
+                self.cursor = None;
+                let pause = self.schedule.after_failure();
+                if self.trouble.as_ref() != Some(&why) {
+                    tracing::warn!(
+                        "{name} could not be asked: {why}; nothing is changed, and it is asked again"
+                    );
+                    self.trouble = Some(why);
+                }
+                self.write_figures();
+                return Ok(pause);
+            }
+        };
+        if self.trouble.take().is_some() {
+            tracing::info!("{name} answers again");
+        }
+        self.figures.answers += 1;
+        self.figures.last_answer = seconds();
+        let same = self
+            .known
+            .as_ref()
+            .is_some_and(|known| known.trust == Trust::Fresh && known.document == said.document);
+        let pause = self
+            .schedule
+            .after_answer(self.rhythm, said.cursor.is_some(), same, took);
+        self.cursor = said.cursor;
+        if !same {
+            self.known = Some(Known {
+                document: said.document,
+                trust: Trust::Fresh,
+            });
+        }
+        let clean = self.put_right(false)?;
+        if !same && clean {
+            self.keep();
+        }
+        self.write_figures();
+        Ok(pause)
+    }
+
+    /// Keeps what the platform said, for the next restart.
+    fn keep(&self) {
+        let document = self.known.as_ref().map(|known| known.document.as_str());
+        let kept = document.and_then(|document| self.options.platform.kept(document));
+        let Some(kept) = kept else { return };
+        if let Err(error) = self.kept.save(self.options.platform, &kept) {
+            tracing::warn!("the platform's answer could not be kept for the next start: {error}");
+        }
+    }
+
+    /// Does what is to be done now; whether all of the platform's answer was understood.
+    fn put_right(&mut self, because_of_event: bool) -> Result<bool, String> {
+        let Some(known) = &self.known else {
+            return Ok(false);
+        };
+        match self.network.put_right(known) {
+            Ok(outcome) => {
+                self.figures.count(&outcome);
+                if because_of_event && outcome.done > 0 {
+                    let was = self.pace.is_contested();
+                    self.pace.answered(Instant::now());
+                    if self.pace.is_contested() && !was {
+                        tracing::warn!(
+                            "another program takes away what the platform wants, again and again; it is put back less \
+                             and less often"
+                        );
+                    }
+                }
+                Ok(outcome.left_out == 0)
+            }
+            // The next event or answer is the next try.
+            Err(error) => {
+                tracing::warn!("{error}");
+                Ok(false)
+            }
+        }
+    }
+
+    fn write_figures(&self) {
+        let Some(path) = &self.options.metrics else {
+            return;
+        };
+        if let Err(error) = self.figures.write(self.options.platform.name(), path) {
+            tracing::warn!("while writing the figures to {}: {error}", path.display());
+        }
+    }
+
+    fn status(&self) -> String {
+        let name = self.options.platform.name();
+        match (&self.known, self.schedule.is_failing()) {
+            (None, _) => format!("waiting for {name}, which has not answered yet"),
+            (Some(_), true) => format!("by the last answer of {name}, which does not answer now"),
+            (Some(_), false) => format!("the network is as {name} wants it"),
+        }
+    }
+}
+
+async fn wait_for(asking: &mut Option<Asking<'_>>) -> (Result<Option<Said>, HostError>, Duration) {
+    match asking {
+        Some(asking) => asking.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_change(events: &mut AsyncFd<Events>) -> Result<Changes, String> {
+    let words = |error: &dyn std::fmt::Display| format!("while listening for changes: {error}");
+    loop {
+        let mut ready = events.readable_mut().await.map_err(|error| words(&error))?;
+        let changes = ready
+            .get_inner_mut()
+            .take()
+            .map_err(|error| words(&error))?;
+        ready.clear_ready();
+        if changes.any() {
+            return Ok(changes);
+        }
+    }
+}
+
+async fn next_signal(signals: &mut AsyncFd<Signals>) -> Result<i32, String> {
+    let words = |error: &dyn std::fmt::Display| format!("while waiting for signals: {error}");
+    loop {
+        let mut ready = signals
+            .readable_mut()
+            .await
+            .map_err(|error| words(&error))?;
+        let signal = ready.get_inner_mut().0.read_signal();
+        match signal.map_err(|error| words(&error))? {
+            Some(signal) => return Ok(signal.ssi_signo as i32),
+            None => ready.clear_ready(),
+        }
+    }
+}
+
+/// Reads the settings, and tells what in them has no meaning.
+fn read_settings(root: &Path) -> Settings {
+    let (settings, unknown) = settings_of(root);
+    for line in unknown {
+        tracing::warn!("{line}");
+    }
+    settings
+}
+
+fn seconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+/// Half the time after which systemd takes the daemon for stuck, where it watches.
+fn watchdog() -> Option<Duration> {
+    let mut microseconds = 0;
+    sd_notify::watchdog_enabled(false, &mut microseconds)
+        .then(|| Duration::from_micros(microseconds / 2))
+}
+
+fn ready(status: &str) {
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    // Whoever does not listen needs no words.
+    let _ = sd_notify::notify(false, states);
+}
