@@ -38,12 +38,18 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{PipeReader, Read as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustix::net::{
+    AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, recv,
+    socket_with,
+};
 
 use crate::Answer;
 
@@ -70,6 +76,8 @@ static BOOTS: Mutex<Option<HashMap<String, usize>>> = Mutex::new(None);
 pub struct Guest {
     directory: tempfile::TempDir,
     disks: usize,
+    /// Hardware addresses of network interfaces.
+    nics: Vec<String>,
     udev: bool,
     memory: u32,
     patience: Duration,
@@ -87,6 +95,7 @@ impl Guest {
         Self {
             directory: tempfile::tempdir().unwrap(),
             disks: 0,
+            nics: Vec::new(),
             udev: false,
             memory: 512,
             patience: PATIENCE,
@@ -126,6 +135,23 @@ impl Guest {
             image.set_len(mib << 20).unwrap();
         }
         format!("/dev/ubd{name}")
+    }
+
+    /// Adds a network interface with a hardware address, which is hardware to the guest; answers its name. Nobody is
+    /// at the other end of its cable.
+    pub fn nic(&mut self, mac: &str) -> String {
+        let name = format!("vec{}", self.nics.len());
+        if !in_guest() {
+            let switch = self.directory.path().join(&name);
+            let kind = SocketType::SEQPACKET;
+            let listening = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
+            let listening = listening.unwrap();
+            bind(&listening, &SocketAddrUnix::new(&switch).unwrap()).unwrap();
+            listen(&listening, 4).unwrap();
+            std::thread::spawn(move || swallow(&listening));
+        }
+        self.nics.push(mac.into());
+        name
     }
 
     /// The host's file behind a disk of the guest, for [`Guest::on_host`].
@@ -241,6 +267,11 @@ impl Guest {
             let node = format!("ubd{}", letter(disk));
             kernel.arg(format!("{node}={}", self.image(&node).display()));
         }
+        for (number, mac) in self.nics.iter().enumerate() {
+            // By a socket that is opened anew whenever the link is set up.
+            let switch = format!("{path}/vec{number}");
+            kernel.arg(format!("vec{number}:transport=bess,dst={switch},mac={mac}"));
+        }
         let console = directory.join("console");
         let log = File::create(&console).unwrap();
         // Nothing is read from it: the other end closes when the last of the kernel's processes is gone.
@@ -330,6 +361,14 @@ impl Guest {
         fs::write(init, script).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(init, mode).unwrap();
+    }
+}
+
+/// The other end of a cable: takes every packet, and answers none.
+fn swallow(listening: &OwnedFd) {
+    while let Ok(link) = accept(listening) {
+        let mut packet = [0; 2048];
+        while recv(&link, &mut packet, RecvFlags::empty()).is_ok_and(|(_, length)| length > 0) {}
     }
 }
 

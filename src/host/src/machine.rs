@@ -69,6 +69,12 @@ impl Machine {
             ..Self::new(true, Some(fetch_timeout))
         }
     }
+
+    /// Begins something new: the time that was waited for answers so far does not count for it.
+    pub fn begin_anew(&self) {
+        self.spoken.begun.set(None);
+        self.silence.take();
+    }
 }
 
 /// Reads a whole file of at most [`CONFIG_LIMIT`] bytes; `None` where there is no such file.

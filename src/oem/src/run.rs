@@ -27,8 +27,11 @@ use crate::pace::Pace;
 use crate::schedule::Schedule;
 use crate::{Settings, settings_of};
 
-/// Longest time for a request: a little longer than the longest that a platform keeps one.
-const REQUEST: Duration = Duration::from_secs(80);
+/// Longest time for what is asked of the platform, with all attempts: it is asked again soon, and meanwhile the
+/// operator is told.
+const REQUEST: Duration = Duration::from_secs(15);
+/// The same for a request that waits: a little longer than the longest that a platform keeps one.
+const WAITING: Duration = Duration::from_secs(80);
 /// Longest answer, in bytes.
 const ANSWER: u64 = 4 << 20;
 /// How long another daemon is waited for that is about to end.
@@ -71,7 +74,12 @@ pub fn run(options: &Options) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("while starting the I/O runtime: {error}"))?;
-    runtime.block_on(async { Daemon::begin(options, rhythm, signals)?.serve().await })
+    let machines = [REQUEST, WAITING].map(|longest| Machine::of_daemon(longest, ANSWER));
+    runtime.block_on(async {
+        Daemon::begin(options, rhythm, signals, machines.each_ref())?
+            .serve()
+            .await
+    })
 }
 
 /// Signals as something to wait for.
@@ -109,7 +117,9 @@ type Asking<'d> = Pin<Box<dyn Future<Output = (Result<Option<Said>, HostError>, 
 struct Daemon<'d> {
     options: &'d Options,
     rhythm: Rhythm,
-    machine: &'d Machine,
+    /// Asks for what is, and waits for what will be.
+    asker: &'d Machine,
+    waiter: &'d Machine,
     network: Network,
     events: AsyncFd<Events>,
     signals: AsyncFd<Signals>,
@@ -133,7 +143,12 @@ enum Event {
 }
 
 impl<'d> Daemon<'d> {
-    fn begin(options: &'d Options, rhythm: Rhythm, signals: Signals) -> Result<Self, String> {
+    fn begin(
+        options: &'d Options,
+        rhythm: Rhythm,
+        signals: Signals,
+        [asker, waiter]: [&'d Machine; 2],
+    ) -> Result<Self, String> {
         let network = Network::open(options.platform, read_settings(&options.root).switches)
             .map_err(|error| error.to_string())?;
         let events = Events::listen(network.netlink()).map_err(|error| error.to_string())?;
@@ -149,12 +164,11 @@ impl<'d> Daemon<'d> {
                 None
             }
         };
-        // It lives as long as the program.
-        let machine = Box::leak(Box::new(Machine::of_daemon(REQUEST, ANSWER)));
         Ok(Self {
             options,
             rhythm,
-            machine,
+            asker,
+            waiter,
             network,
             events: watched(events).map_err(words)?,
             signals: watched(signals).map_err(words)?,
@@ -233,10 +247,15 @@ impl<'d> Daemon<'d> {
     }
 
     fn ask(&self) -> Asking<'d> {
-        let (machine, platform) = (self.machine, self.options.platform);
+        let platform = self.options.platform;
         let cursor = self.cursor.clone();
+        let machine = match &cursor {
+            Some(_) => self.waiter,
+            None => self.asker,
+        };
         Box::pin(async move {
             let begun = Instant::now();
+            machine.begin_anew();
             let answer = platform.network(machine, cursor.as_ref()).await;
             (answer, begun.elapsed())
         })

@@ -52,6 +52,11 @@ impl Running {
         }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for a line of its log that contains all of `words`, and gives it.
     pub fn says(&mut self, words: &[&str]) -> String {
         loop {
