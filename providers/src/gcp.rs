@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use pilotlight_core::calendar::rfc3339;
-use pilotlight_core::http::Reply;
+use pilotlight_core::http::{Method, Reply};
 use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 use serde_json::Value;
 
 use crate::UserConfig;
-use crate::answer::{at, boolean, each, first_of, json, last_part, present, texts};
+use crate::answer::{at, boolean, each, first_of, json, last_part, present, refused, texts};
 use crate::host::{Ask, Host, HostError, Patience};
 use crate::network::{Cursor, Said};
 
@@ -90,6 +90,36 @@ pub(crate) async fn everything(
         document,
         cursor: etag.map(|etag| Cursor { base, etag }),
     }))
+}
+
+/// Whether the machine's public host keys are wanted: the owner has switched guest attributes on (Compute Engine
+/// docs, "Store host keys by enabling guest attributes"). The instance's word counts before the project's.
+pub(crate) fn wants_host_keys(document: &str) -> bool {
+    const KEY: &str = "enable-guest-attributes";
+    let Ok(all) = serde_json::from_slice::<Value>(document.as_bytes()) else {
+        return false;
+    };
+    let said = |of: &str| at(&all, &format!("/{of}/attributes/{KEY}"));
+    truth(said("instance").or_else(|| said("project")))
+}
+
+/// Gives the server a public host key, by which `gcloud compute ssh` knows the machine.
+pub(crate) async fn publish_host_key(
+    host: &impl Host,
+    kind: &str,
+    key: &str,
+) -> Result<(), HostError> {
+    let path = format!("instance/guest-attributes/hostkeys/{kind}");
+    let put = |base: &str| Ask {
+        method: Method::Put,
+        body: key.as_bytes().to_vec(),
+        ..request(base, &path)
+    };
+    let (_, ask, reply) = first_of(host, BASES, put).await?;
+    match reply.status {
+        200..=299 => Ok(()),
+        status => Err(refused(&ask, status)),
+    }
 }
 
 /// A token of the machine's own service account, for `gs` URLs; `None` where it has none.

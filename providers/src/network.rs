@@ -111,6 +111,24 @@ impl Platform {
         }
     }
 
+    /// Whether the platform takes the machine's public host keys, by a document of this boot.
+    pub fn wants_host_keys(self, document: &str) -> bool {
+        self == Platform::Gcp && gcp::wants_host_keys(document)
+    }
+
+    /// Gives the platform a public host key: its type and its base64, as they stand in a `.pub` file.
+    pub async fn publish_host_key(
+        self,
+        host: &impl Host,
+        kind: &str,
+        key: &str,
+    ) -> Result<(), HostError> {
+        match self {
+            Platform::Gcp => gcp::publish_host_key(host, kind, key).await,
+            _ => Ok(()),
+        }
+    }
+
     /// What a document wants, and what of it was left out. `actual` tells what platforms do not say: routers that
     /// advertise themselves, and whether another program has the network.
     pub fn desired(

@@ -55,7 +55,8 @@ pub struct Spec {
     /// Disks beside the boot disk.
     #[serde(default)]
     pub disks: Vec<Disk>,
-    /// URL path → file served at `http://10.0.2.100` and `http://[fd00:7::100]`; implies a network.
+    /// URL path → file, or @PILOTLIGHT@ for the installed program, served at `http://10.0.2.100` and
+    /// `http://[fd00:7::100]`; implies a network.
     #[serde(default)]
     pub http: BTreeMap<String, PathBuf>,
     /// What the machine's only card is connected to; without one the machine has none.

@@ -20,6 +20,7 @@ use sd_notify::NotifyState;
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep_until;
 
+use crate::host_keys;
 use crate::kept::Kept;
 use crate::metrics::Figures;
 use crate::network::{Known, Network, Trust};
@@ -36,6 +37,8 @@ const WAITING: Duration = Duration::from_secs(80);
 const ANSWER: u64 = 4 << 20;
 /// How long another daemon is waited for that is about to end.
 const OTHER: Duration = Duration::from_secs(5);
+/// Where the public host keys are, below the root.
+const SSH: &str = "etc/ssh";
 /// How soon it is asked after a link came or went, where the platform does not tell by itself.
 const AFTER_LINK: Duration = Duration::from_secs(1);
 
@@ -136,6 +139,7 @@ struct Daemon<'d> {
 enum Event {
     Answered(Result<Option<Said>, HostError>, Duration),
     Changed(Changes),
+    Published,
     Due,
     Ask,
     Watchdog,
@@ -187,6 +191,8 @@ impl<'d> Daemon<'d> {
         self.put_right(false)?;
         let watchdog = watchdog();
         let mut begun = false;
+        let mut publishing: Option<Pin<Box<dyn Future<Output = ()> + 'd>>> = None;
+        let mut published = false;
         let mut asking: Option<Asking<'d>> = None;
         let mut ask_at = Some(Instant::now());
         let mut due: Option<Instant> = None;
@@ -196,6 +202,7 @@ impl<'d> Daemon<'d> {
                 (answer, took) = wait_for(&mut asking) => Event::Answered(answer, took),
                 changes = next_change(&mut self.events) => Event::Changed(changes?),
                 () = until(due) => Event::Due,
+                () = finished(&mut publishing) => Event::Published,
                 () = until(ask_at) => Event::Ask,
                 () = until(pet_at) => Event::Watchdog,
                 signal = next_signal(&mut self.signals) => Event::Signal(signal?),
@@ -208,6 +215,14 @@ impl<'d> Daemon<'d> {
                 Event::Answered(answer, took) => {
                     asking = None;
                     let pause = self.answered(answer, took)?;
+                    if !published && self.wants_host_keys() {
+                        published = true;
+                        publishing = Some(Box::pin(host_keys::publish(
+                            self.options.platform,
+                            self.asker,
+                            host_keys::of_directory(&self.options.root.join(SSH)),
+                        )));
+                    }
                     ask_at = Some(Instant::now() + pause);
                     if !begun {
                         begun = true;
@@ -223,6 +238,7 @@ impl<'d> Daemon<'d> {
                         ask_at = Some(ask_at.map_or(soon, |at| at.min(soon)));
                     }
                 }
+                Event::Published => publishing = None,
                 Event::Due => {
                     due = None;
                     self.put_right(true)?;
@@ -315,6 +331,16 @@ impl<'d> Daemon<'d> {
         Ok(pause)
     }
 
+    fn wants_host_keys(&self) -> bool {
+        let fresh = self
+            .known
+            .iter()
+            .filter(|known| known.trust == Trust::Fresh);
+        fresh
+            .into_iter()
+            .any(|known| self.options.platform.wants_host_keys(&known.document))
+    }
+
     /// Keeps what the platform said, for the next restart.
     fn keep(&self) {
         let document = self.known.as_ref().map(|known| known.document.as_str());
@@ -375,6 +401,13 @@ impl<'d> Daemon<'d> {
 async fn wait_for(asking: &mut Option<Asking<'_>>) -> (Result<Option<Said>, HostError>, Duration) {
     match asking {
         Some(asking) => asking.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn finished(work: &mut Option<Pin<Box<dyn Future<Output = ()> + '_>>>) {
+    match work {
+        Some(work) => work.await,
         None => std::future::pending().await,
     }
 }

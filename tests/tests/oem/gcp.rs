@@ -22,7 +22,7 @@ fn says(first: &str, second: &str) -> impl Fn(&str) -> Option<String> + use<> {
         quoted.join(", ")
     };
     let text = format!(
-        r#"{{"instance": {{"attributes": {{"user-data": "secret"}}, "networkInterfaces": [
+        r#"{{"instance": {{"attributes": {{"user-data": "secret", "enable-guest-attributes": "TRUE"}}, "networkInterfaces": [
             {{"mac": "{FIRST}", "ip": "10.128.0.13", "forwardedIps": [{}]}},
             {{"mac": "{SECOND}", "ip": "10.129.0.13", "forwardedIps": [{}]}}]}},
             "project": {{"attributes": {{}}}}}}"#,
@@ -57,6 +57,12 @@ fn forwarded_addresses_are_kept_true() {
         tool("ip rule add fwmark 0x200/0xf00 lookup 2004 priority 9");
         tool("ip route add local default dev lo table 2004 proto static");
         let before = foreign(66);
+        std::fs::create_dir_all("/etc/ssh").unwrap();
+        std::fs::write(
+            "/etc/ssh/ssh_host_ed25519_key.pub",
+            "ssh-ed25519 AAAAC3 root@node\n",
+        )
+        .unwrap();
         let server = Server::start(&format!("{LINK}:80"), says("203.0.113.7", "203.0.113.8"));
         let mut daemon = Daemon::start("gcp");
         daemon.says(&[
@@ -66,6 +72,10 @@ fn forwarded_addresses_are_kept_true() {
         let (seven, eight) = (local("203.0.113.7", first), local("203.0.113.8", second));
         let nine = local("203.0.113.9", first);
         becomes(OURS, &[&seven, &eight]);
+
+        daemon.says(&["told gcp the host key of type ssh-ed25519"]);
+        let put = "PUT /computeMetadata/v1/instance/guest-attributes/hostkeys/ssh-ed25519";
+        assert_eq!(server.times(put), 1);
 
         // Somebody deletes a route.
         tool("ip route del local 203.0.113.7 table local");

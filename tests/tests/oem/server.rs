@@ -80,6 +80,12 @@ impl Server {
         self.0.0.lock().unwrap().asked.len()
     }
 
+    /// How often this was asked.
+    pub fn times(&self, line: &str) -> usize {
+        let state = self.0.0.lock().unwrap();
+        state.asked.iter().filter(|asked| *asked == line).count()
+    }
+
     /// Waits until so many requests have come.
     pub fn was_asked(&self, times: usize) {
         let begun = Instant::now();

@@ -145,6 +145,7 @@ mod tests {
             user_data: Some(b"{}".to_vec()),
             host_name: "node".to_owned(),
             keys: vec!["ssh-ed25519 AAAA".to_owned()],
+            forwarded: Vec::new(),
             token_uses: Some(2),
         });
         let token = "/latest/api/token";

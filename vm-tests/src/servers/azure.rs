@@ -159,6 +159,7 @@ mod tests {
             user_data: Some(b"user data".to_vec()),
             host_name: "node".to_owned(),
             keys: vec!["ssh-ed25519 AAAA".to_owned()],
+            forwarded: Vec::new(),
             token_uses: None,
         });
         let flag = [("metadata", "true")];

@@ -121,6 +121,7 @@ mod tests {
             user_data: None,
             host_name: "node".to_owned(),
             keys: Vec::new(),
+            forwarded: Vec::new(),
             token_uses: None,
         });
         assert_eq!(ask(&mut metadata, "GET", "/metadata", "*/*", ""), 200);

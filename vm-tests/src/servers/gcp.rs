@@ -30,7 +30,7 @@ impl Gcp {
                     "mac": crate::network::MAC,
                     "ip": "10.0.2.50",
                     "accessConfigs": [],
-                    "forwardedIps": [],
+                    "forwardedIps": facts.forwarded,
                 }],
             },
             "project": { "attributes": {}, "projectId": "p" },
@@ -111,6 +111,7 @@ mod tests {
             user_data: Some(b"data".to_vec()),
             host_name: "node.zone.internal".to_owned(),
             keys: vec!["ssh-ed25519 AAAA".to_owned()],
+            forwarded: Vec::new(),
             token_uses: None,
         });
         let mut ask = |target: &str, flavor: Option<&str>| {

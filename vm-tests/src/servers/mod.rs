@@ -49,6 +49,9 @@ pub struct Spec {
     /// No server listens until this many seconds after the guest got its address.
     #[serde(default)]
     pub refused_seconds: u64,
+    /// Addresses that Compute Engine forwards to the machine.
+    #[serde(default)]
+    pub forwarded: Vec<String>,
     /// How many answers a token of EC2 is good for, any number when absent.
     pub token_uses: Option<u32>,
 }
@@ -81,6 +84,8 @@ pub struct Facts {
     pub host_name: String,
     /// Lines of authorized_keys.
     pub keys: Vec<String>,
+    /// See [`Spec::forwarded`].
+    pub forwarded: Vec<String>,
     /// See [`Spec::token_uses`].
     pub token_uses: Option<u32>,
 }
@@ -161,6 +166,17 @@ impl Response {
     }
 }
 
+/// What stands in a scenario's list of files for the installed program.
+const INSTALLED: &str = "@PILOTLIGHT@";
+
+/// The installed program, as the release build leaves it.
+fn installed() -> PathBuf {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| repository.join("target"), PathBuf::from)
+        .join("release/pilotlight")
+}
+
 /// One of a platform's services.
 pub trait Service: Send {
     /// Its answer to a request.
@@ -213,7 +229,13 @@ impl Servers {
     pub fn new(scenario: &Scenario) -> Result<Self> {
         let directory = &scenario.directory;
         let files = scenario.spec.http.iter();
-        let files = files.map(|(path, file)| (path.clone(), directory.join(file)));
+        let files = files.map(|(path, file)| {
+            let file = match file.to_str() {
+                Some(INSTALLED) => installed(),
+                _ => directory.join(file),
+            };
+            (path.clone(), file)
+        });
         let mut servers = Self {
             sites: vec![Site {
                 addresses: vec![FILES, FILES_V6],
@@ -239,6 +261,7 @@ impl Servers {
                     user_data: user_data.transpose()?,
                     host_name: spec.host_name.clone(),
                     keys: spec.keys.clone(),
+                    forwarded: spec.forwarded.clone(),
                     token_uses: spec.token_uses,
                 },
             )?;
