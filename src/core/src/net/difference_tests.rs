@@ -332,6 +332,13 @@ fn of_two_links_with_one_address_only_the_synthetic_one_is_meant() {
     assert!(told_of(&actual)[0].ends_with("several links have the address 02:00:00:00:00:02"));
     actual.links.get_mut(&3).unwrap().driver = Some("hv_netvsc".into());
     assert!(told_of(&actual)[0].starts_with("add local route 203.0.113.7/32 on eth1"));
+    // Where that is a part of another one, its twin is none the less.
+    actual.links.get_mut(&3).unwrap().master = Some(2);
+    assert!(
+        told_of(&actual)[0].ends_with("the link 02:00:00:00:00:02 is a part of another one"),
+        "{:?}",
+        told_of(&actual)
+    );
 }
 
 #[test]

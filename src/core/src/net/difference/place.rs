@@ -1,7 +1,10 @@
 //! Which link is meant.
 
-use crate::net::actual::Actual;
+use crate::net::actual::{Actual, Link};
 use crate::net::desired::{Desired, DesiredLink};
+
+/// The driver of a virtual machine's network device on Hyper-V (drivers/net/hyperv).
+const SYNTHETIC: &str = "hv_netvsc";
 
 /// The link that is meant, or why there is none.
 pub(super) fn place(
@@ -22,13 +25,10 @@ pub(super) fn place(
         .map(|(index, _)| *index)
         .collect();
     // The virtual function of an Azure machine has the address of the device that it belongs to, and is enslaved to
-    // it only some time after it has appeared.
-    let synthetic = |index: &u32| {
-        let driver = (actual.links.get(index)).and_then(|link| link.driver.as_deref());
-        driver == Some("hv_netvsc")
-    };
-    if candidates.iter().any(synthetic) {
-        candidates.retain(synthetic);
+    // it only some time after it has appeared. It is never meant, not even where that device is a part of another.
+    let synthetic = |link: &Link| link.driver.as_deref() == Some(SYNTHETIC);
+    if of_mac().any(|(_, link)| synthetic(link)) {
+        candidates.retain(|index| actual.links.get(index).is_some_and(synthetic));
     }
     match candidates[..] {
         [index] => Ok(index),
