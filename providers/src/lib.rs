@@ -17,10 +17,20 @@ mod aws_network_property_tests;
 #[cfg(test)]
 mod aws_network_tests;
 mod azure;
+mod azure_functions;
+mod azure_interface;
+#[cfg(test)]
+mod azure_machine_tests;
 mod azure_media;
+pub mod azure_network;
+#[cfg(test)]
+mod azure_network_tests;
 pub mod cmdline;
 pub mod detect;
 mod digitalocean;
+pub mod digitalocean_network;
+#[cfg(test)]
+mod digitalocean_network_tests;
 mod file;
 mod gcp;
 pub mod gcp_network;
@@ -29,17 +39,38 @@ mod gcp_network_property_tests;
 #[cfg(test)]
 mod gcp_network_tests;
 mod hetzner;
+pub mod hetzner_network;
+#[cfg(test)]
+mod hetzner_network_tests;
 mod host;
 pub mod metal;
 pub mod network;
+#[cfg(test)]
+mod network_rows;
 mod networkd;
 mod openstack;
+pub mod openstack_network;
+#[cfg(test)]
+mod openstack_network_tests;
 mod packet;
+pub mod packet_network;
+#[cfg(test)]
+mod packet_network_tests;
+#[cfg(test)]
+mod platform_networks_property_tests;
 mod qemu;
+#[cfg(test)]
+mod random_machine;
+mod reading;
+mod static_network;
+mod static_units;
 pub mod status;
 #[cfg(test)]
 mod transcript;
 pub mod vmware;
+pub mod vmware_network;
+#[cfg(test)]
+mod vmware_network_tests;
 mod wireserver;
 
 use pilotlight_core::model::Metadata;

@@ -9,10 +9,10 @@ use std::net::IpAddr;
 use pilotlight_core::model::metadata::{Address, Interface, Metadata, interface_name, mac};
 
 /// Before the images' own units, of which those for all interfaces have 80 or more, and behind what people write.
-const BEGIN: &str = "70-pilotlight-";
-const HEAD: &str = "# From the platform's metadata, by the first boot.\n";
+pub(crate) const BEGIN: &str = "70-pilotlight-";
+pub(crate) const HEAD: &str = "# From the platform's metadata, by the first boot.\n";
 /// By their numbers in the kernel.
-const MODES: [&str; 7] = [
+pub(crate) const MODES: [&str; 7] = [
     "balance-rr",
     "active-backup",
     "balance-xor",
@@ -94,12 +94,12 @@ pub(crate) fn networkd_units(said: &Metadata) -> Vec<(String, String)> {
 const STATIC: &str = "DHCP=no\nIPv6AcceptRA=no\n";
 
 /// A unit of interfaces by their MAC addresses, which a bond and VLANs have as well.
-fn matching(macs: &[&str], rest: &str) -> String {
+pub(crate) fn matching(macs: &[&str], rest: &str) -> String {
     let macs = macs.join(" ");
     format!("[Match]\nMACAddress={macs}\nType=ether\n\n{rest}")
 }
 
-fn netdev(bond: &str, mac: &str, mode: Option<u8>) -> String {
+pub(crate) fn netdev(bond: &str, mac: &str, mode: Option<u8>) -> String {
     // Where the mode is not said or is none, it is the platform's usual one.
     let mode = mode
         .filter(|mode| usize::from(*mode) < MODES.len())

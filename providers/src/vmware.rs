@@ -32,7 +32,8 @@ pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, 
     Ok(None)
 }
 
-fn decoded(data: Vec<u8>, encoding: &str) -> Result<Vec<u8>, String> {
+/// The bytes of a variable of this encoding.
+pub(crate) fn decoded(data: Vec<u8>, encoding: &str) -> Result<Vec<u8>, String> {
     let packed = match encoding {
         "" => return Ok(data),
         "base64" | "b64" => return decode(&String::from_utf8_lossy(&data)),
