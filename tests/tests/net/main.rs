@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod aws;
+mod azure;
+mod cloud;
 mod events;
 mod foreign;
 mod gcp;
 mod hardware;
+mod packet;
 mod refusals;
 
 use std::time::{Duration, Instant};
