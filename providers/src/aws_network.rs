@@ -199,7 +199,7 @@ pub fn of_document(
         policy_routing: switches.aws.policy_routing,
         left_alone: &left_alone,
     };
-    let own = match switches.aws.yield_to_vpc_cni {
+    let own = match switches.aws.yield_to_cni {
         true => own.yielding_to_vpc_cni(actual),
         false => own,
     };

@@ -7,9 +7,10 @@ use pilotlight_core::model::metadata::{Interface, MAX_INTERFACES, Metadata};
 use serde_json::Value;
 
 use crate::UserConfig;
-use crate::answer::{at, bounded, each, fetch, json, text};
+use crate::answer::{at, bounded, each, fetch, json, present, text};
 use crate::azure_media::{Media, decode, unfold, user_of};
 use crate::host::{Ask, Host, HostError, Patience};
+use crate::network::Said;
 
 const BASE: &str = "http://169.254.169.254/metadata";
 const USER_DATA: &str = "instance/compute/userData?api-version=2021-01-01&format=text";
@@ -99,7 +100,7 @@ pub async fn access_token(host: &impl Host, resource: &str) -> Result<Option<Str
     if reply.status == 400 {
         return Ok(None);
     }
-    match crate::answer::present(&ask, reply)? {
+    match present(&ask, reply)? {
         Some(found) => Ok(at(&json("the access token", &found)?, "/access_token")),
         None => Ok(None),
     }
@@ -110,10 +111,23 @@ async fn document(host: &impl Host) -> Result<Option<Value>, HostError> {
         let ask = bounded(ask(&format!("instance?api-version={version}&format=json")));
         let reply = host.http(&ask).await?;
         if reply.status != 400 {
-            let found = crate::answer::present(&ask, reply)?;
+            let found = present(&ask, reply)?;
             return found
                 .map(|found| json("Azure's metadata", &found))
                 .transpose();
+        }
+    }
+    Ok(None)
+}
+
+/// The interfaces as the service lists them.
+pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
+    for version in VERSIONS {
+        let path = format!("instance/network/interface?api-version={version}&format=json");
+        let ask = bounded(ask(&path));
+        let reply = host.http(&ask).await?;
+        if reply.status != 400 {
+            return Said::of(&ask, present(&ask, reply)?);
         }
     }
     Ok(None)

@@ -47,6 +47,7 @@ use pilotlight_core::net::{
 };
 
 use crate::azure_interface::{Interface, Lists};
+use crate::network::PolicySwitches;
 use crate::reading::Reading;
 
 pub use crate::azure_functions::networkd_units;
@@ -158,6 +159,29 @@ pub fn desired(said: &Said<'_>, switches: &Switches<'_>) -> (Desired, Vec<Invali
         }
     }
     reading.wishes.end(Heard::Whole)
+}
+
+/// The same of the service's answer as it is, on a machine that tells its primary interface and its routers.
+pub(crate) fn of_document(
+    document: &str,
+    switches: &PolicySwitches,
+    actual: &Actual,
+) -> (Desired, Vec<Invalid>) {
+    let said = Said {
+        interfaces: document,
+        primary: primary(actual),
+        routers: routers(actual),
+    };
+    let own = Switches {
+        apply_network_config_for_secondary_ips: switches.secondary_addresses,
+        policy_routing: switches.policy_routing,
+        left_alone: &[],
+    };
+    let own = match switches.yield_to_cni {
+        true => own.yielding_to_azure_cni(actual),
+        false => own,
+    };
+    desired(&said, &own)
 }
 
 /// The interface that the machine is reached by: that of the first default route of the main table.

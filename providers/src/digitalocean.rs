@@ -5,11 +5,18 @@ use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 use crate::UserConfig;
 use crate::answer::{at, bounded, config, each, fetch, json, texts};
 use crate::host::{Ask, Host, HostError};
+use crate::network::Said;
 
 const BASE: &str = "http://169.254.169.254/metadata";
 
 pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     config(host, &Ask::link(format!("{BASE}/v1/user-data"))).await
+}
+
+/// All that the service says: the network is a part of it.
+pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
+    let ask = bounded(Ask::link(format!("{BASE}/v1.json")));
+    Said::of(&ask, fetch(host, &ask).await?)
 }
 
 pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {

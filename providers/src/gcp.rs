@@ -81,14 +81,10 @@ pub(crate) async fn everything(
         !etag.is_empty() && etag.len() <= 64 && etag.bytes().all(plain)
     };
     let etag = reply.header("etag").filter(usable).map(str::to_string);
-    let Some(bytes) = present(&ask, reply)? else {
-        return Ok(None);
-    };
-    let document = String::from_utf8(bytes)
-        .map_err(|_| HostError::Broken(format!("{}: the answer is no text", ask.shown())))?;
-    Ok(Some(Said {
-        document,
+    let said = Said::of(&ask, present(&ask, reply)?)?;
+    Ok(said.map(|said| Said {
         cursor: etag.map(|etag| Cursor { base, etag }),
+        ..said
     }))
 }
 

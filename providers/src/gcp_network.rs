@@ -125,30 +125,14 @@ pub fn desired(answer: &str, switches: &Switches) -> (Desired, Vec<Invalid>) {
     (desired, invalid)
 }
 
-/// The part of an answer that is about the network: the rest holds user data, keys and whatever people put there.
-/// `None` where it is no JSON.
-pub fn kept(answer: &str) -> Option<String> {
-    const KEPT: [&str; 4] = [
-        "/instance/networkInterfaces",
-        "/instance/vlanNetworkInterfaces",
-        "/instance/attributes/disable-address-manager",
-        "/project/attributes/disable-address-manager",
-    ];
-    let all: serde_json::Value = serde_json::from_slice(answer.as_bytes()).ok()?;
-    let mut rest =
-        serde_json::json!({"instance": {"attributes": {}}, "project": {"attributes": {}}});
-    for pointer in KEPT {
-        let (holder, key) = pointer.rsplit_once('/')?;
-        if let Some(found) = all.pointer(pointer)
-            && let Some(holder) = rest
-                .pointer_mut(holder)
-                .and_then(|holder| holder.as_object_mut())
-        {
-            holder.insert(key.into(), found.clone());
-        }
-    }
-    Some(rest.to_string())
-}
+/// The parts of an answer that are about the network (RFC 6901): the rest holds user data, keys and whatever people
+/// put there.
+pub(crate) const OF_NETWORK: &[&str] = &[
+    "/instance/networkInterfaces",
+    "/instance/vlanNetworkInterfaces",
+    "/instance/attributes/disable-address-manager",
+    "/project/attributes/disable-address-manager",
+];
 
 struct Reading<'t> {
     answer: &'t str,

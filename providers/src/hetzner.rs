@@ -5,11 +5,27 @@ use pilotlight_core::model::Metadata;
 use crate::UserConfig;
 use crate::answer::{bounded, config, fetch, json, text, texts};
 use crate::host::{Ask, Host, HostError};
+use crate::network::Said;
 
 const BASE: &str = "http://169.254.169.254/hetzner/v1";
 
 pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     config(host, &Ask::link(format!("{BASE}/userdata"))).await
+}
+
+/// Both texts of the network, by their keys; one that was not there is absent.
+pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
+    let mut all = serde_json::Map::new();
+    for key in ["network-config", "private-networks"] {
+        let ask = bounded(Ask::link(format!("{BASE}/metadata/{key}")));
+        if let Some(found) = fetch(host, &ask).await? {
+            all.insert(key.into(), text(found).into());
+        }
+    }
+    Ok((!all.is_empty()).then(|| Said {
+        document: serde_json::Value::Object(all).to_string(),
+        cursor: None,
+    }))
 }
 
 pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {

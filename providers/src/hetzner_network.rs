@@ -46,6 +46,18 @@ pub fn networkd_units(said: &Said<'_>) -> (Vec<(String, String)>, Vec<Invalid>) 
     (units(&network, &desired), invalid)
 }
 
+/// The same of a document as the provider makes it: both texts by their keys.
+pub(crate) fn of_document(document: &str, switches: &Switches) -> (Desired, Vec<Invalid>) {
+    let all = serde_json::from_slice::<serde_json::Value>(document.as_bytes());
+    let all = all.unwrap_or_default();
+    let text = |key: &str| all.get(key).and_then(serde_json::Value::as_str);
+    let said = Said {
+        network_config: text(CONFIG).unwrap_or_default(),
+        private_networks: text(PRIVATE),
+    };
+    desired(&said, switches)
+}
+
 fn read<'t>(said: &Said<'t>) -> (Network, Reading<'t>) {
     let mut reading = Reading::new(said.network_config);
     let mut network = Network::default();

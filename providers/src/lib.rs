@@ -62,7 +62,7 @@ mod qemu;
 #[cfg(test)]
 mod random_machine;
 mod reading;
-mod static_network;
+pub mod static_network;
 mod static_units;
 pub mod status;
 #[cfg(test)]

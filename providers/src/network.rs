@@ -7,9 +7,15 @@ use std::time::Duration;
 
 use pilotlight_core::net::{Actual, Desired, Heard, Invalid, Owner, Wishes};
 
+use serde_json::Value;
+
 use crate::answer::shown;
-use crate::host::{Host, HostError};
-use crate::{Platform, aws, aws_network, gcp, gcp_network};
+use crate::host::{Ask, Host, HostError};
+use crate::{
+    Platform, aws, aws_network, azure, azure_network, digitalocean, digitalocean_network, gcp,
+    gcp_network, hetzner, hetzner_network, openstack, openstack_network, packet, packet_network,
+    static_network,
+};
 
 /// What a platform says of the network. It has no `Debug`: on some platforms the text holds more than the network.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,6 +24,21 @@ pub struct Said {
     pub document: String,
     /// From where a change is waited for, on platforms that tell of changes.
     pub cursor: Option<Cursor>,
+}
+
+impl Said {
+    /// What was answered to an ask, where it was: a text.
+    pub(crate) fn of(ask: &Ask, bytes: Option<Vec<u8>>) -> Result<Option<Self>, HostError> {
+        let Some(bytes) = bytes else {
+            return Ok(None);
+        };
+        let document = String::from_utf8(bytes)
+            .map_err(|_| HostError::Broken(format!("{}: the answer is no text", ask.shown())))?;
+        Ok(Some(Self {
+            document,
+            cursor: None,
+        }))
+    }
 }
 
 /// An answer of a platform that can be waited at until it changes.
@@ -44,29 +65,35 @@ pub struct Switches {
     /// Those of Google Compute Engine.
     pub gcp: gcp_network::Switches,
     /// Those of Amazon EC2.
-    pub aws: AwsSwitches,
+    pub aws: PolicySwitches,
+    /// Those of Microsoft Azure.
+    pub azure: PolicySwitches,
+    /// Those of Equinix Metal.
+    pub packet: packet_network::Switches,
+    /// Those of platforms whose metadata tell addresses that DHCP does not give: DigitalOcean, Hetzner, OpenStack.
+    pub fixed: static_network::Switches,
     /// Interfaces to which nothing is added and from which nothing is removed, by hardware address or the platform's
     /// id.
     pub left_alone: Vec<String>,
 }
 
-/// What is switched on on Amazon EC2.
+/// What is switched on where secondary interfaces have tables of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AwsSwitches {
-    /// Whether secondary IPv4 addresses are added.
+pub struct PolicySwitches {
+    /// Whether secondary addresses are added.
     pub secondary_addresses: bool,
     /// Whether secondary interfaces get tables and rules.
     pub policy_routing: bool,
-    /// Whether all of it yields where the VPC CNI is found.
-    pub yield_to_vpc_cni: bool,
+    /// Whether all of it yields where the platform's own plugin for containers is found.
+    pub yield_to_cni: bool,
 }
 
-impl Default for AwsSwitches {
+impl Default for PolicySwitches {
     fn default() -> Self {
         Self {
             secondary_addresses: true,
             policy_routing: true,
-            yield_to_vpc_cni: true,
+            yield_to_cni: true,
         }
     }
 }
@@ -76,8 +103,15 @@ impl Platform {
     pub fn rhythm(self) -> Option<Rhythm> {
         match self {
             Platform::Gcp => Some(Rhythm::Waiting(Duration::from_secs(60))),
-            Platform::Aws => Some(Rhythm::Every(Duration::from_secs(60))),
-            _ => None,
+            Platform::Aws
+            | Platform::Azure
+            | Platform::DigitalOcean
+            | Platform::Hetzner
+            | Platform::OpenStack => Some(Rhythm::Every(Duration::from_secs(60))),
+            // Over TLS, and it seldom changes.
+            Platform::Packet => Some(Rhythm::Every(Duration::from_secs(300))),
+            // VMware's variables are asked for by a program, and are read by the first boot, which writes units.
+            Platform::File | Platform::Metal | Platform::Qemu | Platform::VmWare => None,
         }
     }
 
@@ -99,14 +133,21 @@ impl Platform {
         match self {
             Platform::Gcp => gcp::everything(host, after).await,
             Platform::Aws => aws::network(host).await,
-            _ => Ok(None),
+            Platform::Azure => azure::network(host).await,
+            Platform::DigitalOcean => digitalocean::network(host).await,
+            Platform::Hetzner => hetzner::network(host).await,
+            Platform::OpenStack => openstack::network(host).await,
+            Platform::Packet => packet::network(host).await,
+            Platform::File | Platform::Metal | Platform::Qemu | Platform::VmWare => Ok(None),
         }
     }
 
     /// What of an answer is kept for the time when the platform does not answer: the network alone.
     pub fn kept(self, document: &str) -> Option<String> {
         match self {
-            Platform::Gcp => gcp_network::kept(document),
+            Platform::Gcp => part(document, gcp_network::OF_NETWORK),
+            Platform::Packet => part(document, &["/network", "/bgp_neighbors"]),
+            Platform::DigitalOcean => part(document, &["/interfaces", "/dns"]),
             _ => Some(document.into()),
         }
     }
@@ -137,18 +178,105 @@ impl Platform {
         switches: &Switches,
         actual: &Actual,
     ) -> (Desired, Vec<Invalid>) {
-        match self {
+        let macs = switches
+            .left_alone
+            .iter()
+            .filter_map(|name| name.parse().ok());
+        let (desired, invalid) = match self {
             Platform::Gcp => gcp_network::desired(document, &switches.gcp),
             Platform::Aws => aws_network::of_document(document, switches, actual),
-            _ => {
+            Platform::Azure => azure_network::of_document(document, &switches.azure, actual),
+            Platform::Packet => packet_network::desired(document, &switches.packet),
+            Platform::DigitalOcean => digitalocean_network::desired(document, &switches.fixed),
+            Platform::Hetzner => hetzner_network::of_document(document, &switches.fixed),
+            Platform::OpenStack => openstack_network::desired(document, &switches.fixed),
+            Platform::File | Platform::Metal | Platform::Qemu | Platform::VmWare => {
                 let mut wishes = Wishes::new();
-                wishes.unreadable(
-                    self.name(),
-                    shown(document),
-                    "nothing is known of this platform's network",
-                );
+                let why = "nothing is known of this platform's network";
+                wishes.unreadable(self.name(), shown(document), why);
                 wishes.end(Heard::Partly)
             }
+        };
+        (desired.leaving_alone(macs), invalid)
+    }
+}
+
+/// Parts of a JSON text by their pointers (RFC 6901), with what holds them; `None` where it is no JSON.
+fn part(document: &str, pointers: &[&str]) -> Option<String> {
+    let all: Value = serde_json::from_slice(document.as_bytes()).ok()?;
+    let mut kept = Value::Object(serde_json::Map::new());
+    for pointer in pointers {
+        let Some(found) = all.pointer(pointer) else {
+            continue;
+        };
+        let mut place = &mut kept;
+        for key in pointer.split('/').skip(1) {
+            place = place
+                .as_object_mut()?
+                .entry(key)
+                .or_insert_with(|| Value::Object(serde_json::Map::new()));
+        }
+        *place = found.clone();
+    }
+    Some(kept.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::{Transcript, now};
+
+    #[test]
+    fn the_network_alone_is_kept() {
+        let said = r#"{"instance": {"attributes": {"user-data": "secret", "disable-address-manager": "true"},
+            "networkInterfaces": [{"mac": "42:01:0a:80:00:0d"}]}, "project": {"attributes": {"ssh-keys": "k"}}}"#;
+        assert_eq!(
+            Platform::Gcp.kept(said).unwrap(),
+            r#"{"instance":{"attributes":{"disable-address-manager":"true"},"networkInterfaces":[{"mac":"42:01:0a:80:00:0d"}]}}"#
+        );
+        let said = r#"{"user_data": "secret", "interfaces": {"public": []}}"#;
+        let kept = Platform::DigitalOcean.kept(said);
+        assert_eq!(kept.unwrap(), r#"{"interfaces":{"public":[]}}"#);
+        assert_eq!(Platform::Gcp.kept("{"), None);
+    }
+
+    /// The links that are wanted by what a platform answers.
+    fn links(platform: Platform, transcript: &str) -> Vec<String> {
+        let host = Transcript::of(transcript);
+        let said = now(platform.network(&host, None)).unwrap().unwrap();
+        host.is_used_up();
+        let (desired, invalid) =
+            platform.desired(&said.document, &Switches::default(), &Actual::default());
+        assert_eq!(invalid, [], "{}", said.document);
+        let links = desired.links().iter();
+        links.map(|link| link.mac.to_string()).collect()
+    }
+
+    #[test]
+    fn what_is_asked_is_what_is_read() {
+        let azure = "> GET http://169.254.169.254/metadata/instance/network/interface?api-version=2021-12-13&format=json\n\
+            > Metadata: true\n< 400\n\
+            > GET http://169.254.169.254/metadata/instance/network/interface?api-version=2019-06-01&format=json\n\
+            > Metadata: true\n< 200\n\
+            [{\"macAddress\": \"002248000001\", \"ipv4\": {\"ipAddress\": [{\"privateIpAddress\": \"10.0.0.4\"}], \
+            \"subnet\": [{\"address\": \"10.0.0.0\", \"prefix\": \"24\"}]}}]\n";
+        assert_eq!(links(Platform::Azure, azure), ["00:22:48:00:00:01"]);
+        let hetzner = "> GET http://169.254.169.254/hetzner/v1/metadata/network-config\n< 200\n\
+            version: 1\nconfig:\n- type: physical\n  name: eth0\n  mac_address: 96:00:00:00:00:01\n  subnets:\n  \
+            - ipv4: true\n    type: dhcp\n\
+            > GET http://169.254.169.254/hetzner/v1/metadata/private-networks\n< 200\n[]\n";
+        assert_eq!(links(Platform::Hetzner, hetzner), ["96:00:00:00:00:01"]);
+        let openstack = "> GET http://169.254.169.254/openstack/latest/network_data.json\n< 200\n\
+            {\"links\": [{\"id\": \"t\", \"type\": \"ovs\", \"ethernet_mac_address\": \"fa:16:3e:00:00:01\"}], \
+            \"networks\": [], \"services\": []}\n";
+        assert_eq!(links(Platform::OpenStack, openstack), ["fa:16:3e:00:00:01"]);
+    }
+
+    #[test]
+    fn a_platform_without_such_a_service_is_not_asked() {
+        for platform in Platform::ALL.iter().filter(|one| one.rhythm().is_none()) {
+            let answer = now(platform.network(&Transcript::default(), None));
+            assert!(matches!(answer, Ok(None)), "{}", platform.name());
         }
     }
 }

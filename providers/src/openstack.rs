@@ -9,6 +9,7 @@ use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 use crate::UserConfig;
 use crate::answer::{at, bounded, config, each, fetch, json, text};
 use crate::host::{Ask, DeviceFiles, Found, Host, HostError, Which};
+use crate::network::Said;
 
 const BASE: &str = "http://169.254.169.254";
 const USER_DATA: &str = "openstack/latest/user_data";
@@ -37,6 +38,13 @@ pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, 
         name: format!("{}:{USER_DATA}", found.device),
         bytes,
     }))
+}
+
+/// What the service says of the network. A config drive has the same and does not change: the first boot has made
+/// units of it.
+pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
+    let ask = bounded(Ask::link(format!("{BASE}/{NETWORK_DATA}")));
+    Said::of(&ask, fetch(host, &ask).await?)
 }
 
 pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {

@@ -36,7 +36,7 @@ impl fmt::Display for Unknown {
 type Key = (&'static str, &'static str, fn(&mut Settings, bool));
 
 /// Keys with a truth as their value.
-const KEYS: [Key; 10] = [
+const KEYS: &[Key] = &[
     ("NetworkInterfaces", "ip_forwarding", |to, on| {
         to.switches.gcp.ip_forwarding = on
     }),
@@ -65,8 +65,30 @@ const KEYS: [Key; 10] = [
         to.switches.aws.policy_routing = on
     }),
     ("AWS", "yield_to_vpc_cni", |to, on| {
-        to.switches.aws.yield_to_vpc_cni = on
+        to.switches.aws.yield_to_cni = on
     }),
+    ("Azure", "secondary_addresses", |to, on| {
+        to.switches.azure.secondary_addresses = on
+    }),
+    ("Azure", "policy_routing", |to, on| {
+        to.switches.azure.policy_routing = on
+    }),
+    ("Azure", "yield_to_azure_cni", |to, on| {
+        to.switches.azure.yield_to_cni = on
+    }),
+    ("Equinix", "elastic_addresses", |to, on| {
+        to.switches.packet.elastic_addresses = on
+    }),
+    ("Equinix", "private_route", |to, on| {
+        to.switches.packet.private_route = on
+    }),
+    ("Equinix", "bgp_routes", |to, on| {
+        to.switches.packet.bgp_routes = on
+    }),
+    ("Metadata", "addresses", |to, on| {
+        to.switches.fixed.addresses = on
+    }),
+    ("Metadata", "routes", |to, on| to.switches.fixed.routes = on),
 ];
 
 /// The key of a list: interfaces that are left to others, by hardware address or the platform's id.

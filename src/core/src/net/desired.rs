@@ -46,6 +46,13 @@ impl Desired {
         self.left_alone.contains(&mac)
     }
 
+    /// The same with links of these addresses left to somebody else.
+    #[must_use]
+    pub fn leaving_alone(mut self, macs: impl IntoIterator<Item = Mac>) -> Self {
+        self.left_alone.extend(macs);
+        self
+    }
+
     /// The same as an answer of which not all was heard: what it does not name stays.
     #[must_use]
     pub fn only_adding(self) -> Self {
