@@ -212,7 +212,7 @@ fn advertised_router(mac: Mac, actual: &Actual) -> Option<Ipv6Addr> {
     let default = Prefix::everything(Family::Ipv6);
     let of_mac = |index: &u32| {
         let link = actual.links.get(index);
-        link.is_some_and(|link| link.mac == Some(mac) && link.is_touchable())
+        link.is_some_and(|link| link.mac == Some(mac) && link.master.is_none())
     };
     let mut routes = actual.routes_to(table::MAIN, default);
     routes.find_map(|route| match (route.link.filter(of_mac), route.gateway) {

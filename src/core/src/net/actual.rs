@@ -150,10 +150,20 @@ pub struct Rule {
     pub more: bool,
 }
 
-/// Kinds of links that are never touched, whatever their address: they belong to containers, or join what does.
+/// Kinds of links that are not touched: they belong to containers, or join what does.
 const OF_CONTAINERS: [&str; 3] = ["veth", "bridge", "openvswitch"];
 
+/// Kinds of links that are a machine's own network interfaces where it has no hardware: in a container of a whole
+/// system, or in a network namespace. Those that are made of other links are not among them.
+const STAND_INS: [&str; 6] = ["veth", "macvlan", "ipvlan", "tun", "dummy", "ifb"];
+
 impl Link {
+    /// Whether it can stand for hardware that is not there.
+    pub(super) fn stands_in(&self) -> bool {
+        let kind = self.kind.as_deref().unwrap_or_default();
+        self.master.is_none() && !self.slave && !self.loopback && STAND_INS.contains(&kind)
+    }
+
     /// Whether it is a machine's own, and nobody else's part.
     pub fn is_touchable(&self) -> bool {
         let kind = self.kind.as_deref().unwrap_or_default();

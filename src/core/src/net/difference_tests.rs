@@ -295,8 +295,12 @@ fn links_of_others_are_not_touched() {
     };
     assert_eq!(change(&|_| {}).len(), 2, "the control");
     for told in [
-        change(&|link| link.kind = Some("veth".into())),
+        change(&|link| {
+            link.kind = Some("veth".into());
+            link.master = Some(9);
+        }),
         change(&|link| link.kind = Some("bridge".into())),
+        change(&|link| link.kind = Some("bond".into())),
         change(&|link| link.kind = Some("vlan".into())),
         change(&|link| link.master = Some(9)),
         change(&|link| link.slave = true),
@@ -319,6 +323,39 @@ fn links_of_others_are_not_touched() {
         [
             "not done: the network of 02:00:00:00:00:02: the link 02:00:00:00:00:02 is left to another program"
         ]
+    );
+}
+
+#[test]
+fn where_no_hardware_has_the_address_the_link_that_has_it_is_meant() {
+    let mut actual = machine();
+    route(&mut actual, "203.0.113.9/32", None, 3, OWNER.protocol);
+    actual.links.get_mut(&3).unwrap().kind = Some("veth".into());
+    let desired = locals(SECOND, &["203.0.113.7"]);
+    let lines = told(&desired, &actual);
+    assert!(
+        lines[0].starts_with("add local route 203.0.113.7/32 on eth1"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].starts_with("remove local route 203.0.113.9/32 on eth1")
+            || lines[1].starts_with("remove route 203.0.113.9/32 on eth1"),
+        "{lines:?}"
+    );
+    // Hardware comes first, and where it is a part of another one nothing takes its place.
+    let mut hardware = link("eth2", SECOND);
+    actual.links.insert(4, hardware.clone());
+    let lines = told(&desired, &actual);
+    assert!(
+        lines[0].starts_with("add local route 203.0.113.7/32 on eth2"),
+        "{lines:?}"
+    );
+    hardware.master = Some(9);
+    actual.links.insert(4, hardware);
+    let lines = told(&desired, &actual);
+    assert!(
+        lines[0].ends_with("the link 02:00:00:00:00:02 is a part of another one"),
+        "{lines:?}"
     );
 }
 

@@ -68,6 +68,10 @@ pub fn difference(desired: &Desired, actual: &Actual, owner: &Owner) -> Differen
         desired,
         owner,
         unplaced: unplaced.map(|(link, _)| link.mac).collect(),
+        placed: places
+            .iter()
+            .filter_map(|(_, place)| place.as_ref().ok().copied())
+            .collect(),
         now: actual.clone(),
         found: Difference::default(),
     };
@@ -91,6 +95,8 @@ struct Search<'s> {
     owner: &'s Owner,
     /// Addresses of wanted links that cannot be told: what is on any link of theirs stays.
     unplaced: BTreeSet<Mac>,
+    /// Links that are meant.
+    placed: BTreeSet<u32>,
     now: Actual,
     found: Difference,
 }

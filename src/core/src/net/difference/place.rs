@@ -24,6 +24,13 @@ pub(super) fn place(
         .filter(|(_, link)| link.is_touchable())
         .map(|(index, _)| *index)
         .collect();
+    // Whoever has the address that the platform gave to hardware, where no hardware has it, is that interface. The
+    // host's ends of containers' links have addresses of their own.
+    if wanted.kind.is_none() && of_mac().next().is_none() {
+        let links = actual.links.iter();
+        let stand_ins = links.filter(|(_, link)| link.mac == Some(mac) && link.stands_in());
+        candidates.extend(stand_ins.map(|(index, _)| *index));
+    }
     // The virtual function of an Azure machine has the address of the device that it belongs to, and is enslaved to
     // it only some time after it has appeared. It is never meant, not even where that device is a part of another.
     let synthetic = |link: &Link| link.driver.as_deref() == Some(SYNTHETIC);

@@ -95,7 +95,8 @@ impl Search<'_> {
     pub(super) fn may_touch(&self, index: u32) -> bool {
         self.now.links.get(&index).is_some_and(|link| {
             let is_left = |mac: Mac| self.desired.leaves_alone(mac) || self.unplaced.contains(&mac);
-            link.is_touchable() && !link.mac.is_some_and(is_left)
+            let is_meant = link.is_touchable() || self.placed.contains(&index);
+            is_meant && !link.mac.is_some_and(is_left)
         })
     }
 }
