@@ -12,6 +12,7 @@ mod gcp;
 mod hardware;
 mod packet;
 mod refusals;
+mod static_network;
 
 use std::time::{Duration, Instant};
 
