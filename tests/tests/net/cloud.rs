@@ -16,7 +16,6 @@ use crate::{FIRST, Machine, SECOND};
 
 /// How long an answer is waited for that does not come.
 const PATIENCE: Duration = Duration::from_millis(500);
-const PORT: u16 = 7007;
 
 type Task = Box<dyn FnOnce() + Send>;
 
@@ -36,12 +35,14 @@ impl Cloud {
 
     /// Whether somebody at an address of the network gets an answer from an address of the machine.
     pub(crate) fn is_answered(&self, from: &str, to: &str) -> bool {
-        let machine = UdpSocket::bind((to.parse::<IpAddr>().unwrap(), PORT)).unwrap();
         let (from, to): (IpAddr, IpAddr) = (from.parse().unwrap(), to.parse().unwrap());
+        // A port of its own each time: a program that another test has just started may hold the last one yet.
+        let machine = UdpSocket::bind((to, 0)).unwrap();
+        let way = machine.local_addr().unwrap();
         // A socket stays in the namespace in which it was made.
         let somebody = self.run(move || {
             let socket = UdpSocket::bind((from, 0)).unwrap();
-            socket.connect((to, PORT)).unwrap();
+            socket.connect(way).unwrap();
             socket
         });
         for socket in [&machine, &somebody] {
@@ -59,9 +60,9 @@ impl Cloud {
     /// Asks an address of the network, and says by which of its own the machine did, and whether it was answered.
     pub(crate) fn asked(&self, to: &str) -> (String, bool) {
         let to: IpAddr = to.parse().unwrap();
-        let server = self.run(move || UdpSocket::bind((to, PORT)).unwrap());
+        let server = self.run(move || UdpSocket::bind((to, 0)).unwrap());
         let machine = UdpSocket::bind("0.0.0.0:0").unwrap();
-        machine.connect((to, PORT)).unwrap();
+        machine.connect(server.local_addr().unwrap()).unwrap();
         for socket in [&machine, &server] {
             socket.set_read_timeout(Some(PATIENCE)).unwrap();
         }
