@@ -13,6 +13,7 @@ fn once_more_does_no_harm() {
         let empty = machine.observe();
         let come = difference(&wanted, &empty, &OWNER).ops;
         machine.settle(&wanted);
+        machine.quiet();
         let full = machine.observe();
         for op in &come {
             let again = machine.netlink.apply(op).unwrap();
