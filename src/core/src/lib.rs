@@ -22,6 +22,7 @@ pub mod hex;
 pub mod http;
 pub mod journal;
 pub mod json;
+pub mod keys;
 pub mod merge;
 pub mod model;
 pub mod net;
