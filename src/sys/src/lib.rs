@@ -17,6 +17,7 @@ pub mod fresh;
 pub mod gpt;
 pub mod journal;
 pub mod kernel_table;
+pub mod keys;
 mod local_files;
 pub mod lock;
 pub mod media;

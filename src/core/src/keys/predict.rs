@@ -1,7 +1,7 @@
 //! What is there after an operation.
 
-use super::difference::{Contents, File, Observed};
 use super::google::SUDOERS_GROUP;
+use super::observed::{Contents, File, Observed};
 use super::op::{Change, KeyOp};
 use crate::facts::accounts::{Group, User};
 use crate::op::AccountName;
