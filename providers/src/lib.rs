@@ -76,7 +76,9 @@ mod wireserver;
 use pilotlight_core::model::Metadata;
 use status::{Status, Told};
 
-pub use aws::{Credentials, region as aws_region, role_credentials as aws_role_credentials};
+pub use aws::{
+    Credentials as AwsCredentials, region as aws_region, role_credentials as aws_role_credentials,
+};
 pub use azure::access_token as azure_access_token;
 pub use gcp::access_token as gcp_access_token;
 pub use host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Patience, Which};

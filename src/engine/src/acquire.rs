@@ -16,7 +16,7 @@ use pilotlight_core::spec::v3;
 use pilotlight_core::{convert, merge, validate};
 use pilotlight_fetch::{ACCEPT_CONFIG, CONFIG_LIMIT, Client};
 use pilotlight_host::{Machine, Spoken, read_bounded};
-use pilotlight_providers::{HostError, Platform, UserConfig, cmdline, metal};
+use pilotlight_providers::{HostError, Platform, UserConfig, metal};
 
 use crate::failure::Failure;
 use crate::transfer;
@@ -144,7 +144,10 @@ async fn user_config(places: &Places, machine: &Machine) -> Result<Option<UserCo
         Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         None => String::new(),
     };
-    if let Some(found) = cmdline::user_config(&line, machine).await.map_err(stop)? {
+    if let Some(found) = pilotlight_host::command_line_config(&line, machine)
+        .await
+        .map_err(stop)?
+    {
         return Ok(Some(found));
     }
     for directory in &places.config_dirs {
@@ -154,7 +157,9 @@ async fn user_config(places: &Places, machine: &Machine) -> Result<Option<UserCo
             return Ok(Some(UserConfig { name, bytes }));
         }
     }
-    places.platform.user_config(machine).await.map_err(stop)
+    pilotlight_host::user_config(places.platform, machine)
+        .await
+        .map_err(stop)
 }
 
 fn stop(error: HostError) -> Stop {

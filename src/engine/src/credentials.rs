@@ -1,10 +1,10 @@
 //! What the machine shows to stores: keys of its environment, or those that its platform gives it.
 
 use pilotlight_fetch::{Asked, AwsKeys, Credentials, Token};
-use pilotlight_host::Machine;
-use pilotlight_providers::{
-    HostError, Platform, aws_region, aws_role_credentials, azure_access_token, gcp_access_token,
+use pilotlight_host::{
+    Machine, aws_region, aws_role_credentials, azure_access_token, gcp_access_token,
 };
+use pilotlight_providers::{HostError, Platform};
 
 /// The server that speaks S3 in place of AWS's, as AWS's own tools are told of it.
 pub fn s3_endpoint() -> Option<String> {

@@ -39,8 +39,13 @@ pub fn stage_ended(options: &Options, outcome: &Result<Done, Failure>) {
         }
     };
     let machine = Machine::new(true, Some(bound));
-    let report =
-        async { tokio::time::timeout(bound, options.platform.report(&machine, &status)).await };
+    let report = async {
+        tokio::time::timeout(
+            bound,
+            pilotlight_host::report(options.platform, &machine, &status),
+        )
+        .await
+    };
     let name = options.platform.name();
     match pilotlight_fetch::blocking(report) {
         Ok(Ok(Ok(Told::Platform))) => tracing::info!("told {name} how the stage ended"),
