@@ -1,8 +1,11 @@
 //! Reading answers: which status is absence, and which fields a JSON text has.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use pilotlight_core::diag::Sources;
 use pilotlight_core::http::Reply;
+use pilotlight_core::json::{Node, Value as Tree};
 use serde_json::Value;
 
 use crate::UserConfig;
@@ -94,6 +97,42 @@ pub(crate) fn json(what: &str, bytes: &[u8]) -> Result<Value, HostError> {
         // The error of the parser quotes nothing of the text.
         HostError::Broken(format!("{what} is not the JSON that it should be: {error}"))
     })
+}
+
+/// YAML as the same kind of value; scalars without quotation marks are texts, and of a key that stands twice the
+/// last one counts.
+pub(crate) fn yaml(what: &str, bytes: &[u8]) -> Result<Value, HostError> {
+    let text = String::from_utf8_lossy(bytes);
+    let source = Sources::default().add(what, "");
+    match pilotlight_core::yaml::parse(source, &text) {
+        Ok(node) => Ok(value_of(node)),
+        Err(_) => Err(HostError::Broken(format!(
+            "{what} is not the YAML that it should be"
+        ))),
+    }
+}
+
+/// The parser has bounded depth and number.
+fn value_of(node: Node) -> Value {
+    match node.value {
+        Tree::Plain(text) | Tree::String(text) | Tree::Number(text) => Value::String(text),
+        Tree::Bool(truth) => Value::Bool(truth),
+        Tree::Array(list) => list.into_iter().map(value_of).collect(),
+        Tree::Object(members) => {
+            let members = members.into_iter();
+            members
+                .map(|member| (member.key, value_of(member.value)))
+                .collect()
+        }
+        Tree::Null | Tree::Binary(_) => Value::Null,
+    }
+}
+
+/// An address in its normal form (RFC 5952), without the length of its network; `None` where it is none.
+pub(crate) fn address(text: &str) -> Option<String> {
+    let bare = text.split('/').next().unwrap_or_default();
+    let parsed = bare.trim().parse::<IpAddr>().ok()?;
+    Some(parsed.to_string())
 }
 
 /// A text or number at a JSON pointer (RFC 6901), if it is there and not empty.

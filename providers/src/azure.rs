@@ -135,11 +135,10 @@ pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError>
 
 pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {
     let all = match document(host).await {
-        Err(HostError::Broken(why) | HostError::Silent(why)) => {
+        Err(silence @ (HostError::Broken(_) | HostError::Silent(_))) => {
             // The CD-ROM knows the host name and the keys as well.
             let media = Media::read(host, Duration::ZERO).await?;
-            let media = media.ok_or(HostError::Broken(why))?;
-            return Ok(Some(media.metadata()));
+            return Ok(Some(media.ok_or(silence)?.metadata()));
         }
         other => other?,
     };
@@ -190,9 +189,10 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
         }
         said.interfaces.push(interface);
     }
+    // The names are of the time when each machine was behind a virtual address of its cloud service.
     for (name, text) in [
-        ("IPV4_DYNAMIC", said.address(true, true)),
-        ("IPV4_VIRTUAL", said.address(true, false)),
+        ("IPV4_DYNAMIC", said.address(true, false)),
+        ("IPV4_VIRTUAL", said.address(true, true)),
         ("VMSIZE", said.instance_type.clone()),
     ] {
         said.attribute(format!("AZURE_{name}"), text.as_deref());

@@ -3,7 +3,7 @@
 use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 
 use crate::UserConfig;
-use crate::answer::{at, bounded, config, each, fetch, json, texts};
+use crate::answer::{address, at, bounded, config, each, fetch, json, texts};
 use crate::host::{Ask, Host, HostError};
 use crate::network::Said;
 
@@ -33,7 +33,10 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
     let hostname = at(&all, "/hostname");
     said.set_hostname(hostname.as_deref());
     texts(&all, "/tags").for_each(|tag| said.add_tag(tag, ""));
-    texts(&all, "/public_keys").for_each(|key| said.add_keys(None, key));
+    // A single key may stand without its list.
+    let single = at(&all, "/public_keys");
+    let keys = texts(&all, "/public_keys").chain(single.as_deref());
+    keys.for_each(|key| said.add_keys(None, key));
     for (kind, public, upper) in [("public", true, "PUBLIC"), ("private", false, "PRIVATE")] {
         for (count, nic) in each(&all, &format!("/interfaces/{kind}")).enumerate() {
             let mut interface = at(nic, "/mac")
@@ -46,7 +49,7 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
                 ("anchor_ipv4", "IPV4_ANCHOR"),
             ] {
                 let field = |key: &str| at(nic, &format!("/{family}/{key}"));
-                let Some(address) = field("ip_address") else {
+                let Some(address) = field("ip_address").as_deref().and_then(address) else {
                     continue;
                 };
                 let mask = field("netmask").as_deref().and_then(prefix_of);
@@ -86,5 +89,16 @@ mod tests {
         let said = now(metadata(&host)).unwrap().unwrap();
         host.is_used_up();
         golden("digitalocean", &said);
+    }
+
+    #[test]
+    fn a_single_key_needs_no_list() {
+        let asked = "> GET http://169.254.169.254/metadata/v1.json\n< 200\n";
+        let host = Transcript::of(&format!(
+            "{asked}{{\"public_keys\": \"ssh-ed25519 AAAAone me\"}}"
+        ));
+        let said = now(metadata(&host)).unwrap().unwrap();
+        assert_eq!(said.ssh_keys.len(), 1);
+        assert_eq!(said.ssh_keys[0].key, "ssh-ed25519 AAAAone me");
     }
 }

@@ -180,12 +180,17 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
         said.interfaces.push(interface);
     }
     keys(&all, host.seconds(), &mut said);
-    for (name, text) in [
-        ("HOSTNAME", hostname),
-        ("MACHINE_TYPE", said.instance_type.clone()),
-        ("IP_LOCAL_0", said.address(true, false)),
-        ("IP_EXTERNAL_0", said.address(true, true)),
+    // As the server writes them: the machine's type is a whole path.
+    for (name, place) in [
+        ("HOSTNAME", "hostname"),
+        ("MACHINE_TYPE", "machineType"),
+        ("IP_LOCAL_0", "networkInterfaces/0/ip"),
+        (
+            "IP_EXTERNAL_0",
+            "networkInterfaces/0/accessConfigs/0/externalIp",
+        ),
     ] {
+        let text = at(&all, &format!("/instance/{place}"));
         said.attribute(format!("GCP_{name}"), text.as_deref());
     }
     Ok(Some(said))

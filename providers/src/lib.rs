@@ -181,6 +181,20 @@ impl Platform {
         }
     }
 
+    /// Whether machines of the platform can ask it what it knows of them: attributes, keys, names.
+    pub fn has_metadata(self) -> bool {
+        !matches!(self, Platform::File | Platform::Metal | Platform::Qemu)
+    }
+
+    /// Kernel arguments by which the platform's owner of a machine wants its network configured in the initramfs;
+    /// they are asked for without any network.
+    pub fn network_kargs(self, host: &impl Host) -> Result<Option<String>, HostError> {
+        match self {
+            Platform::VmWare => vmware::network_kargs(host),
+            _ => Ok(None),
+        }
+    }
+
     /// Units of systemd-networkd for a network of which the metadata tell everything: name and text of each file.
     /// None where the network tells addresses and routes itself (DHCP, router advertisements).
     pub fn networkd_units(self, said: &Metadata) -> Vec<(String, String)> {
@@ -244,6 +258,19 @@ mod tests {
              metal (pxe, baremetal, rpi4, raspberrypi), openstack, packet (equinixmetal, equinix, metal.packet), \
              qemu, vmware"
         );
+    }
+
+    #[test]
+    fn who_has_no_metadata_is_not_asked() {
+        // Of this host nothing can be had: who asks it gets an error.
+        let host = Transcript {
+            offline: true,
+            ..Transcript::default()
+        };
+        for platform in Platform::ALL {
+            let nothing = now(platform.metadata(&host)) == Ok(None);
+            assert_eq!(platform.has_metadata(), !nothing, "{platform:?}");
+        }
     }
 
     #[test]

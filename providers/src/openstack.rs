@@ -15,6 +15,15 @@ const BASE: &str = "http://169.254.169.254";
 const USER_DATA: &str = "openstack/latest/user_data";
 const META_DATA: &str = "openstack/latest/meta_data.json";
 const NETWORK_DATA: &str = "openstack/latest/network_data.json";
+/// The form of Amazon's service, in which alone some things are told.
+const EC2_DATA: &str = "ec2/latest/meta-data.json";
+/// What is taken of it: attributes and keys.
+const EC2_KEYS: [(&str, &str); 4] = [
+    ("OPENSTACK_INSTANCE_ID", "instance-id"),
+    ("OPENSTACK_INSTANCE_TYPE", "instance-type"),
+    ("OPENSTACK_IPV4_LOCAL", "local-ipv4"),
+    ("OPENSTACK_IPV4_PUBLIC", "public-ipv4"),
+];
 
 /// The drive is part of the machine from its start: only the kernel's own search is waited for.
 async fn drive(host: &impl Host) -> Result<Option<Found>, HostError> {
@@ -22,7 +31,7 @@ async fn drive(host: &impl Host) -> Result<Option<Found>, HostError> {
         which: Which::Label(&["config-2", "CONFIG-2"]),
         formats: &["iso9660", "vfat"],
         mark: Some(META_DATA),
-        files: &[USER_DATA, META_DATA, NETWORK_DATA],
+        files: &[USER_DATA, META_DATA, NETWORK_DATA, EC2_DATA],
         wait: Duration::from_secs(5),
         what: "a config drive",
     };
@@ -55,27 +64,28 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
             if let Some(meta) = files.next().flatten() {
                 machine(&mut said, &meta)?;
             }
-            files.next().flatten()
+            let network = files.next().flatten();
+            if let Some(ec2) = files.next().flatten() {
+                let all = json(EC2_DATA, &ec2)?;
+                for (name, key) in EC2_KEYS {
+                    said.attribute(name, at(&all, &format!("/{key}")).as_deref());
+                }
+            }
+            network
         }
         None => {
             let of = |path: &str| bounded(Ask::link(format!("{BASE}/{path}")));
             if let Some(meta) = fetch(host, &of(META_DATA)).await? {
                 machine(&mut said, &meta)?;
             }
-            for (name, key) in [
-                ("INSTANCE_TYPE", "instance-type"),
-                ("IPV4_LOCAL", "local-ipv4"),
-                ("IPV4_PUBLIC", "public-ipv4"),
-            ] {
-                let found = fetch(host, &of(&format!("latest/meta-data/{key}")))
-                    .await?
-                    .map(text);
-                said.attribute(format!("OPENSTACK_{name}"), found.as_deref());
+            for (name, key) in EC2_KEYS {
+                let found = fetch(host, &of(&format!("latest/meta-data/{key}"))).await?;
+                said.attribute(name, found.map(text).as_deref());
             }
-            said.instance_type = said.attributes.get("OPENSTACK_INSTANCE_TYPE").cloned();
             fetch(host, &of(NETWORK_DATA)).await?
         }
     };
+    said.instance_type = said.attributes.get("OPENSTACK_INSTANCE_TYPE").cloned();
     if let Some(network) = network {
         interfaces(&mut said, &network)?;
     }
@@ -166,6 +176,16 @@ mod tests {
         let said = now(metadata(&host)).unwrap().unwrap();
         assert_eq!(said.hostname.as_deref(), Some("vm-1.example"));
         assert_eq!(said.ssh_keys.len(), 1);
+        let ec2 = r#"{"instance-id":"i-1","instance-type":"m1.small","local-ipv4":"10.0.3.7","public-ipv4":""}"#;
+        host.device = Some(("config-2", vec![(META_DATA, meta), (EC2_DATA, ec2)]));
+        let said = now(metadata(&host)).unwrap().unwrap();
+        assert_eq!(said.instance_type.as_deref(), Some("m1.small"));
+        assert_eq!(
+            said.attribute_lines(),
+            "AFTERBURN_OPENSTACK_HOSTNAME=vm-1.example\nAFTERBURN_OPENSTACK_INSTANCE_ID=i-1\n\
+             AFTERBURN_OPENSTACK_INSTANCE_TYPE=m1.small\nAFTERBURN_OPENSTACK_INSTANCE_UUID=u-1\n\
+             AFTERBURN_OPENSTACK_IPV4_LOCAL=10.0.3.7\n"
+        );
         host.device = Some(("config-2", vec![(META_DATA, meta)]));
         assert_eq!(now(user_config(&host)), Ok(None));
         host.device = Some(("other", vec![(META_DATA, meta)]));

@@ -10,7 +10,7 @@ use pilotlight_core::model::metadata::{
 use serde_json::{Value, json};
 
 use crate::UserConfig;
-use crate::answer::{at, bounded, config, each, fetch, json as parse, texts};
+use crate::answer::{address, at, bounded, config, each, fetch, json as parse, texts};
 use crate::host::{Ask, Host, HostError};
 use crate::network::Said;
 use crate::status::{Status, Told, bounded_text};
@@ -71,13 +71,14 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
         .filter(|mode| *mode <= 6);
     let mut counts = [0; 4];
     for entry in each(&all, "/network/addresses").take(MAX_INTERFACES) {
-        let Some(address) = at(entry, "/address") else {
+        let ip = |name: &str| at(entry, name).as_deref().and_then(address);
+        let Some(address) = ip("/address") else {
             continue;
         };
         let truth = |pointer: &str| entry.pointer(pointer).and_then(Value::as_bool);
         let public = truth("/public").unwrap_or(false);
         let v6 = address.contains(':');
-        let gateway = at(entry, "/gateway");
+        let gateway = ip("/gateway");
         let count = &mut counts[usize::from(public) + 2 * usize::from(v6)];
         let kind = if public { "PUBLIC" } else { "PRIVATE" };
         let name = format!("PACKET_IPV{}_{kind}", if v6 { 6 } else { 4 });

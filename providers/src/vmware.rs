@@ -65,6 +65,12 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
     Ok(Some(said))
 }
 
+/// Arguments for the network of the initramfs that the owner of the guest wants.
+pub(crate) fn network_kargs(host: &impl Host) -> Result<Option<String>, HostError> {
+    let found = host.guestinfo("afterburn.initrd.network-kargs")?;
+    Ok(found.map(|text| String::from_utf8_lossy(&text).trim().to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +123,15 @@ mod tests {
             let why = run(data(text, encoding)).unwrap_err().to_string();
             assert!(why.contains(expected), "{why}");
         }
+        let wants = Transcript {
+            guestinfo: vec![("afterburn.initrd.network-kargs", "ip=dhcp rd.neednet=1\n")],
+            ..Transcript::default()
+        };
+        assert_eq!(
+            network_kargs(&wants),
+            Ok(Some("ip=dhcp rd.neednet=1".into()))
+        );
+        assert_eq!(network_kargs(&Transcript::default()), Ok(None));
         let named = Transcript {
             guestinfo: vec![("hostname", "vm-3\n")],
             ..Transcript::default()
