@@ -122,20 +122,12 @@ pub fn metadata(given: &Metadata) -> anyhow::Result<ExitCode> {
 
 /// Writes the units of systemd-networkd; none are there to write where the network configures machines itself.
 fn write_units(directory: &Path, platform: Platform, said: &Said) -> anyhow::Result<()> {
-    let units = platform.networkd_units(said);
-    if units.is_empty() {
+    let count = pilotlight_host::write_network_units(directory, platform, said);
+    if count.map_err(anyhow::Error::msg)? == 0 {
         eprintln!(
             "{} describes no network for systemd-networkd: nothing is written",
             platform.name()
         );
-        return Ok(());
-    }
-    std::fs::create_dir_all(directory)
-        .with_context(|| format!("while making {}", directory.display()))?;
-    for (name, text) in units {
-        let path = directory.join(name);
-        pilotlight_engine::replace_file(&path, text.as_bytes(), 0o644)
-            .with_context(|| format!("while writing {}", path.display()))?;
     }
     Ok(())
 }

@@ -45,6 +45,14 @@ pub fn start(to_stdout: bool) {
     }
 }
 
+/// Starts logging for a program whose standard output is for others; a second call changes nothing.
+pub fn start_on_stderr() {
+    pilotlight_sys::uevents::tell_by(waiting);
+    let lines = Lines::to(Box::new(std::io::stderr()), "");
+    // Whoever was first has it.
+    let _ = tracing::subscriber::set_global_default(ours().with(lines));
+}
+
 /// Only what this program itself has to say: its libraries trace every connection, by URLs that hold tokens.
 struct Ours;
 

@@ -17,6 +17,7 @@ pub mod fresh;
 pub mod gpt;
 pub mod journal;
 pub mod kernel_table;
+pub mod key_fragment;
 pub mod keys;
 mod local_files;
 pub mod lock;
@@ -32,6 +33,7 @@ pub mod root;
 mod runtime_dir;
 pub mod selinux;
 pub mod settle;
+mod shared_files;
 mod table_edits;
 mod temporary;
 pub mod tool;
@@ -47,4 +49,5 @@ pub use regular::{read_beginning, read_regular};
 pub use runtime_dir::{
     free_space, private_directory, replace_file, temporary_directory, unnamed_file,
 };
+pub use shared_files::{replace_link, shared_directory};
 pub use temporary::random;
