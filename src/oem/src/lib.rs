@@ -6,6 +6,7 @@ mod host_keys;
 mod kept;
 mod metrics;
 mod network;
+pub mod once;
 mod pace;
 mod run;
 mod schedule;
