@@ -8,6 +8,8 @@ use pilotlight_boot::{platform, report};
 use pilotlight_core::config::Language;
 use pilotlight_providers::Platform;
 
+use crate::oem::Oem;
+
 /// First-boot provisioning agent for image-based Linux.
 ///
 /// pilotlight shows what a config would do, and does it: on the first boot, stage by stage, under the
@@ -31,6 +33,7 @@ Examples:
   pilotlight detect                                     which platform this machine is of, and why
   pilotlight metadata                                   what the platform says of this machine
   pilotlight oem plan                                   what the daemon would do to the network
+  pilotlight oem once --ssh-keys core                   what a boot needs of the platform: keys, names, attributes
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
 
@@ -52,7 +55,7 @@ pub enum Command {
     Detect(Detect),
     /// Show what the platform says of this machine: names, addresses, SSH keys
     Metadata(Metadata),
-    Oem(crate::oem::Oem),
+    Oem(Oem),
     /// Finish the encrypted volumes of a first boot that was cut short at its very end
     #[command(hide = true)]
     Finish {

@@ -14,6 +14,7 @@ use pilotlight_core::translate::LocalFiles;
 use pilotlight_engine::{DryRun, Given, LocalDirectory};
 
 use crate::args::{Apply, Command, Convert, Input, Plan, ReadingArgs, Schema, Validate};
+use crate::oem;
 
 /// Runs a subcommand. Exit codes: 0 done, 1 failed; clap answers 2 for wrong arguments.
 pub fn run(command: Command) -> ExitCode {
@@ -26,7 +27,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Report(given) => report::report(&given.state, given.json),
         Command::Detect(given) => platform::detect(&given.into()),
         Command::Metadata(given) => platform::metadata(&given.into()),
-        Command::Oem(given) => crate::oem::run(&given),
+        Command::Oem(given) => oem::run(&given),
         Command::Finish { root } => report::finish(&root),
         #[cfg(feature = "docs")]
         Command::Docs { directory } => docs(&directory),

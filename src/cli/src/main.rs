@@ -4,10 +4,12 @@
 //! subcommands. What a boot needs comes from the room of the initramfs program, so both do the same.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod afterburn;
 mod args;
 mod commands;
 mod drop_in;
 mod oem;
+mod once;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         Some("ignition-rmcfg") => rmcfg::ignition_rmcfg(arguments),
         Some("ignition-apply") => drop_in::ignition_apply(arguments),
         Some("ignition-validate") => drop_in::ignition_validate(arguments),
+        Some("afterburn" | "coreos-metadata") => afterburn::afterburn(called, arguments),
         _ => commands::run(args::Arguments::parse().command),
     }
 }

@@ -21,7 +21,7 @@ Examples:
 Settings: /etc/pilotlight/oem.conf and oem.conf.d/*.conf; Google's /etc/default/instance_configs.cfg is read, too.
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
 
-/// Keep the cloud's part of this machine true: routes, addresses and rules that the platform wants
+/// The cloud's part of a running machine: the network that the platform wants, keys, names, attributes
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Oem {
@@ -31,6 +31,9 @@ pub struct Oem {
 
 #[derive(Debug, Subcommand)]
 enum Job {
+    /// Do once what a boot needs of the platform: files of attributes, the host name, SSH keys, network units, and
+    /// the word that the machine is up
+    Once(Box<crate::once::Once>),
     /// Keep it true until stopped: the daemon of pilotlight-oem.service
     Run(Run),
     /// Show what the platform wants, what is there, and the difference
@@ -104,6 +107,7 @@ impl Common {
 /// Does a job.
 pub fn run(given: &Oem) -> anyhow::Result<ExitCode> {
     match &given.job {
+        Job::Once(given) => Ok(crate::once::run(given)),
         Job::Run(given) => daemon(given),
         Job::Show(given) => look(&given.looking, None, pilotlight_oem::View::text),
         Job::Plan(given) => look(
