@@ -32,8 +32,11 @@ PACKAGES := gcc libc6-dev g++ \
 	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common \
 	tftpd-hpa python3-venv strace shellcheck
 
+# What pilotlight takes the place of, built from its source.
+PEERS := $(TARGET)/peers
+
 .NOTPARALLEL:
-.PHONY: build deps demo test lint advisories unit soak crash fuzz size vm-test clean
+.PHONY: build deps demo test lint advisories unit peers soak crash fuzz size vm-test clean
 
 build:
 	$(CARGO) build --release -p pilotlight -p pilotlight-boot
@@ -94,6 +97,16 @@ advisories: deps
 unit: deps
 	$(CARGO) build --workspace --all-targets
 	.ci/test-times $(CARGO) test --workspace --no-fail-fast
+
+# Whether Afterburn itself still does what is recorded of it; building it takes seven minutes of processor time.
+# UPDATE_GOLDENS=1 records it anew. "make unit" compares with what is recorded.
+peers: deps $(PEERS)/bin/afterburn
+	$(CARGO) build --workspace --all-targets
+	AFTERBURN_BIN=$(abspath $(PEERS)/bin/afterburn) $(CARGO) test --workspace --test afterburn -- --ignored
+
+$(PEERS)/bin/afterburn:
+	$(MAKE) --no-print-directory deps PACKAGES="libssl-dev pkg-config"
+	$(CARGO) install --quiet --root $(PEERS) --target-dir $(PEERS)/target --locked --version 5.11.0 afterburn
 
 # What fails once in a hundred times: two thousand partitionings, and every other wait three hundred times, each with
 # udev and without; two hours of processor time. "make unit" takes a sample.
