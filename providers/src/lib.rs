@@ -43,6 +43,7 @@ pub mod hetzner_network;
 #[cfg(test)]
 mod hetzner_network_tests;
 mod host;
+mod keys;
 pub mod metal;
 pub mod network;
 #[cfg(test)]

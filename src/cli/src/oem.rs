@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use pilotlight_boot::out::out;
 use pilotlight_host::Choice;
 use pilotlight_oem::Options;
@@ -46,9 +46,20 @@ enum Job {
 struct Run {
     #[command(flatten)]
     common: Common,
+    /// Keep only this true
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Option<Part>,
     /// Write figures for node-exporter's text file collector to this file
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Part {
+    /// Routes, addresses and rules
+    Network,
+    /// Users' SSH keys
+    Keys,
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +132,11 @@ pub fn run(given: &Oem) -> anyhow::Result<ExitCode> {
 fn daemon(given: &Run) -> anyhow::Result<ExitCode> {
     pilotlight_host::log::start(true);
     let options = Options {
+        part: match given.only {
+            None => pilotlight_oem::Part::All,
+            Some(Part::Network) => pilotlight_oem::Part::Network,
+            Some(Part::Keys) => pilotlight_oem::Part::Keys,
+        },
         platform: given.common.platform()?,
         state: given.common.state.clone(),
         metrics: given.metrics.clone(),

@@ -4,6 +4,7 @@
 
 mod host_keys;
 mod kept;
+mod keys;
 mod metrics;
 mod network;
 pub mod once;
@@ -13,13 +14,20 @@ mod schedule;
 mod settings;
 mod show;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use kept::Kept;
 pub use network::{Known, Look, Trust, look};
-pub use run::{Options, run};
+pub use run::{Options, Part, run};
 pub use settings::{Settings, Unknown};
 pub use show::{View, view};
+
+/// Where the daemon keeps what it has to know after a restart: what systemd says (systemd.exec(5),
+/// `StateDirectory=`), else the usual place.
+pub fn state_directory() -> PathBuf {
+    let said = std::env::var_os("STATE_DIRECTORY").filter(|said| !said.is_empty());
+    said.map_or_else(|| "/var/lib/pilotlight".into(), PathBuf::from)
+}
 
 /// Longest file of settings that is read, in bytes.
 const MAX_SETTINGS: u64 = 1 << 20;

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -22,6 +23,7 @@ use tokio::time::sleep_until;
 
 use crate::host_keys;
 use crate::kept::Kept;
+use crate::keys::Keys;
 use crate::metrics::Figures;
 use crate::network::{Known, Network, Trust};
 use crate::pace::Pace;
@@ -39,12 +41,38 @@ const ANSWER: u64 = 4 << 20;
 const OTHER: Duration = Duration::from_secs(5);
 /// Where the public host keys are, below the root.
 const SSH: &str = "etc/ssh";
+/// Longest time between two looks at the users' keys, which are only looked at when the platform has answered.
+const KEYS: Duration = Duration::from_secs(600);
 /// How soon it is asked after a link came or went, where the platform does not tell by itself.
 const AFTER_LINK: Duration = Duration::from_secs(1);
+
+/// What of the machine is kept true. Each has a process of its own where a service has no more rights than it needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    #[default]
+    All,
+    /// Routes, addresses and rules.
+    Network,
+    /// Users' SSH keys.
+    Keys,
+}
+
+impl Part {
+    fn has_network(self) -> bool {
+        self != Part::Keys
+    }
+
+    fn has_keys(self) -> bool {
+        self != Part::Network
+    }
+}
 
 /// How the daemon runs.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// What is kept true.
+    pub part: Part,
     /// The platform.
     pub platform: Platform,
     /// Where the last answer is kept.
@@ -57,21 +85,16 @@ pub struct Options {
 
 /// Runs until it is stopped. The error is for a person.
 pub fn run(options: &Options) -> Result<(), String> {
-    let Some(rhythm) = options.platform.rhythm() else {
-        tracing::info!(
-            "{} says nothing of the network that DHCP does not say: there is nothing to keep true",
-            options.platform.name()
-        );
+    let name = options.platform.name();
+    let has_keys = options.part.has_keys() && options.platform.tells_keys();
+    let rhythm = options.platform.rhythm();
+    let rhythm = rhythm.filter(|_| options.part.has_network() || has_keys);
+    let Some(rhythm) = rhythm else {
+        tracing::info!("on {name} there is nothing of the kind to keep true while a machine runs");
         ready("nothing to do on this platform");
         return Ok(());
     };
-    let directory = &options.state;
-    let failed =
-        |what: &str, error: io::Error| format!("while {what} {}: {error}", directory.display());
-    std::fs::create_dir_all(directory).map_err(|error| failed("making", error))?;
-    let _lock = lock::of_directory_within(directory, OTHER).map_err(|error| {
-        format!("another daemon keeps the network of this machine true: {error}")
-    })?;
+    let _locks = locks(options)?;
     let signals = Signals::block().map_err(|error| format!("while taking signals: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -83,6 +106,29 @@ pub fn run(options: &Options) -> Result<(), String> {
             .serve()
             .await
     })
+}
+
+/// One daemon keeps each part. The lock of the network is that of the directory of states, the other one's that of a
+/// directory in it.
+fn locks(options: &Options) -> Result<Vec<lock::Lock>, String> {
+    let keys = options.state.join("keys");
+    let parts = [
+        (options.part.has_network(), &options.state, "network"),
+        (options.part.has_keys(), &keys, "SSH keys"),
+    ];
+    let mut locks = Vec::new();
+    for (_, directory, what) in parts.iter().filter(|(wanted, ..)| *wanted) {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|error| format!("while making {}: {error}", directory.display()))?;
+        let lock = lock::of_directory_within(directory, OTHER).map_err(|error| {
+            format!("another daemon keeps the {what} of this machine true: {error}")
+        })?;
+        locks.push(lock);
+    }
+    Ok(locks)
 }
 
 /// Signals as something to wait for.
@@ -123,10 +169,15 @@ struct Daemon<'d> {
     /// Asks for what is, and waits for what will be.
     asker: &'d Machine,
     waiter: &'d Machine,
-    network: Network,
-    events: AsyncFd<Events>,
+    /// Where the network is kept true.
+    network: Option<(Network, AsyncFd<Events>)>,
     signals: AsyncFd<Signals>,
     kept: Kept,
+    keys: Keys,
+    /// Whether users get keys.
+    keys_on: bool,
+    /// When keys are looked at again though the platform says the same.
+    keys_at: Option<Instant>,
     known: Option<Known>,
     cursor: Option<Cursor>,
     schedule: Schedule,
@@ -153,10 +204,18 @@ impl<'d> Daemon<'d> {
         signals: Signals,
         [asker, waiter]: [&'d Machine; 2],
     ) -> Result<Self, String> {
-        let network = Network::open(options.platform, read_settings(&options.root).switches)
-            .map_err(|error| error.to_string())?;
-        let events = Events::listen(network.netlink()).map_err(|error| error.to_string())?;
+        let settings = read_settings(&options.root);
         let words = |error: io::Error| format!("while waiting for events: {error}");
+        let network = match options.part.has_network() {
+            true => {
+                let network = Network::open(options.platform, settings.switches)
+                    .map_err(|error| error.to_string())?;
+                let events =
+                    Events::listen(network.netlink()).map_err(|error| error.to_string())?;
+                Some((network, watched(events).map_err(words)?))
+            }
+            false => None,
+        };
         let kept = Kept::of(&options.state);
         let known = match kept.load(options.platform) {
             Ok(document) => document.map(|document| Known {
@@ -174,9 +233,11 @@ impl<'d> Daemon<'d> {
             asker,
             waiter,
             network,
-            events: watched(events).map_err(words)?,
             signals: watched(signals).map_err(words)?,
             kept,
+            keys: Keys::of(&options.root, &options.state),
+            keys_on: settings.keys && options.part.has_keys(),
+            keys_at: None,
             known,
             cursor: None,
             schedule: Schedule::default(),
@@ -200,7 +261,7 @@ impl<'d> Daemon<'d> {
         loop {
             let event = tokio::select! {
                 (answer, took) = wait_for(&mut asking) => Event::Answered(answer, took),
-                changes = next_change(&mut self.events) => Event::Changed(changes?),
+                changes = next_change(&mut self.network) => Event::Changed(changes?),
                 () = until(due) => Event::Due,
                 () = finished(&mut publishing) => Event::Published,
                 () = until(ask_at) => Event::Ask,
@@ -249,9 +310,13 @@ impl<'d> Daemon<'d> {
                 }
                 Event::Signal(number) if number == Signal::SIGHUP as i32 => {
                     notify(&[NotifyState::Reloading]);
-                    self.network
-                        .switch(read_settings(&self.options.root).switches);
+                    let settings = read_settings(&self.options.root);
+                    if let Some((network, _)) = &mut self.network {
+                        network.switch(settings.switches);
+                    }
+                    self.keys_on = settings.keys && self.options.part.has_keys();
                     self.put_right(false)?;
+                    self.put_keys_right();
                     ready(&self.status());
                 }
                 Event::Signal(_) => {
@@ -324,6 +389,9 @@ impl<'d> Daemon<'d> {
             });
         }
         let clean = self.put_right(false)?;
+        if !same || self.keys_at.is_none_or(|at| at <= Instant::now()) {
+            self.put_keys_right();
+        }
         if !same && clean {
             self.keep();
         }
@@ -353,10 +421,10 @@ impl<'d> Daemon<'d> {
 
     /// Does what is to be done now; whether all of the platform's answer was understood.
     fn put_right(&mut self, because_of_event: bool) -> Result<bool, String> {
-        let Some(known) = &self.known else {
+        let (Some(known), Some((network, _))) = (&self.known, &mut self.network) else {
             return Ok(false);
         };
-        match self.network.put_right(known) {
+        match network.put_right(known) {
             Ok(outcome) => {
                 self.figures.count(&outcome);
                 if because_of_event && outcome.done > 0 {
@@ -379,6 +447,31 @@ impl<'d> Daemon<'d> {
         }
     }
 
+    /// Gives users the keys that the platform names, as far as it has said so since the daemon began.
+    fn put_keys_right(&mut self) {
+        let fresh = self
+            .known
+            .as_ref()
+            .filter(|known| known.trust == Trust::Fresh);
+        let Some(known) = fresh.filter(|_| self.keys_on) else {
+            return;
+        };
+        let Some((desired, left_out)) = self.options.platform.keys(&known.document) else {
+            return;
+        };
+        let now = seconds();
+        let mut pause = KEYS;
+        match self.keys.put_right(&desired, &left_out, now) {
+            Ok(outcome) => {
+                if let Some(end) = outcome.next_expiry {
+                    pause = pause.min(Duration::from_secs(end.saturating_sub(now)));
+                }
+            }
+            Err(why) => tracing::warn!("{why}"),
+        }
+        self.keys_at = Some(Instant::now() + pause);
+    }
+
     fn write_figures(&self) {
         let Some(path) = &self.options.metrics else {
             return;
@@ -393,6 +486,9 @@ impl<'d> Daemon<'d> {
         match (&self.known, self.schedule.is_failing()) {
             (None, _) => format!("waiting for {name}, which has not answered yet"),
             (Some(_), true) => format!("by the last answer of {name}, which does not answer now"),
+            (Some(_), false) if self.options.part == Part::Keys => {
+                format!("SSH keys are as {name} wants them")
+            }
             (Some(_), false) => format!("the network is as {name} wants it"),
         }
     }
@@ -419,7 +515,10 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-async fn next_change(events: &mut AsyncFd<Events>) -> Result<Changes, String> {
+async fn next_change(network: &mut Option<(Network, AsyncFd<Events>)>) -> Result<Changes, String> {
+    let Some((_, events)) = network else {
+        return std::future::pending().await;
+    };
     let words = |error: &dyn std::fmt::Display| format!("while listening for changes: {error}");
     loop {
         let mut ready = events.readable_mut().await.map_err(|error| words(&error))?;

@@ -9,10 +9,21 @@ use std::fmt;
 use pilotlight_providers::network::Switches;
 
 /// What can be said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// What is done to the network.
     pub switches: Switches,
+    /// Whether users get the keys that the platform names while the machine runs.
+    pub keys: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            switches: Switches::default(),
+            keys: true,
+        }
+    }
 }
 
 /// Something in a file that has no meaning, and is left out.
@@ -58,6 +69,8 @@ const KEYS: &[Key] = &[
     ("Daemons", "network_daemon", |to, on| {
         to.switches.gcp.disable_address_manager = Some(!on)
     }),
+    ("Daemons", "accounts_daemon", |to, on| to.keys = on),
+    ("accountManager", "disable", |to, on| to.keys = !on),
     ("AWS", "secondary_addresses", |to, on| {
         to.switches.aws.secondary_addresses = on
     }),
@@ -95,24 +108,22 @@ const KEYS: &[Key] = &[
 const LEFT_ALONE: (&str, &str) = ("NetworkInterfaces", "left_alone");
 
 /// Sections of Google's file that are about other things than the daemon does; their keys are no mistakes.
-const OF_OTHERS: [&str; 8] = [
+const OF_OTHERS: [&str; 7] = [
     "Accounts",
     "Instance",
     "InstanceSetup",
     "MetadataScripts",
     "Snapshots",
     "Unstable",
-    "accountManager",
     "diagnostics",
 ];
 /// Keys of that kind in sections that are known. `ethernet_proto_id` is always 66 with Google's agents.
-const KEYS_OF_OTHERS: [(&str, &str); 7] = [
+const KEYS_OF_OTHERS: [(&str, &str); 6] = [
     ("IpForwarding", "ethernet_proto_id"),
     ("NetworkInterfaces", "setup"),
     ("NetworkInterfaces", "dhcp_command"),
     ("NetworkInterfaces", "manage_primary_nic"),
     ("NetworkInterfaces", "restore_debian12_netplan_config"),
-    ("Daemons", "accounts_daemon"),
     ("Daemons", "clock_skew_daemon"),
 ];
 

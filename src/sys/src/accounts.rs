@@ -330,7 +330,11 @@ impl Call {
     fn on_root(program: &'static str, root: &Path) -> Self {
         Self {
             program,
-            args: vec!["--root".into(), root.into()],
+            // On the running root no change of the root is needed, which would ask for one more right.
+            args: match root == Path::new("/") {
+                true => Vec::new(),
+                false => vec!["--root".into(), root.into()],
+            },
             stdin: None,
             secrets: Vec::new(),
         }

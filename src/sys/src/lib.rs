@@ -17,7 +17,6 @@ pub mod fresh;
 pub mod gpt;
 pub mod journal;
 pub mod kernel_table;
-pub mod key_fragment;
 pub mod keys;
 mod local_files;
 pub mod lock;

@@ -4,7 +4,9 @@
 
 mod aws;
 mod gcp;
+mod keys;
 mod server;
+mod unit;
 
 use std::path::PathBuf;
 use std::process::Command;

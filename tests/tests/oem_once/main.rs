@@ -16,7 +16,7 @@ use pilotlight_tests::{Answer, pilotlight, program};
 const LINK: &str = "169.254.169.254";
 const OLD: &str = "AFTERBURN_OLD=1\n";
 const DROPLET: &str = r#"{"droplet_id": 7, "hostname": "drop-1", "region": "sea9",
-    "public_keys": ["ssh-ed25519 AAAAone me"]}"#;
+    "public_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAmkTfuPejK8ZPh1qGOkShcxeDgpOAhpcFU9wDtEs6vm me"]}"#;
 const DROPLETS: &str =
     "AFTERBURN_DIGITALOCEAN_HOSTNAME=drop-1\nAFTERBURN_DIGITALOCEAN_REGION=sea9\n";
 
@@ -92,7 +92,7 @@ fn all_jobs_are_done_with_one_answer() {
         for line in [
             "wrote 2 attributes to",
             "wrote the host name drop-1 to",
-            "wrote 1 SSH keys of root to /root/.ssh/authorized_keys.d/afterburn",
+            "1 SSH keys of the platform are in ~root/.ssh/authorized_keys.d/afterburn",
             "digitalocean describes no network for systemd-networkd",
             "warning: digitalocean does not want to know that the machine is up",
         ] {
@@ -110,7 +110,7 @@ fn all_jobs_are_done_with_one_answer() {
     assert_eq!(place.text("etc/hostname"), "drop-1\n");
     assert_eq!(
         place.text("root/.ssh/authorized_keys.d/afterburn"),
-        "ssh-ed25519 AAAAone me\n"
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAmkTfuPejK8ZPh1qGOkShcxeDgpOAhpcFU9wDtEs6vm me\n"
     );
     assert!(!place.path("network").exists());
     for (name, mode) in [
@@ -171,13 +171,15 @@ fn no_keys_are_no_failure_and_take_none_away() {
         let answer = once(&["--provider=hetzner", "--ssh-keys=root"]);
         assert_eq!(answer.code, Some(0), "{answer:?}");
         let line =
-            "the platform names no SSH key: /root/.ssh/authorized_keys.d/afterburn stays as it was";
+            "the platform names no SSH key: ~root/.ssh/authorized_keys.d/afterburn stays as it was";
         assert!(answer.err.contains(line), "{answer:?}");
         assert!(!answer.err.contains("wrote"), "{answer:?}");
         let answer = once(&["--provider=hetzner", "--ssh-keys=nobody-here"]);
         assert_eq!(answer.code, Some(1), "{answer:?}");
         assert!(
-            answer.err.contains("there is no user \"nobody-here\""),
+            answer.err.contains(
+                "the SSH keys of \"nobody-here\" stay as they are: there is no such user"
+            ),
             "{answer:?}"
         );
     });

@@ -53,6 +53,7 @@ pub fn difference(desired: &Desired, observed: &Observed, now: u64) -> Differenc
     accounts(desired, observed, now, &mut all);
     let mut users: BTreeSet<&str> = observed.files.keys().map(String::as_str).collect();
     users.extend(desired.users());
+    users.extend(desired.only.as_deref());
     for name in users {
         // Names of accounts and of the platform; what is none was never made.
         let Ok(user) = AccountName::parse(name) else {
@@ -69,7 +70,8 @@ pub fn difference(desired: &Desired, observed: &Observed, now: u64) -> Differenc
         };
         let exists = observed.accounts.user(name).is_some();
         if !exists && desired.customs == Customs::Afterburn {
-            if one.wants_any() {
+            // Who asks for one user by name is told, with keys and without.
+            if one.wants_any() || desired.only.is_some() {
                 one.unmet("there is no such user", &mut all);
             }
             continue;

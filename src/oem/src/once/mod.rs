@@ -11,7 +11,7 @@ mod kargs;
 mod keys;
 mod provider;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pilotlight_core::model::Metadata;
@@ -151,7 +151,12 @@ fn write(jobs: &Jobs, platform: Platform, said: &Metadata) -> Result<(), Vec<Str
         job(files::attributes(path, said, Names::Flatcar));
     }
     if let Some(user) = &jobs.ssh_keys {
-        job(keys::write_keys(user, said));
+        job(keys::write_keys(
+            user,
+            said,
+            Path::new("/"),
+            &crate::state_directory(),
+        ));
     }
     if let Some(path) = &jobs.hostname {
         job(files::hostname(path, platform, said));

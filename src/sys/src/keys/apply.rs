@@ -245,9 +245,6 @@ impl Failed {
 
 /// Adds a user to the group of those who may do everything, or removes it.
 fn membership(user: &AccountName, how: &str, root: &Path) -> Result<(), Failed> {
-    let root_text = root
-        .to_str()
-        .ok_or_else(|| Failed::Look(io::Error::other("the path of the root is not UTF-8")))?;
     let accounts = observed(root).map_err(Failed::Look)?;
     let group = accounts.group(SUDOERS_GROUP);
     let is_member = group.is_some_and(|group| group.members.contains(user.as_str()));
@@ -255,7 +252,15 @@ fn membership(user: &AccountName, how: &str, root: &Path) -> Result<(), Failed> 
     if is_member == (how == "--add") {
         return Ok(());
     }
-    let arguments = ["--root", root_text, how, user.as_str(), SUDOERS_GROUP];
+    let root_text = root
+        .to_str()
+        .ok_or_else(|| Failed::Look(io::Error::other("the path of the root is not UTF-8")))?;
+    // On the running root no change of the root is needed, which would ask for one more right.
+    let at_root: &[&str] = match root_text {
+        "/" => &[],
+        root => &["--root", root],
+    };
+    let arguments = [at_root, &[how, user.as_str(), SUDOERS_GROUP]].concat();
     tool::run("gpasswd", &arguments, None)
         .map(drop)
         .map_err(Failed::Tool)

@@ -1,14 +1,16 @@
 //! The file that the daemon remembers users in, and the list of Google's guest agent.
 
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 
 use pilotlight_core::keys::{MAX_STATE, State};
 use pilotlight_core::model::SysPath;
+use rustix::process::geteuid;
 
 use crate::regular::read_regular;
 use crate::root::Sysroot;
-use crate::runtime_dir::{private_directory, replace_file};
+use crate::runtime_dir::replace_file;
 
 /// Name of the file in the directory of states.
 const NAME: &str = "ssh-keys.json";
@@ -35,6 +37,42 @@ pub(super) fn google_users(root: &Sysroot) -> io::Result<Option<String>> {
 
 /// Puts what is to be remembered in place, whole, for root alone.
 pub fn write(directory: &Path, state: &State) -> io::Result<()> {
-    private_directory(directory)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    // Others may look at the names in it, and put nothing there.
+    let there = std::fs::metadata(directory)?;
+    if there.uid() != geteuid().as_raw() || there.mode() & 0o022 != 0 {
+        return Err(io::Error::other(format!(
+            "others may write to {}",
+            directory.display()
+        )));
+    }
     replace_file(&directory.join(NAME), state.text().as_bytes(), 0o600)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_directory_is_one_that_others_do_not_write_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = dir.path().join("a/b");
+        let mut state = State::default();
+        state.known.insert("ann".into());
+        write(&made, &state).unwrap();
+        assert_eq!(std::fs::metadata(&made).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(read(&made).unwrap(), Some(state.clone()));
+        let mode = |mode| std::fs::set_permissions(&made, PermissionsExt::from_mode(mode)).unwrap();
+        mode(0o755);
+        write(&made, &state).unwrap();
+        mode(0o775);
+        let why = write(&made, &State::default()).unwrap_err().to_string();
+        assert!(why.starts_with("others may write to "), "{why}");
+        assert_eq!(read(&made).unwrap(), Some(state));
+    }
 }
