@@ -114,9 +114,9 @@ fn observed() -> impl Strategy<Value = Observed> {
         })
 }
 
-/// Lines of a file that no rule can take for ours: neither between marks, nor after Google's, nor one of the
-/// platform's test keys.
-fn foreign(file: &File) -> Vec<Vec<u8>> {
+/// Lines of a file that no rule can take for ours: neither between marks, nor after Google's where these count, nor
+/// one of the platform's test keys.
+fn foreign(file: &File, google: bool) -> Vec<Vec<u8>> {
     let File::Text(Contents(text)) = file else {
         return Vec::new();
     };
@@ -131,7 +131,7 @@ fn foreign(file: &File) -> Vec<Vec<u8>> {
             inside = next == Some(END.as_bytes());
         } else if bare == END.as_bytes() {
             inside = false;
-        } else if bare == b"# Added by Google" {
+        } else if google && bare == b"# Added by Google" {
             after_mark = true;
             continue;
         } else if !inside
@@ -178,7 +178,7 @@ proptest! {
         for (user, files) in &after.files {
             let was = before.files.get(user).cloned().unwrap_or_default();
             if before.layout == Layout::Block {
-                prop_assert_eq!(foreign(&was.file), foreign(&files.file));
+                prop_assert_eq!(foreign(&was.file, google), foreign(&files.file, google));
             }
             // Every key that is wanted is there, unless the file may not be touched.
             let File::Text(Contents(text)) = &files.file else { continue };
