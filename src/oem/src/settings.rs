@@ -118,9 +118,10 @@ const OF_OTHERS: [&str; 7] = [
     "diagnostics",
 ];
 /// Keys of that kind in sections that are known. `ethernet_proto_id` is always 66 with Google's agents.
-const KEYS_OF_OTHERS: [(&str, &str); 6] = [
+const KEYS_OF_OTHERS: [(&str, &str); 7] = [
     ("IpForwarding", "ethernet_proto_id"),
     ("NetworkInterfaces", "setup"),
+    ("NetworkInterfaces", "dhclient_script"),
     ("NetworkInterfaces", "dhcp_command"),
     ("NetworkInterfaces", "manage_primary_nic"),
     ("NetworkInterfaces", "restore_debian12_netplan_config"),
@@ -230,7 +231,7 @@ mod tests {
     fn googles_file_keeps_its_meaning() {
         let (settings, unknown) = read(
             "[Accounts]\ndeprovision_remove = true\n[IpForwarding]\nethernet_proto_id = 66\nip_aliases = false\n\
-             [NetworkInterfaces]\ndhcp_command =\nip_forwarding = False\n",
+             [NetworkInterfaces]\ndhclient_script = /sbin/google-dhclient-script\ndhcp_command =\nip_forwarding = False\n",
         );
         assert_eq!(unknown, Vec::<String>::new());
         let mut expected = Settings::default();
