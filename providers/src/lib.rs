@@ -59,6 +59,8 @@ pub mod packet_network;
 mod packet_network_tests;
 #[cfg(test)]
 mod platform_networks_property_tests;
+#[cfg(test)]
+mod peers_tests;
 mod qemu;
 #[cfg(test)]
 mod random_machine;
