@@ -1,6 +1,6 @@
 //! A platform's metadata server whose answers change while it is asked.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -107,10 +107,16 @@ impl Server {
             lines.read_line(&mut line).ok().filter(|read| *read > 0)?;
             let mut words = line.split(' ');
             let (method, path) = (words.next()?.to_string(), words.next()?.to_string());
-            let mut header = String::new();
+            let (mut header, mut length) = (String::new(), 0);
             while lines.read_line(&mut header).ok()? > 2 {
+                let (name, value) = header.split_once(':')?;
+                if name.eq_ignore_ascii_case("content-length") {
+                    length = value.trim().parse().ok()?;
+                }
                 header.clear();
             }
+            // What is put there is not looked at.
+            std::io::copy(&mut lines.by_ref().take(length), &mut std::io::sink()).ok()?;
             let answer = self.answer(&method, &path)?;
             stream.write_all(&answer.0).ok()?;
             if !answer.1 {
