@@ -38,7 +38,6 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{PipeReader, Read as _};
-use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -46,12 +45,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::net::{
-    AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, accept, bind, listen, recv,
-    socket_with,
-};
-
 use crate::Answer;
+
+mod cable;
 
 /// What the guest runs first.
 const INIT: &str = include_str!("uml-init.sh");
@@ -140,16 +136,26 @@ impl Guest {
     /// Adds a network interface with a hardware address, which is hardware to the guest; answers its name. Nobody is
     /// at the other end of its cable.
     pub fn nic(&mut self, mac: &str) -> String {
-        let name = format!("vec{}", self.nics.len());
+        let name = self.add_nic(mac);
         if !in_guest() {
-            let switch = self.directory.path().join(&name);
-            let kind = SocketType::SEQPACKET;
-            let listening = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
-            let listening = listening.unwrap();
-            bind(&listening, &SocketAddrUnix::new(&switch).unwrap()).unwrap();
-            listen(&listening, 4).unwrap();
-            std::thread::spawn(move || swallow(&listening));
+            cable::alone(&self.directory.path().join(&name));
         }
+        name
+    }
+
+    /// Adds two network interfaces with a cable between them; answers their names. Moved into another network
+    /// namespace, the one is the world outside to the other.
+    pub fn cable(&mut self, macs: [&str; 2]) -> [String; 2] {
+        let names = macs.map(|mac| self.add_nic(mac));
+        if !in_guest() {
+            let sockets = [&names[0], &names[1]].map(|name| self.directory.path().join(name));
+            cable::between([&sockets[0], &sockets[1]]);
+        }
+        names
+    }
+
+    fn add_nic(&mut self, mac: &str) -> String {
+        let name = format!("vec{}", self.nics.len());
         self.nics.push(mac.into());
         name
     }
@@ -361,14 +367,6 @@ impl Guest {
         fs::write(init, script).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(init, mode).unwrap();
-    }
-}
-
-/// The other end of a cable: takes every packet, and answers none.
-fn swallow(listening: &OwnedFd) {
-    while let Ok(link) = accept(listening) {
-        let mut packet = [0; 2048];
-        while recv(&link, &mut packet, RecvFlags::empty()).is_ok_and(|(_, length)| length > 0) {}
     }
 }
 
