@@ -58,9 +58,9 @@ pub mod packet_network;
 #[cfg(test)]
 mod packet_network_tests;
 #[cfg(test)]
-mod platform_networks_property_tests;
-#[cfg(test)]
 mod peers_tests;
+#[cfg(test)]
+mod platform_networks_property_tests;
 mod qemu;
 #[cfg(test)]
 mod random_machine;

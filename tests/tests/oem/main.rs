@@ -5,8 +5,12 @@
 mod aws;
 mod gcp;
 mod keys;
+mod links;
+mod pods;
 mod server;
+mod traffic;
 mod unit;
+mod world;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -326,6 +326,85 @@ fn links_of_others_are_not_touched() {
     );
 }
 
+/// The machine with its second interface in a bond of this kind, which has the interface's address.
+fn bonded(kind: &str) -> Actual {
+    let mut actual = machine();
+    let mut bond = link("bond0", SECOND);
+    bond.kind = Some(kind.into());
+    actual.links.insert(9, bond);
+    for index in [3, 4] {
+        let mut member = link(&format!("eth{index}"), SECOND);
+        (member.master, member.slave) = (Some(9), true);
+        actual.links.insert(index, member);
+    }
+    actual
+}
+
+#[test]
+fn a_bond_stands_for_its_members() {
+    let desired = locals(SECOND, &["203.0.113.7"]);
+    let add = "add local route 203.0.113.7/32 on bond0: it is forwarded to this machine";
+    for kind in ["bond", "team"] {
+        assert_eq!(told(&desired, &bonded(kind)), [add]);
+    }
+    // What was added to the interface before is replaced, or removed.
+    let mut actual = bonded("bond");
+    for text in ["203.0.113.7/32", "203.0.113.9/32"] {
+        route(&mut actual, text, None, 3, OWNER.protocol);
+    }
+    route(&mut actual, "192.0.2.77/32", None, 3, 4);
+    assert_eq!(
+        told(&desired, &actual),
+        [
+            "replace local route 203.0.113.7/32 on eth3 by local route 203.0.113.7/32 on bond0: \
+             it is forwarded to this machine",
+            "remove local route 203.0.113.9/32 on eth3: the platform does not name it any more",
+        ]
+    );
+    assert_eq!(
+        told(&desired.only_adding(), &actual).len(),
+        1,
+        "nothing is done"
+    );
+}
+
+#[test]
+fn what_is_no_bond_of_its_own_does_not_stand_for_anything() {
+    let desired = locals(SECOND, &["203.0.113.7"]);
+    let change = |change: &dyn Fn(&mut Link)| {
+        let mut actual = bonded("bond");
+        route(&mut actual, "203.0.113.9/32", None, 3, OWNER.protocol);
+        change(actual.links.get_mut(&9).unwrap());
+        told(&desired, &actual)
+    };
+    assert_eq!(change(&|_| {}).len(), 2, "the control");
+    let part = "not done: the network of 02:00:00:00:00:02: the link 02:00:00:00:00:02 is a part of another one";
+    for kind in ["bridge", "openvswitch", "vrf"] {
+        assert_eq!(
+            change(&|link| link.kind = Some(kind.into())),
+            [part],
+            "{kind}"
+        );
+    }
+    assert_eq!(
+        change(&|link| link.mac = FIRST.parse().ok())[0],
+        part,
+        "it has another address"
+    );
+    assert_eq!(
+        change(&|link| link.master = Some(2))[0],
+        part,
+        "it is a part itself"
+    );
+    // A platform that speaks of the bond says all of it itself.
+    let desired = wanted(Heard::Whole, |wishes| {
+        wishes.link(SECOND, Some("bond"), "mac").unwrap();
+        let mut link = wishes.link(SECOND, None, "mac").unwrap();
+        link.local("203.0.113.7", "", "");
+    });
+    assert_eq!(told(&desired, &bonded("bond")), [part]);
+}
+
 #[test]
 fn where_no_hardware_has_the_address_the_link_that_has_it_is_meant() {
     let mut actual = machine();

@@ -1,10 +1,23 @@
 //! Which link is meant.
 
+use std::collections::BTreeSet;
+
 use crate::net::actual::{Actual, Link};
 use crate::net::desired::{Desired, DesiredLink};
 
 /// The driver of a virtual machine's network device on Hyper-V (drivers/net/hyperv).
 const SYNTHETIC: &str = "hv_netvsc";
+
+/// Kinds of links that take the place of their members: these send and receive nothing by themselves.
+const AGGREGATES: [&str; 2] = ["bond", "team"];
+
+/// The bond that a link is a member of.
+pub(super) fn bond_of(member: &Link, actual: &Actual) -> Option<u32> {
+    let index = member.master?;
+    let bond = actual.links.get(&index)?;
+    let kind = bond.kind.as_deref().unwrap_or_default();
+    (AGGREGATES.contains(&kind) && bond.is_touchable()).then_some(index)
+}
 
 /// The link that is meant, or why there is none.
 pub(super) fn place(
@@ -36,6 +49,24 @@ pub(super) fn place(
     let synthetic = |link: &Link| link.driver.as_deref() == Some(SYNTHETIC);
     if of_mac().any(|(_, link)| synthetic(link)) {
         candidates.retain(|index| actual.links.get(index).is_some_and(synthetic));
+    }
+    // A platform knows nothing of a bond that a person has made of its interfaces. What comes to their address
+    // arrives at the bond that has it.
+    let named = |kind: &Option<String>| {
+        let mut links = desired.links().iter();
+        links.any(|link| link.mac == mac && link.kind == *kind)
+    };
+    let stands_for_it = |index: &u32| {
+        let bond = actual.links.get(index);
+        bond.is_some_and(|bond| bond.mac == Some(mac) && !named(&bond.kind))
+    };
+    let bonds: BTreeSet<u32> = of_mac()
+        .filter(|(_, member)| member.kind.is_none())
+        .filter_map(|(_, member)| bond_of(member, actual))
+        .filter(stands_for_it)
+        .collect();
+    if let (true, 1, Some(bond)) = (candidates.is_empty(), bonds.len(), bonds.first()) {
+        return Ok(*bond);
     }
     match candidates[..] {
         [index] => Ok(index),

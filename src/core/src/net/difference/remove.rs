@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::place::bond_of;
 use super::{Search, UNNAMED, routes};
 use crate::net::actual::{Address, PROTOCOL_KERNEL, Route, Rule};
 use crate::net::op::Change;
@@ -91,12 +92,14 @@ impl Search<'_> {
             .or_else(|| route.map(|route| self.named(route)))
     }
 
-    /// Whether things of ours on a link may be removed.
+    /// Whether things of ours on a link may be removed. What was added to a link before it became a member of a bond
+    /// is of no use any more.
     pub(super) fn may_touch(&self, index: u32) -> bool {
         self.now.links.get(&index).is_some_and(|link| {
             let is_left = |mac: Mac| self.desired.leaves_alone(mac) || self.unplaced.contains(&mac);
             let is_meant = link.is_touchable() || self.placed.contains(&index);
-            is_meant && !link.mac.is_some_and(is_left)
+            let is_member = || link.kind.is_none() && bond_of(link, &self.now).is_some();
+            (is_meant || is_member()) && !link.mac.is_some_and(is_left)
         })
     }
 }
