@@ -123,7 +123,8 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(2));
     }
     if let Some(picture) = &given.svg {
-        not_an_input(picture, given)?;
+        let images = given.disk.iter().map(|disk| disk.image.as_path());
+        not_an_input(picture, images.chain([given.input.config.as_path()]))?;
     }
     let input = Loaded::new(&given.input)?;
     let run = DryRun {
@@ -150,7 +151,10 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
 }
 
 /// A picture takes the place of an older one, but not of a device or of what is read here.
-fn not_an_input(picture: &Path, given: &Plan) -> anyhow::Result<()> {
+pub(crate) fn not_an_input<'i>(
+    picture: &Path,
+    inputs: impl Iterator<Item = &'i Path>,
+) -> anyhow::Result<()> {
     let Ok(there) = std::fs::metadata(picture) else {
         return Ok(());
     };
@@ -160,8 +164,7 @@ fn not_an_input(picture: &Path, given: &Plan) -> anyhow::Result<()> {
         picture.display()
     );
     let picture = picture.canonicalize().ok();
-    let images = given.disk.iter().map(|disk| disk.image.as_path());
-    for input in images.chain([given.input.config.as_path()]) {
+    for input in inputs {
         anyhow::ensure!(
             picture.is_none() || input.canonicalize().ok() != picture,
             "--svg would overwrite {}, which is read: give the picture another name",

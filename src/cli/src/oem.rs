@@ -7,8 +7,10 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use pilotlight_boot::out::out;
 use pilotlight_host::Choice;
-use pilotlight_oem::Options;
+use pilotlight_oem::{Options, View};
 use pilotlight_providers::Platform;
+
+use crate::commands::not_an_input;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +18,7 @@ Examples:
   pilotlight oem plan --save now.json             the same, and keep what the platform says
   pilotlight oem plan --metadata now.json         what would be done by what it said then
   pilotlight oem show --json                      wanted, there and the difference, for machines
+  pilotlight oem show --svg network.svg           with a picture of interfaces, rules and tables
   systemctl status pilotlight-oem                 what the daemon does now
 
 Settings: /etc/pilotlight/oem.conf and oem.conf.d/*.conf; Google's /etc/default/instance_configs.cfg is read, too.
@@ -66,6 +69,9 @@ enum Part {
 struct Show {
     #[command(flatten)]
     looking: Looking,
+    /// Draw interfaces, rules and tables into this file as well, as SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -120,12 +126,27 @@ pub fn run(given: &Oem) -> anyhow::Result<ExitCode> {
     match &given.job {
         Job::Once(given) => Ok(crate::once::run(given)),
         Job::Run(given) => daemon(given),
-        Job::Show(given) => look(&given.looking, None, pilotlight_oem::View::text),
-        Job::Plan(given) => look(
-            &given.looking,
-            given.save.as_deref(),
-            pilotlight_oem::View::plan,
-        ),
+        Job::Show(given) => {
+            if let Some(path) = &given.svg {
+                not_an_input(path, given.looking.metadata.iter().map(PathBuf::as_path))?;
+            }
+            let view = view(&given.looking)?;
+            if let Some(path) = &given.svg {
+                // A picture of the network is for its owner alone, like what the platform says of it.
+                write(path, &view.svg())?;
+            }
+            show(&given.looking, &view, &view.text())
+        }
+        Job::Plan(given) => {
+            let view = view(&given.looking)?;
+            if let Some(path) = &given.save {
+                let document = view
+                    .document()
+                    .context("what the platform says is no JSON: it is not saved")?;
+                write(path, &document)?;
+            }
+            show(&given.looking, &view, &view.plan())
+        }
     }
 }
 
@@ -146,25 +167,22 @@ fn daemon(given: &Run) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn look(
-    given: &Looking,
-    save: Option<&Path>,
-    text: fn(&pilotlight_oem::View) -> String,
-) -> anyhow::Result<ExitCode> {
+fn view(given: &Looking) -> anyhow::Result<View> {
     let platform = given.common.platform()?;
-    let view = pilotlight_oem::view(platform, given.metadata.as_deref(), &given.common.state)
-        .map_err(anyhow::Error::msg)?;
-    if let Some(path) = save {
-        let document = view
-            .document()
-            .context("what the platform says is no JSON: it is not saved")?;
-        // What a platform says of a network is for its owner alone.
-        pilotlight_engine::replace_file(path, document.as_bytes(), 0o600)
-            .with_context(|| format!("while writing {}", path.display()))?;
-    }
+    pilotlight_oem::view(platform, given.metadata.as_deref(), &given.common.state)
+        .map_err(anyhow::Error::msg)
+}
+
+/// Writes a file for the owner's eyes alone.
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    pilotlight_engine::replace_file(path, text.as_bytes(), 0o600)
+        .with_context(|| format!("while writing {}", path.display()))
+}
+
+fn show(given: &Looking, view: &View, text: &str) -> anyhow::Result<ExitCode> {
     match given.json {
         true => out(&format!("{:#}\n", view.json()))?,
-        false => out(&text(&view))?,
+        false => out(text)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use pilotlight_core::net::picture::{picture, svg};
 use pilotlight_core::net::{DesiredLink, Owner};
 use pilotlight_host::Machine;
 use pilotlight_providers::Platform;
@@ -150,6 +151,17 @@ impl View {
         text.push('\n');
         self.differences(&mut text);
         text
+    }
+
+    /// The same as a drawing, with everything of others.
+    pub fn svg(&self) -> String {
+        let look = &self.look;
+        let drawn = picture(&look.actual, &look.difference, &self.platform.owner());
+        let origin = self.origin();
+        svg(
+            &drawn,
+            &format!("The network of this machine, {}", origin.trim_end()),
+        )
     }
 
     fn origin(&self) -> String {

@@ -257,6 +257,17 @@ fn what_would_be_done_is_shown_and_not_done() {
         assert_eq!(json["operations"][0]["line"], line);
         assert_eq!(json["operations"][0]["operation"]["op"], "add-route");
         assert_eq!(json["may_remove"], true);
+        oem("oem show --platform gcp --metadata /run/saved.json --svg /run/network.svg");
+        let drawing = std::fs::read_to_string("/run/network.svg").unwrap();
+        let title = ">The network of this machine, as gcp said in /run/saved.json<";
+        for part in [title, ">local 203.0.113.7/32 on vec0<", ">! the network of 42:01:0a:80:00:0e: "] {
+            assert!(drawing.contains(part), "{part}: {drawing}");
+        }
+        let over = "oem show --platform gcp --metadata /run/saved.json --svg /run/saved.json";
+        let over: Vec<&str> = over.split(' ').collect();
+        let over = pilotlight_tests::pilotlight(&over);
+        assert_eq!(over.code, Some(1));
+        assert!(over.err.contains("would overwrite"), "{}", over.err);
         let began = std::time::Instant::now();
         let answer = pilotlight_tests::pilotlight(&["oem", "show", "--platform", "gcp"]);
         assert_eq!(answer.code, Some(1));

@@ -13,6 +13,7 @@ mod actual;
 mod desired;
 mod difference;
 mod op;
+pub mod picture;
 mod predict;
 mod prefix;
 mod reach;

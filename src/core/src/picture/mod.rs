@@ -2,6 +2,7 @@
 //!
 //! A picture is data, made from facts and operations; a table and an SVG drawing show the same one.
 
+pub(crate) mod drawing;
 mod scale;
 mod segments;
 mod svg;
@@ -353,7 +354,7 @@ fn columns(text: &str) -> usize {
 }
 
 /// The beginning of a text that fits into so many columns; where there is more, its last character says so.
-fn clip(text: &str, most: usize) -> String {
+pub(crate) fn clip(text: &str, most: usize) -> String {
     if columns(text) <= most {
         return text.into();
     }

@@ -1,14 +1,13 @@
-//! The picture as a drawing in SVG 1.1: no script, no style sheet, nothing from elsewhere.
+//! The picture as a drawing.
 //!
 //! Every device has a bar as it is and one as it will be, to one scale, and what the bars consist of in
-//! words below. Fates differ in colour (Okabe and Ito's, which are told apart with any colour vision) and
-//! in pattern. The background is drawn, so that the page around it may be dark.
+//! words below. Fates differ in colour and in pattern.
 
 use std::fmt::Write as _;
 
+use super::drawing::{self, BOLD, CHARACTER, LINE, ON_PATTERN, PLAIN, safe, text, xml};
 use super::scale::Scale;
 use super::{Data, Device, Fate, Mark, Picture, Segment, Side, When, clip};
-use crate::diag::on_one_line;
 use crate::op::human;
 
 /// All lengths are in user units, which are pixels where nothing scales the drawing.
@@ -20,9 +19,6 @@ const BAR_WIDTH: u64 = WIDTH - MARGIN - BAR_X;
 const BAR_HEIGHT: u64 = 46;
 /// The least width of a segment: two digits fit in.
 const LEAST: u64 = 28;
-const LINE: u64 = 18;
-/// Width of a character in tenths, in the size and the kind of font that is asked for.
-const CHARACTER: u64 = 73;
 /// Most columns of a line that spans the drawing, and of a line of half its width.
 const FULL: usize = 142;
 const HALF: usize = 69;
@@ -49,15 +45,11 @@ pub fn svg(picture: &Picture) -> String {
         y = draw(&mut body, device, y + 24);
     }
     let height = y + MARGIN;
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
-         viewBox=\"0 0 {WIDTH} {height}\" font-family=\"DejaVu Sans Mono, Menlo, Consolas, monospace\" \
-         font-size=\"12\" fill=\"#1a1a1a\">\n\
-         <title>Disks before and after, drawn by pilotlight</title>\n\
-         <defs>\n{PATTERNS}</defs>\n\
-         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n\
-         {body}</svg>\n"
+    drawing::document(
+        "Disks before and after, drawn by pilotlight",
+        (WIDTH, height),
+        PATTERNS,
+        &body,
     )
 }
 
@@ -81,27 +73,8 @@ fn fill(mark: Mark) -> &'static str {
     }
 }
 
-const PLAIN: &str = "";
-const BOLD: &str = " font-weight=\"bold\" font-size=\"14\"";
-/// Text on a pattern is read through a margin of its own.
-const ON_PATTERN: &str =
-    " stroke=\"#ffffff\" stroke-width=\"4\" stroke-linejoin=\"round\" paint-order=\"stroke\"";
-
-fn text(out: &mut String, x: u64, y: u64, attributes: &str, words: &str) {
-    let words = xml(words);
-    // Writing to a String cannot fail, here and below.
-    let _ = writeln!(
-        out,
-        "<text x=\"{x}\" y=\"{y}\"{attributes} xml:space=\"preserve\">{words}</text>"
-    );
-}
-
-fn rect(out: &mut String, (x, y): (u64, u64), (width, height): (u64, u64), mark: Mark) {
-    let fill = fill(mark);
-    let _ = writeln!(
-        out,
-        "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" {fill}/>"
-    );
+fn rect(out: &mut String, at: (u64, u64), size: (u64, u64), mark: Mark) {
+    drawing::rect(out, at, size, fill(mark));
 }
 
 fn legend(out: &mut String, y: u64) {
@@ -266,33 +239,6 @@ fn tooltip(segment: &Segment) -> String {
     }
     if (segment.fate, segment.data) == (Fate::Shrunk, Data::Cut) {
         out.push_str(": what lies behind the new end is lost");
-    }
-    out
-}
-
-/// Text whose characters may all stand in XML 1.0: control characters may not, nor may two others.
-fn safe(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in on_one_line(text).chars() {
-        match c {
-            '\u{fffe}' | '\u{ffff}' => out.extend(c.escape_unicode()),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-/// The same with what XML takes for markup replaced.
-fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in safe(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            other => out.push(other),
-        }
     }
     out
 }
