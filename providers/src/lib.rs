@@ -62,6 +62,7 @@ mod peers_tests;
 #[cfg(test)]
 mod platform_networks_property_tests;
 mod qemu;
+mod qemu_network;
 #[cfg(test)]
 mod random_machine;
 mod reading;

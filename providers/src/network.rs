@@ -14,7 +14,7 @@ use crate::host::{Ask, Host, HostError};
 use crate::{
     Platform, aws, aws_network, azure, azure_network, digitalocean, digitalocean_network, gcp,
     gcp_network, hetzner, hetzner_network, openstack, openstack_network, packet, packet_network,
-    static_network,
+    qemu_network, static_network,
 };
 
 /// What a platform says of the network. It has no `Debug`: on some platforms the text holds more than the network.
@@ -57,6 +57,8 @@ pub enum Rhythm {
     Waiting(Duration),
     /// Once in so long.
     Every(Duration),
+    /// Once: it does not change while the machine runs.
+    Once,
 }
 
 /// What an operator switches on and off.
@@ -111,7 +113,8 @@ impl Platform {
             // Over TLS, and it seldom changes.
             Platform::Packet => Some(Rhythm::Every(Duration::from_secs(300))),
             // VMware's variables are asked for by a program, and are read by the first boot, which writes units.
-            Platform::File | Platform::Metal | Platform::Qemu | Platform::VmWare => None,
+            Platform::Qemu => Some(Rhythm::Once),
+            Platform::File | Platform::Metal | Platform::VmWare => None,
         }
     }
 
@@ -138,7 +141,8 @@ impl Platform {
             Platform::Hetzner => hetzner::network(host).await,
             Platform::OpenStack => openstack::network(host).await,
             Platform::Packet => packet::network(host).await,
-            Platform::File | Platform::Metal | Platform::Qemu | Platform::VmWare => Ok(None),
+            Platform::Qemu => qemu_network::network(host),
+            Platform::File | Platform::Metal | Platform::VmWare => Ok(None),
         }
     }
 
@@ -190,7 +194,8 @@ impl Platform {
             Platform::DigitalOcean => digitalocean_network::desired(document, &switches.fixed),
             Platform::Hetzner => hetzner_network::of_document(document, &switches.fixed),
             Platform::OpenStack => openstack_network::desired(document, &switches.fixed),
-            Platform::File | Platform::Metal | Platform::Qemu | Platform::VmWare => {
+            Platform::Qemu => qemu_network::desired(document, &switches.left_alone),
+            Platform::File | Platform::Metal | Platform::VmWare => {
                 let mut wishes = Wishes::new();
                 let why = "nothing is known of this platform's network";
                 wishes.unreadable(self.name(), shown(document), why);

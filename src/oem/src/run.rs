@@ -85,12 +85,11 @@ pub struct Options {
 
 /// Runs until it is stopped. The error is for a person.
 pub fn run(options: &Options) -> Result<(), String> {
-    let name = options.platform.name();
     let has_keys = options.part.has_keys() && options.platform.tells_keys();
     let rhythm = options.platform.rhythm();
     let rhythm = rhythm.filter(|_| options.part.has_network() || has_keys);
     let Some(rhythm) = rhythm else {
-        tracing::info!("on {name} there is nothing of the kind to keep true while a machine runs");
+        tracing::info!("{}", nothing_to_do(options.platform));
         ready("nothing to do on this platform");
         return Ok(());
     };
@@ -129,6 +128,11 @@ fn locks(options: &Options) -> Result<Vec<lock::Lock>, String> {
         locks.push(lock);
     }
     Ok(locks)
+}
+
+fn nothing_to_do(platform: Platform) -> String {
+    let name = platform.name();
+    format!("on {name} there is nothing of the kind to keep true while a machine runs")
 }
 
 /// Signals as something to wait for.
@@ -217,7 +221,12 @@ impl<'d> Daemon<'d> {
             false => None,
         };
         let kept = Kept::of(&options.state);
-        let known = match kept.load(options.platform) {
+        // What does not change is there at every start, and may be another one since the last boot.
+        let loaded = match rhythm {
+            Rhythm::Once => Ok(None),
+            _ => kept.load(options.platform),
+        };
+        let known = match loaded {
             Ok(document) => document.map(|document| Known {
                 document,
                 trust: Trust::Kept,
@@ -273,6 +282,11 @@ impl<'d> Daemon<'d> {
                     ask_at = None;
                     asking = Some(self.ask());
                 }
+                Event::Answered(Ok(None), _) if self.rhythm == Rhythm::Once => {
+                    tracing::info!("{}", nothing_to_do(self.options.platform));
+                    ready("nothing to do on this machine");
+                    return Ok(());
+                }
                 Event::Answered(answer, took) => {
                     asking = None;
                     let pause = self.answered(answer, took)?;
@@ -285,6 +299,11 @@ impl<'d> Daemon<'d> {
                         )));
                     }
                     ask_at = Some(Instant::now() + pause);
+}
+
+fn nothing_to_do(platform: Platform) -> String {
+    let name = platform.name();
+    format!("on {name} there is nothing of the kind to keep true while a machine runs")
                     if !begun {
                         begun = true;
                         ready(&self.status());
@@ -342,12 +361,12 @@ impl<'d> Daemon<'d> {
         })
     }
 
-    /// Takes an answer, and says how long it is until the next request.
+    /// Takes an answer, and says how long it is until the next request; `None` where there is none.
     fn answered(
         &mut self,
         answer: Result<Option<Said>, HostError>,
         took: Duration,
-    ) -> Result<Duration, String> {
+    ) -> Result<Option<Duration>, String> {
         let name = self.options.platform.name();
         let said = match answer {
             Ok(Some(said)) => said,
@@ -366,7 +385,7 @@ impl<'d> Daemon<'d> {
                     self.trouble = Some(why);
                 }
                 self.write_figures();
-                return Ok(pause);
+                return Ok(Some(pause));
             }
         };
         if self.trouble.take().is_some() {
@@ -393,6 +412,11 @@ impl<'d> Daemon<'d> {
             self.put_keys_right();
         }
         if !same && clean {
+}
+
+fn nothing_to_do(platform: Platform) -> String {
+    let name = platform.name();
+    format!("on {name} there is nothing of the kind to keep true while a machine runs")
             self.keep();
         }
         self.write_figures();

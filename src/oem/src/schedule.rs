@@ -18,7 +18,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The pause after an answer that could be used. `waits` says that the next request can wait at the platform;
+    /// The pause after an answer that could be used; `None` where it was the last one. `waits` says that the next request can wait at the platform;
     /// `same` that the answer is the one before, which came after `took`.
     pub fn after_answer(
         &mut self,
@@ -26,14 +26,15 @@ impl Schedule {
         waits: bool,
         same: bool,
         took: Duration,
-    ) -> Duration {
+    ) -> Option<Duration> {
         self.failures = 0;
         match rhythm {
-            Rhythm::Every(pause) => pause,
-            Rhythm::Waiting(pause) if !waits => pause,
+            Rhythm::Once => None,
+            Rhythm::Every(pause) => Some(pause),
+            Rhythm::Waiting(pause) if !waits => Some(pause),
             // It has not waited.
-            Rhythm::Waiting(pause) if same && took < SHORTEST => pause,
-            Rhythm::Waiting(_) => SHORTEST,
+            Rhythm::Waiting(pause) if same && took < SHORTEST => Some(pause),
+            Rhythm::Waiting(_) => Some(SHORTEST),
         }
     }
 
@@ -62,8 +63,20 @@ mod tests {
         assert!(schedule.is_failing());
         let minute = Duration::from_secs(60);
         let rhythm = Rhythm::Every(minute);
-        assert_eq!(schedule.after_answer(rhythm, false, false, FIRST), minute);
+        let pause = schedule.after_answer(rhythm, false, false, FIRST);
+        assert_eq!(pause, Some(minute));
         assert_eq!(schedule.after_failure(), FIRST);
+    }
+
+    #[test]
+    fn what_does_not_change_is_asked_for_until_it_answers() {
+        let mut schedule = Schedule::default();
+        assert_eq!(schedule.after_failure(), FIRST);
+        assert_eq!(
+            schedule.after_answer(Rhythm::Once, false, false, FIRST),
+            None
+        );
+        assert!(!schedule.is_failing());
     }
 
     #[test]
@@ -79,7 +92,7 @@ mod tests {
             (false, false, now, minute),
         ] {
             let pause = schedule.after_answer(rhythm, waits, same, took);
-            assert_eq!(pause, expected, "{waits} {same} {took:?}");
+            assert_eq!(pause, Some(expected), "{waits} {same} {took:?}");
         }
     }
 }

@@ -7,6 +7,7 @@ mod gcp;
 mod keys;
 mod links;
 mod pods;
+mod qemu;
 mod server;
 mod traffic;
 mod unit;
