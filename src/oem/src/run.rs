@@ -107,6 +107,11 @@ pub fn run(options: &Options) -> Result<(), String> {
     })
 }
 
+fn nothing_to_do(platform: Platform) -> String {
+    let name = platform.name();
+    format!("on {name} there is nothing of the kind to keep true while a machine runs")
+}
+
 /// One daemon keeps each part. The lock of the network is that of the directory of states, the other one's that of a
 /// directory in it.
 fn locks(options: &Options) -> Result<Vec<lock::Lock>, String> {
@@ -128,11 +133,6 @@ fn locks(options: &Options) -> Result<Vec<lock::Lock>, String> {
         locks.push(lock);
     }
     Ok(locks)
-}
-
-fn nothing_to_do(platform: Platform) -> String {
-    let name = platform.name();
-    format!("on {name} there is nothing of the kind to keep true while a machine runs")
 }
 
 /// Signals as something to wait for.
@@ -298,12 +298,7 @@ impl<'d> Daemon<'d> {
                             host_keys::of_directory(&self.options.root.join(SSH)),
                         )));
                     }
-                    ask_at = Some(Instant::now() + pause);
-}
-
-fn nothing_to_do(platform: Platform) -> String {
-    let name = platform.name();
-    format!("on {name} there is nothing of the kind to keep true while a machine runs")
+                    ask_at = pause.map(|pause| Instant::now() + pause);
                     if !begun {
                         begun = true;
                         ready(&self.status());
@@ -411,12 +406,7 @@ fn nothing_to_do(platform: Platform) -> String {
         if !same || self.keys_at.is_none_or(|at| at <= Instant::now()) {
             self.put_keys_right();
         }
-        if !same && clean {
-}
-
-fn nothing_to_do(platform: Platform) -> String {
-    let name = platform.name();
-    format!("on {name} there is nothing of the kind to keep true while a machine runs")
+        if !same && clean && self.rhythm != Rhythm::Once {
             self.keep();
         }
         self.write_figures();

@@ -396,6 +396,16 @@ fn what_is_no_bond_of_its_own_does_not_stand_for_anything() {
         part,
         "it is a part itself"
     );
+    // Of a bond with another address nothing is known, and what was added to its members stays.
+    let mut actual = bonded("bond");
+    for index in [3, 4, 9] {
+        actual.links.get_mut(&index).unwrap().mac = "02:00:00:00:00:09".parse().ok();
+    }
+    route(&mut actual, "203.0.113.9/32", None, 3, OWNER.protocol);
+    assert_eq!(
+        told(&desired, &actual),
+        ["not done: the network of 02:00:00:00:00:02: there is no link 02:00:00:00:00:02"]
+    );
     // A platform that speaks of the bond says all of it itself.
     let desired = wanted(Heard::Whole, |wishes| {
         wishes.link(SECOND, Some("bond"), "mac").unwrap();

@@ -177,13 +177,21 @@ fn actual() -> impl Strategy<Value = Actual> {
         vec((there(), select(&ADDRESSES[..])), 0..8),
         vec(routes, 0..14),
         vec((rule_wish(), select(&PROTOCOLS[..])), 0..6),
+        prop::bool::weighted(0.2),
     )
-        .prop_map(|(links, addresses, routes, rules)| {
+        .prop_map(|(links, addresses, routes, rules, bonded)| {
             let mut actual = Actual::default();
             for (index, (mut link, mac)) in (2..).zip(links.into_iter().zip(MACS)) {
                 link.name = format!("eth{index}");
                 link.mac = mac.parse().ok();
                 actual.links.insert(index, link);
+            }
+            if bonded {
+                let bond = actual.links.entry(4).or_default();
+                (bond.kind, bond.master) = (Some("bond".into()), None);
+                bond.mac = MACS[0].parse().ok();
+                let member = actual.links.entry(2).or_default();
+                (member.kind, member.master, member.slave) = (None, Some(4), true);
             }
             for (there, text) in addresses {
                 add_address(&mut actual, there, text);
@@ -333,16 +341,28 @@ proptest! {
             for family in [Family::Ipv4, Family::Ipv6] {
                 prop_assert!(!reached(&last, family) || reached(&now, family), "{}", op);
             }
-            let old = match &op.change {
-                Change::ReplaceRoute { old, .. } => old.link,
-                _ => None,
+            let (from, to) = match &op.change {
+                Change::ReplaceRoute { old, .. } => (old.link, link_of(op)),
+                _ if removes(op) => (link_of(op), None),
+                _ => (None, link_of(op)),
             };
-            for link in link_of(op).into_iter().chain(old) {
+            let is_meant = |link: u32| {
                 let touched = &actual.links[&link];
                 let mut others = actual.links.values();
                 let has_hardware = others.any(|one| one.kind.is_none() && one.mac == touched.mac);
-                let is_meant = touched.is_touchable() || (touched.stands_in() && !has_hardware);
-                prop_assert!(is_meant, "{}", op);
+                touched.is_touchable() || (touched.stands_in() && !has_hardware)
+            };
+            if let Some(to) = to {
+                prop_assert!(is_meant(to), "{}", op);
+            }
+            // What was left on a member of a bond goes.
+            let is_member = |link: u32| {
+                let master = actual.links[&link].master;
+                let bond = master.and_then(|master| actual.links.get(&master));
+                bond.is_some_and(|bond| bond.kind.as_deref() == Some("bond"))
+            };
+            if let Some(from) = from {
+                prop_assert!(is_meant(from) || is_member(from), "{}", op);
             }
         }
     }
@@ -382,8 +402,9 @@ proptest! {
             op.predict(&mut after);
         }
         for link in desired.links() {
-            let index = after.links.iter().find(|(_, there)| there.mac == Some(link.mac));
-            let (index, there) = index.unwrap();
+            let mut of_mac = after.links.iter().filter(|(_, there)| there.mac == Some(link.mac));
+            // A bond, in place of its member.
+            let (index, there) = of_mac.find(|(_, there)| there.master.is_none()).unwrap();
             prop_assert!(link.mtu.is_none_or(|wish| wish.what == there.mtu));
             for address in link.addresses.keys() {
                 let ip = address.address();

@@ -68,10 +68,7 @@ pub fn difference(desired: &Desired, actual: &Actual, owner: &Owner) -> Differen
         desired,
         owner,
         unplaced: unplaced.map(|(link, _)| link.mac).collect(),
-        placed: places
-            .iter()
-            .filter_map(|(_, place)| place.as_ref().ok().copied())
-            .collect(),
+        placed: places.iter().flat_map(|(_, place)| place.clone()).collect(),
         now: actual.clone(),
         found: Difference::default(),
     };
@@ -95,7 +92,7 @@ struct Search<'s> {
     owner: &'s Owner,
     /// Addresses of wanted links that cannot be told: what is on any link of theirs stays.
     unplaced: BTreeSet<Mac>,
-    /// Links that are meant.
+    /// The links that are meant.
     placed: BTreeSet<u32>,
     now: Actual,
     found: Difference,

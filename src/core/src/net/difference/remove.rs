@@ -93,13 +93,14 @@ impl Search<'_> {
     }
 
     /// Whether things of ours on a link may be removed. What was added to a link before it became a member of a bond
-    /// is of no use any more.
+    /// that is meant now is of no use any more.
     pub(super) fn may_touch(&self, index: u32) -> bool {
         self.now.links.get(&index).is_some_and(|link| {
             let is_left = |mac: Mac| self.desired.leaves_alone(mac) || self.unplaced.contains(&mac);
-            let is_meant = link.is_touchable() || self.placed.contains(&index);
-            let is_member = || link.kind.is_none() && bond_of(link, &self.now).is_some();
-            (is_meant || is_member()) && !link.mac.is_some_and(is_left)
+            let bond = bond_of(link, &self.now).filter(|_| link.kind.is_none());
+            let is_member = || bond.is_some_and(|bond| self.placed.contains(&bond));
+            (link.is_touchable() || self.placed.contains(&index) || is_member())
+                && !link.mac.is_some_and(is_left)
         })
     }
 }
