@@ -203,6 +203,7 @@ fn a_machine_with_eight_interfaces() {
         protocol: 3,
         more: true,
     });
+    actual.routes.insert(route("198.18.0.0/15", 77, 2));
     actual.routes.insert(Route {
         kind: RouteKind::Other(6),
         link: None,
@@ -260,7 +261,11 @@ fn a_machine_with_eight_interfaces() {
     let (picture, svg) = drawn(&desired, &actual);
     let tables: Vec<u32> = picture.tables.iter().map(|table| table.number).collect();
     let own = 10001..10008;
-    let expected: Vec<u32> = [255, 2004].into_iter().chain(own).chain([254]).collect();
+    let expected: Vec<u32> = [255, 2004]
+        .into_iter()
+        .chain(own)
+        .chain([254, 77])
+        .collect();
     assert_eq!(tables, expected);
     assert_eq!(
         picture.tables[0].routes.rest().unwrap(),
@@ -317,6 +322,10 @@ fn names_are_text_and_nothing_is_drawn_without_end() {
     );
     // What is to be done is drawn, whatever else there is.
     assert!(svg.contains(">local 203.0.113.7/32 on "));
+    assert!(
+        !svg.contains("no rule leads here"),
+        "those that are not drawn may"
+    );
     assert!(svg.len() < 100_000, "{}", svg.len());
     let nothing = drawn(&wanted(|_| {}), &Actual::default());
     assert_eq!(nothing.0, Picture::default());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Group, List, Mark, Picture, Table, words};
+use super::{List, Mark, Picture, Table, words};
 use crate::picture::clip;
 use crate::picture::drawing::{self, BOLD, CHARACTER, LINE, ON_PATTERN, PLAIN, rect, safe, text};
 
@@ -65,7 +65,7 @@ pub fn svg(picture: &Picture, title: &str) -> String {
     below = top;
     for table in &picture.tables {
         at_table.insert(table.number, below + HEADING / 2);
-        let about = about(table, &picture.groups);
+        let about = about(table, picture);
         let name = words::table_name(table.number);
         below = draw(&mut boxes, TABLES, below, (&name, &about), &table.routes) + GAP;
     }
@@ -261,9 +261,12 @@ fn left_out(out: &mut String, x: u64, y: u64, count: usize, what: &str) -> u64 {
     y + 2 * GAP
 }
 
-fn about(table: &Table, groups: &[Group]) -> String {
+fn about(table: &Table, picture: &Picture) -> String {
     let mut words = Vec::new();
-    if !groups.iter().any(|group| group.table == Some(table.number)) {
+    let mut groups = picture.groups.iter();
+    let is_asked = groups.any(|group| group.table == Some(table.number));
+    // Of rules that are left out nothing is said.
+    if !is_asked && picture.more_groups == 0 {
         words.push("no rule leads here".to_string());
     }
     if table.of_kernel > 0 {
