@@ -1,6 +1,7 @@
 //! The client: one pool of connections, and the choice by scheme.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::OnceLock;
 
 use pilotlight_core::dataurl;
@@ -99,7 +100,19 @@ impl Client {
         Ok((contents, fetched))
     }
 
-    async fn fetch_any(
+    /// In a box: so all of it is made once in a program, by this crate, whoever waits for it.
+    fn fetch_any<'a>(
+        &'a self,
+        request: &'a Request,
+        sink: &'a mut dyn Sink,
+        progress: &'a dyn Progress,
+        shown: &'a mut String,
+        answered: &'a mut Option<(u16, HeaderMap)>,
+    ) -> Pin<Box<dyn Future<Output = Result<Fetched, Cause>> + 'a>> {
+        Box::pin(self.fetch_one(request, sink, progress, shown, answered))
+    }
+
+    async fn fetch_one(
         &self,
         request: &Request,
         sink: &mut dyn Sink,
