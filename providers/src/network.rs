@@ -118,6 +118,11 @@ impl Platform {
         }
     }
 
+    /// Whether the platform is asked over TLS, and not on the machine's own link alone.
+    pub fn speaks_tls(self) -> bool {
+        self == Platform::Packet
+    }
+
     /// Whose number what is added carries.
     pub fn owner(self) -> Owner {
         match self {

@@ -55,7 +55,10 @@ impl Network {
 
 fn builder(config: &ClientConfig) -> Result<reqwest::ClientBuilder, Cause> {
     Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::client_config(&config.extra_ca_pem)?)
+        .tls_backend_preconfigured(tls::client_config(
+            &config.extra_ca_pem,
+            config.system_authorities,
+        )?)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         // Divided among the addresses of a name, so that a dead one does not use up all the time.

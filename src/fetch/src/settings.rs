@@ -24,6 +24,8 @@ pub struct ClientConfig {
     pub proxy: Proxy,
     /// PEM texts of authorities to trust besides the public ones, each with one certificate or more.
     pub extra_ca_pem: Vec<Vec<u8>>,
+    /// Whether the authorities of the system's bundle are trusted, too. Reading them takes 0.4 MB.
+    pub system_authorities: bool,
     /// Value of `User-Agent`.
     pub user_agent: String,
     /// Redirects that one attempt follows.
@@ -44,6 +46,7 @@ impl Default for ClientConfig {
             longest_pause: Duration::from_secs(5),
             proxy: Proxy::default(),
             extra_ca_pem: Vec::new(),
+            system_authorities: true,
             user_agent: USER_AGENT.to_owned(),
             max_redirects: 10,
             credentials: None,

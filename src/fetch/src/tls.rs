@@ -29,13 +29,15 @@ const SYSTEM_BUNDLES: [&str; 6] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// A TLS configuration that trusts the authorities in `extra_pem` besides the public ones.
-pub(crate) fn client_config(extra_pem: &[Vec<u8>]) -> Result<ClientConfig, Cause> {
+/// A TLS configuration that trusts the authorities in `extra_pem` besides the public ones, and those of the system's
+/// bundle where they are wanted.
+pub(crate) fn client_config(extra_pem: &[Vec<u8>], system: bool) -> Result<ClientConfig, Cause> {
     let mut roots = RootCertStore {
         roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     };
     if let Some(bundle) = SYSTEM_BUNDLES
         .iter()
+        .filter(|_| system)
         .find_map(|path| std::fs::read(path).ok())
     {
         // A certificate of the bundle that cannot be read serves nobody; the others still do.

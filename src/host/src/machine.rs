@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pilotlight_core::http::Reply;
@@ -25,7 +26,7 @@ pub struct Machine {
     pub fetch_timeout: Option<Duration>,
     /// Keeps its connections from one request to the next. It has no proxy: those are named by the config,
     /// which is what is looked for here.
-    client: Client,
+    client: Rc<Client>,
     /// Most bytes of an answer.
     limit: u64,
     /// What is said about all requests.
@@ -44,7 +45,7 @@ impl Machine {
         Self {
             online,
             fetch_timeout,
-            client,
+            client: Rc::new(client),
             limit: CONFIG_LIMIT,
             spoken: Spoken::default(),
             silence: RefCell::default(),
@@ -52,21 +53,39 @@ impl Machine {
     }
 
     /// The machine as a daemon sees it, which is in no hurry: a server may keep a request for `fetch_timeout`, an
-    /// answer has at most `limit` bytes, and who waits for it says so.
-    pub fn of_daemon(fetch_timeout: Duration, limit: u64) -> Self {
+    /// answer has at most `limit` bytes, and who waits for it says so. Without `https` the authorities of the system
+    /// are not read.
+    pub fn of_daemon(fetch_timeout: Duration, limit: u64, https: bool) -> Self {
         let client = Client::new(ClientConfig {
+            system_authorities: https,
             response_header_timeout: fetch_timeout,
             total_timeout: Some(fetch_timeout),
             ..ClientConfig::default()
         });
         Self {
-            client,
+            client: Rc::new(client),
             limit,
             spoken: Spoken {
                 silent: true,
                 ..Spoken::default()
             },
             ..Self::new(true, Some(fetch_timeout))
+        }
+    }
+
+    /// The same, with its connections, for what has to be answered sooner.
+    #[must_use]
+    pub fn within(&self, fetch_timeout: Duration) -> Self {
+        Self {
+            online: self.online,
+            fetch_timeout: Some(fetch_timeout),
+            client: self.client.clone(),
+            limit: self.limit,
+            spoken: Spoken {
+                silent: self.spoken.silent,
+                ..Spoken::default()
+            },
+            silence: RefCell::default(),
         }
     }
 

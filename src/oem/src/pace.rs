@@ -11,8 +11,8 @@ const BURST: Duration = Duration::from_millis(20);
 /// Shortest and longest time between two answers that changed something.
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
-/// After so long a quiet the next answer is at once again.
-const QUIET: Duration = Duration::from_secs(60);
+/// What comes so long after an answer is no reply to it, and is answered at once again.
+const REPLY: Duration = Duration::from_secs(2);
 
 /// When the next look is due.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,7 +26,7 @@ impl Pace {
     pub fn due(&self, now: Instant) -> Instant {
         let soon = now + BURST;
         match self.last {
-            Some((last, gap)) if now.duration_since(last) < QUIET => soon.max(last + gap),
+            Some((last, gap)) if now.duration_since(last) < gap + REPLY => soon.max(last + gap),
             _ => soon,
         }
     }
@@ -34,7 +34,7 @@ impl Pace {
     /// Something had to be put right now because of an event.
     pub fn answered(&mut self, now: Instant) {
         let gap = match self.last {
-            Some((last, gap)) if now.duration_since(last) < QUIET => (gap * 2).min(LONGEST),
+            Some((last, gap)) if now.duration_since(last) < gap + REPLY => (gap * 2).min(LONGEST),
             _ => FIRST,
         };
         self.last = Some((now, gap));
@@ -70,9 +70,22 @@ mod tests {
             ]
         );
         assert!(pace.is_contested());
-        let later = now + QUIET;
+        let later = now + LONGEST + REPLY;
         assert_eq!(pace.due(later), later + BURST);
         pace.answered(later);
+        assert!(!pace.is_contested());
+    }
+
+    #[test]
+    fn what_goes_every_few_seconds_comes_back_at_once_every_time() {
+        let mut now = Instant::now();
+        let mut pace = Pace::default();
+        for _ in 0..20 {
+            let due = pace.due(now);
+            assert_eq!(due, now + BURST);
+            pace.answered(due);
+            now = due + Duration::from_secs(5);
+        }
         assert!(!pace.is_contested());
     }
 }

@@ -99,7 +99,8 @@ pub fn run(options: &Options) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("while starting the I/O runtime: {error}"))?;
-    let machines = [REQUEST, WAITING].map(|longest| Machine::of_daemon(longest, ANSWER));
+    let waiter = Machine::of_daemon(WAITING, ANSWER, options.platform.speaks_tls());
+    let machines = [waiter.within(REQUEST), waiter];
     runtime.block_on(async {
         Daemon::begin(options, rhythm, signals, machines.each_ref())?
             .serve()

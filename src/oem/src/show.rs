@@ -80,7 +80,7 @@ pub fn view(platform: Platform, file: Option<&Path>, state: &Path) -> Result<Vie
 }
 
 fn asked(platform: Platform, state: &Path) -> Result<(Source, String), String> {
-    let machine = Machine::of_daemon(PATIENCE, ANSWER);
+    let machine = Machine::of_daemon(PATIENCE, ANSWER, platform.speaks_tls());
     let asking = async { tokio::time::timeout(PATIENCE, platform.network(&machine, None)).await };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
