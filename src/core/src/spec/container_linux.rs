@@ -134,6 +134,10 @@ wire! {
     struct Update "update" {
         "group" since 0 group: Text,
         "server" since 0 server: Text,
+        "pcrPolicyServer" since 0 pcr_policy_server: Text,
+        "downloadUser" since 0 download_user: Text,
+        "downloadPassword" since 0 download_password: Text,
+        "machineAlias" since 0 machine_alias: Text,
     }
 
     /// When the machine reboots for an update.

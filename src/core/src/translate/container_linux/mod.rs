@@ -1,6 +1,8 @@
 //! Container Linux Config → Ignition, by way of 2.x ([`crate::translate::ignition2`]).
 
+mod options;
 mod services;
+mod sizes;
 
 use crate::dataurl;
 use crate::diag::Diagnostic;
@@ -39,12 +41,12 @@ pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<v3::Config> {
 }
 
 /// A section with options of any name. `etcd:` without anything asks for the service, too.
-fn section<'n>(tree: &'n Node, key: &str) -> Option<services::Options<'n>> {
+fn section<'n>(tree: &'n Node, key: &str) -> Option<options::Options<'n>> {
     let Value::Object(members) = &tree.value else {
         return None;
     };
     let found = members.iter().find(|member| member.key == key)?;
-    Some(services::Options {
+    Some(options::Options {
         place: found.key_span,
         value: &found.value,
     })
@@ -99,6 +101,11 @@ fn verification(from: wire::Verification, cx: &mut Translation<'_>) -> v2::Verif
 }
 
 fn storage(from: wire::Storage, cx: &mut Translation<'_>) -> v2::Storage {
+    let links = from.links.into_iter();
+    let links = links.map(|link| v2::Link {
+        filesystem: or_root(link.filesystem, &link.path),
+        ..link
+    });
     v2::Storage {
         at: from.at,
         disks: from
@@ -112,13 +119,14 @@ fn storage(from: wire::Storage, cx: &mut Translation<'_>) -> v2::Storage {
             .map(|file| self::file(file, cx))
             .collect(),
         filesystems: from.filesystems,
-        links: from.links,
+        links: links.collect(),
         raid: from.raid,
         // Without a mode they were made with 0755, unlike those of plain 2.x.
         directories: from
             .directories
             .into_iter()
             .map(|directory| v2::Directory {
+                filesystem: or_root(directory.filesystem, &directory.path),
                 mode: directory
                     .mode
                     .or_else(|| at(0o755, directory.path.as_ref().and_then(|path| path.span))),
@@ -126,6 +134,12 @@ fn storage(from: wire::Storage, cx: &mut Translation<'_>) -> v2::Storage {
             })
             .collect(),
     }
+}
+
+/// The file system that an entry lies on: the root, unless it says another one.
+fn or_root(stated: Option<At<String>>, path: &Option<At<String>>) -> Option<At<String>> {
+    let stated = stated.filter(|name| !name.value.is_empty());
+    stated.or_else(|| at("root".into(), path.as_ref().and_then(|path| path.span)))
 }
 
 /// Names that the transpiler had for partition types.
@@ -170,33 +184,22 @@ fn disk(from: wire::Disk, cx: &mut Translation<'_>) -> v2::Disk {
     }
 }
 
-/// A size with a unit, in MiB.
+/// A size with units, in MiB.
 fn mib(size: Option<At<String>>, cx: &mut Translation<'_>) -> Option<At<i64>> {
-    let size = size?;
-    let text = size.value.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: Option<i64> = number.parse().ok();
-    let whole = match (number, unit.trim().to_ascii_lowercase().as_str()) {
-        (Some(0), _) => Some(0),
-        (Some(n), "kib") if n % 1024 == 0 => Some(n / 1024),
-        (Some(n), "mib" | "m") => Some(n),
-        (Some(n), "gib" | "g") => n.checked_mul(1024),
-        (Some(n), "tib" | "t") => n.checked_mul(1024 * 1024),
-        _ => None,
+    const MIB: i64 = 1 << 20;
+    // An empty word said nothing.
+    let size = size.filter(|size| !size.value.is_empty())?;
+    let text = &size.value;
+    let message = match sizes::bytes(text) {
+        Some(bytes) if bytes < 0 => format!("a size may not be negative, this is {text:?}"),
+        Some(bytes) if bytes % MIB == 0 => return at(bytes / MIB, size.span),
+        Some(_) => format!("{text:?} is no whole number of MiB"),
+        None => format!("{text:?} is no size with a unit"),
     };
-    if whole.is_none() {
-        cx.report.push(
-            Diagnostic::error(
-                size.span,
-                format!("{text:?} is no whole number of MiB with a unit"),
-            )
-            .help("write it as in 512MiB or 10GiB; 0 is all that is free"),
-        );
-    }
-    at(whole?, size.span)
+    cx.report.push(Diagnostic::error(size.span, message).help(
+        "write it as in 512MiB, 10GB or 1GiB512MiB (K, M, G … are powers of 1024); 0 is all that is free",
+    ));
+    None
 }
 
 fn file(from: wire::File, cx: &mut Translation<'_>) -> v2::File {
@@ -238,7 +241,7 @@ fn file(from: wire::File, cx: &mut Translation<'_>) -> v2::File {
     };
     v2::File {
         at: from.at,
-        filesystem: from.filesystem,
+        filesystem: or_root(from.filesystem, &from.path),
         path: from.path,
         user: from.user,
         group: from.group,

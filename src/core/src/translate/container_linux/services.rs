@@ -2,19 +2,13 @@
 
 use crate::dataurl;
 use crate::diag::{Diagnostic, Span, nearest};
-use crate::json::{Node, Value};
 use crate::spec::container_linux::{Docker, Locksmith, Update};
 use crate::spec::v2;
 use crate::spec::v3;
 use crate::spec::{At, Wire as _};
 use crate::translate::{Translation, at};
 
-/// A section whose keys are a service's own options.
-#[derive(Clone, Copy)]
-pub(super) struct Options<'n> {
-    pub(super) place: Span,
-    pub(super) value: &'n Node,
-}
+use super::options::{Options, etcd, flannel};
 
 /// All such sections of a config.
 pub(super) struct Sections<'n> {
@@ -66,11 +60,80 @@ impl Sections<'_> {
     }
 }
 
+/// When a window opens and for how long, as the transpiler checked it.
+fn window(locksmith: &Locksmith, cx: &mut Translation<'_>) {
+    let mut refuse = |word: &At<String>, what: &str, help: &str| {
+        let message = format!("{:?} is no {what}", word.value);
+        cx.report
+            .push(Diagnostic::error(word.span, message).help(help));
+    };
+    if let Some(start) = stated(&locksmith.window_start)
+        && !is_window_start(&start.value)
+    {
+        refuse(
+            start,
+            "start of a window",
+            "write a day and a time, as in Sun 14:00, or a time alone",
+        );
+    }
+    if let Some(length) = stated(&locksmith.window_length)
+        && !is_duration(&length.value)
+    {
+        refuse(length, "length of a window", "write it as in 2h or 1h30m");
+    }
+}
+
+fn stated(word: &Option<At<String>>) -> Option<&At<String>> {
+    word.as_ref().filter(|word| !word.value.is_empty())
+}
+
+/// `Sun 14:00`, `14:00`, `4:05`.
+fn is_window_start(text: &str) -> bool {
+    const DAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+    let mut words = text.split_whitespace();
+    let (day, time) = match (words.next(), words.next()) {
+        (Some(day), Some(time)) => (Some(day), time),
+        _ => (None, text),
+    };
+    let number = |digits: &str, most: u8| {
+        digits.bytes().all(|byte| byte.is_ascii_digit())
+            && digits.parse::<u8>().is_ok_and(|number| number <= most)
+    };
+    day.is_none_or(|day| DAYS.iter().any(|known| known.eq_ignore_ascii_case(day)))
+        && time.split_once(':').is_some_and(|(hours, minutes)| {
+            hours.len() <= 2 && number(hours, 23) && minutes.len() == 2 && number(minutes, 59)
+        })
+}
+
+/// A duration as Go writes it: numbers with units, `1h30m`, `1.5h`; 0 alone has none.
+fn is_duration(text: &str) -> bool {
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if rest == "0" {
+        return true;
+    }
+    let is_of_number = |c: char| c.is_ascii_digit() || c == '.';
+    let mut any = false;
+    while let Some(unit) = rest.find(|c: char| !is_of_number(c)) {
+        let (number, behind) = rest.split_at(unit);
+        let end = behind.find(is_of_number).unwrap_or(behind.len());
+        let (unit, next) = behind.split_at(end);
+        let is_known = matches!(unit, "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h");
+        if !is_known || number.parse::<f64>().is_err() {
+            return false;
+        }
+        any = true;
+        rest = next;
+    }
+    any && rest.is_empty()
+}
+
 const STRATEGIES: &[&str] = &["reboot", "etcd-lock", "off", "best-effort"];
 
 fn update_settings(update: Update, locksmith: Locksmith, cx: &mut Translation<'_>) -> String {
     if let Some(strategy) = &locksmith.reboot_strategy
-        && !STRATEGIES.contains(&strategy.value.as_str())
+        && !STRATEGIES
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(&strategy.value))
     {
         // "off" is a word that YAML may take for a boolean.
         let help = match nearest(&strategy.value, STRATEGIES) {
@@ -81,6 +144,7 @@ fn update_settings(update: Update, locksmith: Locksmith, cx: &mut Translation<'_
         cx.report
             .push(Diagnostic::error(strategy.span, message).help(help));
     }
+    window(&locksmith, cx);
     if locksmith.window_start.is_some() != locksmith.window_length.is_some() {
         cx.report.error(
             locksmith.at,
@@ -88,9 +152,13 @@ fn update_settings(update: Update, locksmith: Locksmith, cx: &mut Translation<'_
         );
     }
     let settings = [
-        ("GROUP", update.group),
+        ("GROUP", update.group.map(lowered)),
         ("SERVER", update.server),
-        ("REBOOT_STRATEGY", locksmith.reboot_strategy),
+        ("PCR_POLICY_SERVER", update.pcr_policy_server),
+        ("DOWNLOAD_USER", update.download_user),
+        ("DOWNLOAD_PASSWORD", update.download_password),
+        ("MACHINE_ALIAS", update.machine_alias),
+        ("REBOOT_STRATEGY", locksmith.reboot_strategy.map(lowered)),
         ("LOCKSMITHD_REBOOT_WINDOW_START", locksmith.window_start),
         ("LOCKSMITHD_REBOOT_WINDOW_LENGTH", locksmith.window_length),
         ("LOCKSMITHD_GROUP", locksmith.group),
@@ -122,16 +190,16 @@ fn update_settings(update: Update, locksmith: Locksmith, cx: &mut Translation<'_
             );
             continue;
         }
-        // The update engine reads its two without quotes.
-        match name {
-            "GROUP" | "SERVER" => text.push_str(&format!("{name}={}\n", value.value)),
-            _ => text.push_str(&format!("{name}=\"{}\"\n", value.value)),
+        // The update engine reads its own without quotes.
+        match name.starts_with("LOCKSMITHD") || name == "REBOOT_STRATEGY" {
+            false => text.push_str(&format!("{name}={}\n", value.value)),
+            true => text.push_str(&format!("{name}=\"{}\"\n", value.value)),
         }
     }
     text
 }
 
-fn unit(name: &str, dropin: &str, text: String, span: Option<Span>) -> v2::Unit {
+pub(super) fn unit(name: &str, dropin: &str, text: String, span: Option<Span>) -> v2::Unit {
     v2::Unit {
         at: span,
         name: at(name.to_string(), span),
@@ -190,8 +258,15 @@ const DYNAMIC: &[(&str, &[&str])] = &[
     ),
 ];
 
+fn lowered(word: At<String>) -> At<String> {
+    At {
+        value: word.value.to_ascii_lowercase(),
+        ..word
+    }
+}
+
 /// Puts variables in the place of `{PRIVATE_IPV4}` and its kin; tells whether there were any.
-fn with_variables(text: &str) -> (String, bool) {
+pub(super) fn with_variables(text: &str) -> (String, bool) {
     let mut text = text.to_string();
     let mut any = false;
     for (name, variables) in DYNAMIC {
@@ -209,7 +284,7 @@ fn with_variables(text: &str) -> (String, bool) {
 }
 
 /// A text for the inside of double quotes in a unit (systemd.syntax(7)).
-fn quoted(text: &str, span: Option<Span>, cx: &mut Translation<'_>) -> Option<String> {
+pub(super) fn quoted(text: &str, span: Option<Span>, cx: &mut Translation<'_>) -> Option<String> {
     if text.contains(['\n', '\r', '\0']) {
         cx.report
             .error(span, "a line break cannot stand in an option");
@@ -218,143 +293,46 @@ fn quoted(text: &str, span: Option<Span>, cx: &mut Translation<'_>) -> Option<St
     Some(text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A service's options as the arguments of its command line.
-struct Arguments {
-    version: Option<String>,
-    network_config: Option<At<String>>,
-    list: Vec<String>,
-    is_dynamic: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::{is_duration, is_window_start};
 
-fn arguments(options: Options<'_>, cx: &mut Translation<'_>) -> Option<Arguments> {
-    let members = match &options.value.value {
-        Value::Object(members) => members.as_slice(),
-        Value::Null => &[],
-        other => {
-            let message = format!("expected options, found {}", other.kind());
-            cx.report.error(options.value.span, message);
-            return None;
+    #[test]
+    fn windows_are_the_transpilers() {
+        for good in [
+            "mon 00:00",
+            "tue 23:59",
+            "Sun 1:00",
+            "SAT 12:00",
+            "4:05",
+            "14:00",
+            "Thu  7:30",
+        ] {
+            assert!(is_window_start(good), "{good}");
         }
-    };
-    let mut arguments = Arguments {
-        version: None,
-        network_config: None,
-        list: Vec::new(),
-        is_dynamic: false,
-    };
-    for member in members {
-        let place = Some(member.value.span);
-        let text = match &member.value.value {
-            Value::String(text) | Value::Plain(text) | Value::Number(text) => text.clone(),
-            Value::Bool(value) => value.to_string(),
-            Value::Null => continue,
-            other => {
-                cx.report
-                    .error(place, format!("expected a string, found {}", other.kind()));
-                continue;
-            }
-        };
-        match member.key.as_str() {
-            "version" => arguments.version = quoted(&text, place, cx),
-            "network_config" => {
-                arguments.network_config = at(text, place);
-            }
-            key if key
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') =>
-            {
-                let (text, is_dynamic) = with_variables(&text);
-                arguments.is_dynamic |= is_dynamic;
-                if let Some(text) = quoted(&text, place, cx) {
-                    arguments
-                        .list
-                        .push(format!("--{}=\"{text}\"", key.replace('_', "-")));
-                }
-            }
-            key => {
-                let message = format!("{key:?} cannot be the name of an option");
-                cx.report.push(
-                    Diagnostic::error(member.key_span, message)
-                        .help("options are written in snake case, as in initial_cluster"),
-                );
-            }
+        for bad in [
+            "mon00:00",
+            "foo 00:00",
+            "mon 0000",
+            "mon 24:00",
+            "14:60",
+            "14:5",
+            "monday 1:00",
+            ":00",
+            " 1:00",
+            "1:00 ",
+            "+1:00",
+            "001:00",
+            "1",
+            "mon",
+        ] {
+            assert!(!is_window_start(bad), "{bad}");
+        }
+        for good in ["2h", "1h30m", "1.5h", "0", "90m", "-1h", "300ms", ".5h"] {
+            assert!(is_duration(good), "{good}");
+        }
+        for bad in ["", "2", "2 h", "h", "1d", "1h30", "1..5h", "."] {
+            assert!(!is_duration(bad), "{bad}");
         }
     }
-    Some(arguments)
-}
-
-impl Arguments {
-    /// A drop-in that runs the service's wrapper with these arguments.
-    fn dropin(&self, image: &str, before: &str, wrapper: &str, variable: &str) -> String {
-        let mut text = String::new();
-        if self.is_dynamic {
-            text.push_str(
-                "[Unit]\nRequires=coreos-metadata.service\nAfter=coreos-metadata.service\n\n",
-            );
-        }
-        text.push_str("[Service]\n");
-        if self.is_dynamic {
-            text.push_str("EnvironmentFile=/run/metadata/flatcar\n");
-        }
-        if let Some(version) = &self.version {
-            text.push_str(&format!("Environment=\"{image}=v{version}\"\n"));
-        }
-        text.push_str(before);
-        if !self.list.is_empty() {
-            text.push_str(&format!("ExecStart=\nExecStart={wrapper} ${variable}"));
-            for argument in &self.list {
-                text.push_str(&format!(" \\\n  {argument}"));
-            }
-            text.push('\n');
-        }
-        text
-    }
-}
-
-fn etcd(options: Options<'_>, cx: &mut Translation<'_>) -> Option<v2::Unit> {
-    let arguments = arguments(options, cx)?;
-    let text = arguments.dropin(
-        "ETCD_IMAGE_TAG",
-        "",
-        "/usr/lib/flatcar/etcd-wrapper",
-        "ETCD_OPTS",
-    );
-    let place = Some(options.place);
-    Some(unit(
-        "etcd-member.service",
-        "20-clct-etcd-member.conf",
-        text,
-        place,
-    ))
-}
-
-fn flannel(options: Options<'_>, cx: &mut Translation<'_>) -> Option<v2::Unit> {
-    let arguments = arguments(options, cx)?;
-    let mut before = String::new();
-    if let Some(network) = &arguments.network_config {
-        // The network is known to etcd before flannel asks for it.
-        let text = network
-            .value
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ");
-        let text = quoted(&text, network.span, cx)?
-            .replace('%', "%%")
-            .replace('$', "$$");
-        before =
-            format!("ExecStartPre=/usr/bin/etcdctl set /coreos.com/network/config \"{text}\"\n");
-    }
-    let text = arguments.dropin(
-        "FLANNEL_IMAGE_TAG",
-        &before,
-        "/usr/lib/flatcar/flannel-wrapper",
-        "FLANNEL_OPTS",
-    );
-    let place = Some(options.place);
-    Some(unit(
-        "flanneld.service",
-        "20-clct-flannel.conf",
-        text,
-        place,
-    ))
 }

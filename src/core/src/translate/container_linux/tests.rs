@@ -26,7 +26,7 @@ fn means(text: &str) -> Value {
 fn refused(text: &str, expected: &str) {
     let (json, said) = read(text);
     assert!(json.is_null());
-    assert_eq!(said, [expected]);
+    assert_eq!(said.first().map(String::as_str), Some(expected));
 }
 
 fn dropin(json: &Value) -> (&str, &str) {
@@ -108,10 +108,39 @@ fn etcd_is_run_with_its_options() {
          ExecStart=/usr/lib/flatcar/etcd-wrapper $ETCD_OPTS \\\n  --name=\"%m\" \\\n  --enable-v2=\"true\" \\\n  \
          --listen-peer-urls=\"http://${COREOS_PACKET_IPV6_PUBLIC_0}${COREOS_DIGITALOCEAN_IPV6_PUBLIC_0}:2380\"\n"
     );
-    refused(
-        "etcd: {bad-name: x}",
-        "c.yaml:1:8: error: \"bad-name\" cannot be the name of an option",
-    );
+    for (text, expected) in [
+        (
+            "etcd: {enable_v2: true}",
+            "c.yaml:1:8: warning: etcd 3.0 has no option enable_v2: it has no effect",
+        ),
+        (
+            "etcd: {version: 3.3.0, nmae: x}",
+            "c.yaml:1:24: warning: unknown key \"nmae\" in etcd: it has no effect",
+        ),
+        (
+            "etcd: {version: 3.5.1}",
+            "c.yaml:1:17: warning: the options of etcd 3.5.1 are not known: those of 3.3 are taken",
+        ),
+        (
+            "etcd: {version: 2.3.7, auto_tls: true}",
+            "c.yaml:1:24: warning: etcd 2.3 has no option auto_tls: it has no effect",
+        ),
+    ] {
+        let (json, said) = read(text);
+        assert!(!dropin(&json).1.contains("ExecStart"), "{text}");
+        assert_eq!(said, [expected]);
+    }
+    for (version, expected) in [
+        ("2.2.9", "version 2.2.9 of etcd is too old"),
+        ("4.0.0", "version 4.0.0 of etcd is too new"),
+        ("3.3", "\"3.3\" is no version"),
+        ("'3.3.0\" x'", "\"3.3.0\\\" x\" is no version"),
+    ] {
+        refused(
+            &format!("etcd: {{version: {version}}}"),
+            &format!("c.yaml:1:17: error: {expected}"),
+        );
+    }
     refused(
         "etcd: [a]",
         "c.yaml:1:7: error: expected options, found an array",
@@ -132,6 +161,60 @@ fn flannel_finds_its_network_in_etcd() {
 }
 
 #[test]
+fn flannel_reaches_etcd_as_it_says() {
+    let json = means(
+        "flannel: {network_config: '{}', interface: eth1, etcd_endpoints: 'http://a:2379', etcd_cafile: /ca}",
+    );
+    assert_eq!(
+        dropin(&json).1,
+        "[Service]\nExecStartPre=/usr/bin/etcdctl --endpoints=\"http://a:2379\" --ca-file=\"/ca\" \
+         set /coreos.com/network/config \"{}\"\nExecStart=\n\
+         ExecStart=/usr/lib/flatcar/flannel-wrapper $FLANNEL_OPTS \\\n  --iface=\"eth1\" \\\n  \
+         --etcd-endpoints=\"http://a:2379\" \\\n  --etcd-cafile=\"/ca\"\n"
+    );
+    let (json, said) = read("flannel: {kube_subnet_mgr: true}");
+    assert_eq!(dropin(&json).1, "[Service]\n");
+    assert_eq!(
+        said,
+        ["c.yaml:1:11: warning: flannel 0.6 has no option kube_subnet_mgr: it has no effect"]
+    );
+    refused(
+        "flannel: {network_config: '[]'}",
+        "c.yaml:1:27: error: the network_config is no JSON object",
+    );
+    refused(
+        "flannel: {version: 0.7.0, kube_subnet_mgr: true, network_config: '{}'}",
+        "c.yaml:1:66: error: network_config is stated beside kube_subnet_mgr, which has no use for it",
+    );
+}
+
+#[test]
+fn what_lies_nowhere_else_lies_on_the_root() {
+    let json = means(
+        "storage:
+  files: [{path: /a, contents: {inline: a}}, {filesystem: '', path: /b}]
+  directories: [{path: /d}]
+  links: [{path: /l, target: /a}]",
+    );
+    assert_eq!(
+        json["storage"],
+        json!({
+            "files": [{"path": "/a", "overwrite": true, "contents": {"source": "data:,a"}},
+                {"path": "/b", "overwrite": true, "contents": {"source": ""}}],
+            "directories": [{"path": "/d", "mode": 0o755}],
+            "links": [{"path": "/l", "target": "/a"}]})
+    );
+}
+
+#[test]
+fn windows_are_checked() {
+    refused(
+        "locksmith: {window_start: 'Sonntag 14:00', window_length: 2}",
+        "c.yaml:1:27: error: \"Sonntag 14:00\" is no start of a window",
+    );
+}
+
+#[test]
 fn sizes_have_units_and_types_have_names() {
     let partition = |fields: &str| {
         let text = format!(
@@ -144,10 +227,24 @@ fn sizes_have_units_and_types_have_names() {
         json["storage"]["disks"][0]["partitions"][0],
         json!({"number": 1, "startMiB": 4, "sizeMiB": 2048, "typeGuid": "A19D880F-05FC-4D3B-A006-743F0F84911E"})
     );
-    for size in ["5", "1.5GiB", "1000KiB", "99999999999999999TiB", "x"] {
+    let json = partition("size: 10GB, start: 1.5GiB").0;
+    assert_eq!(
+        json["storage"]["disks"][0]["partitions"][0],
+        json!({"number": 1, "startMiB": 1536, "sizeMiB": 10240})
+    );
+    for (size, why) in [
+        ("5", "\"5\" is no size with a unit"),
+        ("2gib", "\"2gib\" is no size with a unit"),
+        ("1000KiB", "\"1000KiB\" is no whole number of MiB"),
+        (
+            "99999999999999999TiB",
+            "\"99999999999999999TiB\" is no size with a unit",
+        ),
+        ("-1GiB", "a size may not be negative, this is \"-1GiB\""),
+    ] {
         let (json, said) = partition(&format!("size: {size}"));
         assert!(json.is_null(), "{size}");
-        assert!(said[0].contains("no whole number of MiB"), "{said:?}");
+        assert_eq!(said, [format!("c.yaml:1:69: error: {why}")]);
     }
 }
 
