@@ -4,6 +4,8 @@
 //! field that they are given to. Aliases and merge keys are expanded within a bound, so that a few
 //! lines cannot become gigabytes.
 
+mod repair;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,7 +13,7 @@ use std::ops::Range;
 use base64::Engine as _;
 use saphyr_parser::{Event, Parser as Events, ScalarStyle, StrInput, Tag};
 
-use crate::diag::{self, Diagnostic, SourceId, Span};
+use crate::diag::{self, Diagnostic, Report, SourceId, Span};
 use crate::json::{MAX_DEPTH, MAX_NODES, Member, Node, Value};
 
 /// How many bytes of text aliases may add. What anchors keep counts as what aliases add.
@@ -19,17 +21,51 @@ const MAX_COPIED: usize = 16 << 20;
 
 /// Parses one YAML document. The error names line and column through its span.
 pub fn parse(source: SourceId, text: &str) -> Result<Node, Diagnostic> {
-    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder = Builder {
-        events: Events::new_from_str(body),
-        offsets: Offsets::new(body, text.len() - body.len()),
-        source,
-        anchors: HashMap::new(),
-        nodes: 0,
-        kept: 0,
-        copied: 0,
-    };
-    builder.document()
+    parse_with(source, text, &mut Report::default())
+}
+
+/// The same, with warnings of what counts for nothing: tags of no meaning, and further documents.
+pub fn parse_with(source: SourceId, text: &str, report: &mut Report) -> Result<Node, Diagnostic> {
+    let mut body = Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let base = text.len() - body.len();
+    let mut budget = repair::Budget::default();
+    loop {
+        let mut builder = Builder {
+            events: Events::new_from_str(&body),
+            offsets: Offsets::new(&body, base),
+            source,
+            anchors: HashMap::new(),
+            nodes: 0,
+            kept: 0,
+            copied: 0,
+            flow: 0,
+            broken: None,
+            ignored: Vec::new(),
+        };
+        let found = builder.document();
+        let repaired = builder.broken.and_then(|broken| {
+            let at = (builder.offsets.byte(broken.character) as usize).saturating_sub(base);
+            repair::repair(&body, at, broken.what, builder.flow > 0, &mut budget)
+        });
+        match repaired {
+            Some(repaired) => body = Cow::Owned(repaired),
+            None => {
+                builder
+                    .ignored
+                    .into_iter()
+                    .for_each(|item| report.push(item));
+                return found;
+            }
+        }
+    }
+}
+
+/// Where and why the parser gave up.
+#[derive(Clone, Copy)]
+struct Broken {
+    /// Position, counted in characters.
+    character: usize,
+    what: repair::Wrong,
 }
 
 struct Builder<'a> {
@@ -42,6 +78,12 @@ struct Builder<'a> {
     /// Values in copies that anchors keep.
     kept: usize,
     copied: usize,
+    /// How deep in brackets and braces the parser is.
+    flow: usize,
+    /// Set where the text breaks a rule that Go's reader does not have.
+    broken: Option<Broken>,
+    /// What is said of parts that count for nothing.
+    ignored: Vec<Diagnostic>,
 }
 
 /// What copying a value costs.
@@ -65,6 +107,10 @@ impl<'a> Builder<'a> {
                 Ok((event, span))
             }
             Some(Err(error)) => {
+                self.broken = repair::Wrong::of(error.info()).map(|what| Broken {
+                    character: error.marker().index(),
+                    what,
+                });
                 let start = self.offsets.byte(error.marker().index());
                 let span = Span {
                     source: self.source,
@@ -101,14 +147,30 @@ impl<'a> Builder<'a> {
                 item => root = self.node(item, 0)?,
             }
         }
-        match self.next()? {
-            (Event::StreamEnd, _) => Ok(root),
-            (_, span) => Err(Diagnostic::error(
-                self.point(span.start),
-                "a second YAML document begins here, a config is one",
-            )
-            .help("remove the line --- and what follows it, or merge the two")),
+        // Go's reader looks at the first document only; an empty one behind it is nobody's mistake.
+        let mut second = None;
+        while let Ok((event, span)) = self.next() {
+            match event {
+                Event::StreamEnd => break,
+                Event::DocumentStart(_) => second = second.or(Some(span)),
+                Event::Scalar(text, ScalarStyle::Plain, ..) if text.is_empty() => {}
+                Event::DocumentEnd | Event::Nothing => {}
+                _ => {
+                    let at = self.point(second.map_or(span.start, |second| second.start));
+                    self.ignored.push(
+                        Diagnostic::warning(
+                            at,
+                            "a second YAML document begins here: it has no effect, a config is one",
+                        )
+                        .help("remove the line --- and what follows it, or merge the two"),
+                    );
+                    break;
+                }
+            }
         }
+        // Nothing behind the document is worth a second look.
+        self.broken = None;
+        Ok(root)
     }
 
     fn node(&mut self, (event, span): Item<'a>, depth: usize) -> Result<Node, Diagnostic> {
@@ -122,7 +184,9 @@ impl<'a> Builder<'a> {
         self.count(1, 0, span)?;
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let value = scalar(text, style, tag.as_deref(), span)?;
+                let text = self.as_it_ends(text, style, span);
+                let tag = self.core_tag(tag.as_deref(), span);
+                let value = scalar(text, style, tag, span)?;
                 let span = match style {
                     ScalarStyle::Literal | ScalarStyle::Folded => self.header(span),
                     ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => self.quoted(span),
@@ -131,12 +195,18 @@ impl<'a> Builder<'a> {
                 (anchor, Node { span, value })
             }
             Event::SequenceStart(anchor, tag) => {
-                collection_tag(tag.as_deref(), span)?;
-                (anchor, self.sequence(span, depth)?)
+                self.core_tag(tag.as_deref(), span);
+                (
+                    anchor,
+                    self.collection(span, |this| this.sequence(span, depth))?,
+                )
             }
             Event::MappingStart(anchor, tag) => {
-                collection_tag(tag.as_deref(), span)?;
-                (anchor, self.mapping(span, depth)?)
+                self.core_tag(tag.as_deref(), span);
+                (
+                    anchor,
+                    self.collection(span, |this| this.mapping(span, depth))?,
+                )
             }
             Event::Alias(anchor) => return self.alias(anchor, span),
             _ => return Err(Diagnostic::error(span, "a value is missing here")),
@@ -151,6 +221,57 @@ impl<'a> Builder<'a> {
             self.anchors.insert(anchor, (node.clone(), size));
         }
         Ok(node)
+    }
+
+    /// Keeps count of brackets and braces while a collection is read.
+    fn collection(
+        &mut self,
+        start: Span,
+        read: impl FnOnce(&mut Self) -> Result<Node, Diagnostic>,
+    ) -> Result<Node, Diagnostic> {
+        let at = (start.start as usize).saturating_sub(self.offsets.base);
+        let rest = self.offsets.text.get(at..).unwrap_or_default();
+        let is_flow = rest.starts_with(['[', '{']);
+        self.flow += usize::from(is_flow);
+        let node = read(self)?;
+        self.flow -= usize::from(is_flow);
+        Ok(node)
+    }
+
+    /// The text of a block scalar that ends the file: without a line end there it has none either, which
+    /// the parser adds.
+    fn as_it_ends<'t>(&self, text: Cow<'t, str>, style: ScalarStyle, span: Span) -> Cow<'t, str> {
+        let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        let end = (span.end as usize).saturating_sub(self.offsets.base);
+        let source = self.offsets.text;
+        if !is_block || end < source.len() || source.ends_with(['\n', '\r']) {
+            return text;
+        }
+        match text.strip_suffix('\n') {
+            Some(shorter) => Cow::Owned(shorter.to_owned()),
+            None => text,
+        }
+    }
+
+    /// The name of one of YAML's own tags. What others mean nobody here knows: as in Go's reader the value
+    /// is what it would be without.
+    fn core_tag<'t>(&mut self, tag: Option<&'t Tag>, span: Span) -> Option<&'t str> {
+        let tag = tag?;
+        let name = match tag.handle.as_str() {
+            "" => tag.suffix.strip_prefix(CORE),
+            CORE => Some(tag.suffix.as_str()),
+            _ => None,
+        };
+        let is_bare = tag.handle.len() + tag.suffix.len() == 1;
+        if name.is_none() && !is_bare {
+            let message = format!("the YAML tag {tag} has no meaning here: it has no effect");
+            self.ignored.push(
+                Diagnostic::warning(span, message)
+                    .help("remove the word that begins with an exclamation mark"),
+            );
+            return Some("str");
+        }
+        name
     }
 
     /// The place of a block scalar's header, `|-`: the text itself may be a key or a script, which no
@@ -264,10 +385,6 @@ impl<'a> Builder<'a> {
             };
             let next = self.next()?;
             let value = self.node(next, depth + 1)?;
-            if is_merge {
-                self.merge_key(value, &mut merged)?;
-                continue;
-            }
             if let Some(first) = seen.insert(key.clone(), key_span) {
                 return Err(Diagnostic::error(
                     key_span,
@@ -275,6 +392,10 @@ impl<'a> Builder<'a> {
                 )
                 .other(Some(first), "first stated at")
                 .help("keep one of the two"));
+            }
+            if is_merge {
+                self.merge_key(value, &mut merged)?;
+                continue;
             }
             members.push(Member {
                 key,
@@ -365,19 +486,14 @@ fn text_bytes(node: &Node) -> usize {
 
 const CORE: &str = "tag:yaml.org,2002:";
 
+/// The value of a scalar with the tag `!!name`, if any.
 fn scalar(
     text: Cow<'_, str>,
     style: ScalarStyle,
-    tag: Option<&Tag>,
+    name: Option<&str>,
     span: Span,
 ) -> Result<Value, Diagnostic> {
-    let suffix = match tag {
-        None => None,
-        Some(tag) if tag.handle == CORE => Some(tag.suffix.as_str()),
-        Some(tag) if tag.handle == "!" && tag.suffix.is_empty() => Some("str"),
-        Some(tag) => return Err(unknown_tag(tag, span)),
-    };
-    Ok(match suffix {
+    Ok(match name {
         Some("str") => Value::String(text.into_owned()),
         Some("binary") => {
             let packed: String = text.split_whitespace().collect();
@@ -389,33 +505,13 @@ fn scalar(
             }
         }
         Some("null") => Value::Null,
-        Some("int" | "bool" | "float") => Value::Plain(text.into_owned()),
-        Some(_) => {
-            return Err(tag.map_or_else(
-                || Diagnostic::error(span, "unknown tag"),
-                |tag| unknown_tag(tag, span),
-            ));
-        }
+        Some(_) => Value::Plain(text.into_owned()),
         None if style == ScalarStyle::Plain => match text.as_ref() {
             "" | "~" | "null" | "Null" | "NULL" => Value::Null,
             _ => Value::Plain(text.into_owned()),
         },
         None => Value::String(text.into_owned()),
     })
-}
-
-fn collection_tag(tag: Option<&Tag>, span: Span) -> Result<(), Diagnostic> {
-    match tag {
-        Some(tag) if tag.handle != CORE || !matches!(tag.suffix.as_str(), "map" | "seq") => {
-            Err(unknown_tag(tag, span))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn unknown_tag(tag: &Tag, span: Span) -> Diagnostic {
-    Diagnostic::error(span, format!("the YAML tag {tag} has no meaning here"))
-        .help("remove the word that begins with an exclamation mark")
 }
 
 /// The value of an integer as yaml.v3 reads it: decimal, `0x`, `0o`, `0b`, and octal by a leading 0.
@@ -429,9 +525,9 @@ pub fn integer(text: &str) -> Option<i64> {
         return None;
     }
     let (radix, digits) = match digits.get(..2) {
-        Some("0x") => (16, digits.get(2..)?),
-        Some("0o") => (8, digits.get(2..)?),
-        Some("0b") => (2, digits.get(2..)?),
+        Some("0x" | "0X") => (16, digits.get(2..)?),
+        Some("0o" | "0O") => (8, digits.get(2..)?),
+        Some("0b" | "0B") => (2, digits.get(2..)?),
         Some(other) if other.starts_with('0') => (8, digits.get(1..)?),
         _ => (10, digits.as_str()),
     };
@@ -439,8 +535,22 @@ pub fn integer(text: &str) -> Option<i64> {
     if !digits.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return None;
     }
-    let value = i64::from_str_radix(digits, radix).ok()?;
+    // A whole number may be written as a float, 1e3.
+    let value = match i64::from_str_radix(digits, radix) {
+        Err(_) if radix == 10 && digits.contains(['.', 'e', 'E']) => whole(digits)?,
+        value => value.ok()?,
+    };
     Some(if negative { -value } else { value })
+}
+
+/// The value of a float without a fraction, as far as floats count every number.
+fn whole(digits: &str) -> Option<i64> {
+    let value: f64 = digits.parse().ok()?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "checked to be whole and small"
+    )]
+    (value.fract() == 0.0 && value.abs() < 2f64.powi(53)).then_some(value as i64)
 }
 
 /// The value of a boolean as yaml.v3 reads it into a boolean field (YAML 1.1 words included).
@@ -501,6 +611,9 @@ fn clip(n: usize) -> u32 {
 }
 
 #[cfg(test)]
+mod go_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::diag::Sources;
@@ -510,7 +623,7 @@ mod tests {
     }
 
     /// The tree as JSON-like text, with plain scalars bare.
-    fn shown(node: &Node) -> String {
+    pub(super) fn shown(node: &Node) -> String {
         match &node.value {
             Value::Null => "null".into(),
             Value::Bool(b) => b.to_string(),
@@ -567,16 +680,12 @@ mod tests {
         for (text, expected) in [
             ("a: 1\na: 2\n", "2:1 key \"a\" stands here a second time"),
             (
-                "a: 1\n---\nb: 2\n",
-                "2:1 a second YAML document begins here, a config is one",
+                "a: 1\n<<: {b: 1}\n<<: {c: 1}\n",
+                "3:1 key of 2 characters stands here a second time",
             ),
             (
                 "a: &a [*a]\n",
                 "1:8 this alias refers to a value that contains it",
-            ),
-            (
-                "a: !secret x\n",
-                "1:4 the YAML tag !secret has no meaning here",
             ),
             ("[1]: 2\n", "1:1 a key is a string, this is an array"),
         ] {
@@ -678,6 +787,15 @@ mod tests {
             ("0o644", Some(420)),
             ("0x1F", Some(31)),
             ("0b11", Some(3)),
+            ("0X1f", Some(31)),
+            ("0O17", Some(15)),
+            ("0B1", Some(1)),
+            ("-0x10", Some(-16)),
+            ("1e3", Some(1000)),
+            ("1024.0", Some(1024)),
+            ("1.5e1", Some(15)),
+            ("1e400", None),
+            ("1e", None),
             ("-7", Some(-7)),
             ("+7", Some(7)),
             ("1_000", Some(1000)),

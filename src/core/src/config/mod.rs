@@ -122,9 +122,12 @@ fn understand(
             };
             return Ok(script::translate(source, text, &mut cx));
         }
-        Start::Certain(language) => (language, yaml::parse(source, text)?),
+        Start::Certain(language) => (
+            language,
+            yaml::parse_with(source, text, &mut parsed.report)?,
+        ),
         Start::Yaml => {
-            let tree = yaml::parse(source, text)?;
+            let tree = yaml::parse_with(source, text, &mut parsed.report)?;
             sources.show(source, reveal::of_tree(text, &tree));
             (language::of_yaml(&tree)?, tree)
         }

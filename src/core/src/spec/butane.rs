@@ -67,6 +67,7 @@ const FLATCAR: Dialect = Dialect {
     version: |minor| named(Variant::Flatcar, minor),
     ask: |minor| ask(Variant::Flatcar, minor),
     any_case: false,
+    yaml: true,
     spelling: snake_case,
 };
 
@@ -74,6 +75,7 @@ const FCOS: Dialect = Dialect {
     version: |minor| named(Variant::Fcos, minor),
     ask: |minor| ask(Variant::Fcos, minor),
     any_case: false,
+    yaml: true,
     spelling: snake_case,
 };
 

@@ -19,6 +19,7 @@ pub const DIALECT: Dialect = Dialect {
     version: |_| "cloud-config".into(),
     ask: |_| "remove it".into(),
     any_case: false,
+    yaml: true,
     spelling: as_declared,
 };
 

@@ -17,6 +17,7 @@ pub const DIALECT: Dialect = Dialect {
     version: |_| "Container Linux Config".into(),
     ask: |_| "remove it".into(),
     any_case: true,
+    yaml: true,
     spelling: snake_case,
 };
 

@@ -18,6 +18,7 @@ pub const DIALECT: Dialect = Dialect {
     version: |minor| format!("version 2.{minor}.0"),
     ask: |minor| format!("set ignition.version to \"2.{minor}.0\""),
     any_case: true,
+    yaml: false,
     spelling: as_declared,
 };
 

@@ -31,6 +31,7 @@ pub const DIALECT: Dialect = Dialect {
     version: |minor| format!("version {}", version_name(minor)),
     ask: |minor| format!("set ignition.version to \"{}\"", version_name(minor)),
     any_case: true,
+    yaml: false,
     spelling: as_declared,
 };
 

@@ -35,6 +35,8 @@ pub struct Dialect {
     pub ask: fn(u8) -> String,
     /// Whether keys in another case than the specification's are taken, as Go's JSON decoder does.
     pub any_case: bool,
+    /// Whether people write it in YAML: an empty item of a list is none there, and modes are octal.
+    pub yaml: bool,
     /// How a key of the declaration is written.
     pub spelling: fn(&'static str) -> Cow<'static, str>,
 }
@@ -296,8 +298,10 @@ impl<T: Wire> Wire for Vec<T> {
             Value::Null => Some(Vec::new()),
             // Every item is looked at, so that one report names all that is wrong.
             Value::Array(items) => {
+                let is_said = |item: &&Node| !cx.dialect.yaml || item.value != Value::Null;
+                let items: Vec<&Node> = items.iter().filter(is_said).collect();
                 let decoded: Vec<Option<T>> =
-                    items.iter().map(|item| T::decode(item, cx)).collect();
+                    items.into_iter().map(|item| T::decode(item, cx)).collect();
                 decoded.into_iter().collect()
             }
             other => {
