@@ -15,6 +15,7 @@ pub fn to_version(config: &Config, minor: u8) -> Result<Json, Report> {
         return Err(Report { items });
     }
     let mut config = config.clone();
+    version_rules::leave_unsaid(&mut config, minor);
     config.ignition.version = Some(At::new(version_name(minor)));
     // The version is there, so there is something to write.
     Ok(spec::tree(&config).unwrap_or_default())
@@ -69,6 +70,14 @@ mod tests {
         let plain = r#"{"ignition": {"version": "3.5.0"}}"#;
         let json = converted(plain, 0).unwrap();
         assert_eq!(json, serde_json::json!({"ignition": {"version": "3.0.0"}}));
+    }
+
+    #[test]
+    fn a_plain_merge_has_no_compression_to_lose() {
+        let text = "variant: fcos\nversion: 1.1.0\nignition: {config: {merge: [{inline: a}]}}\n";
+        let merge = serde_json::json!([{"source": "data:,a"}]);
+        let json = converted(text, 0).unwrap();
+        assert_eq!(json["ignition"]["config"]["merge"], merge);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use crate::diag::{Diagnostic, Span, nearest};
 use crate::json::{Member, Node, Value};
+use crate::spec::butane::Variant;
+use crate::spelling::nearest_within;
 
 /// A config language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -149,6 +151,22 @@ pub(super) fn is_certain(text: &str) -> bool {
     start(text) != Start::Yaml
 }
 
+/// How to say the variant of a version.
+fn says_variant(version: &str) -> String {
+    let has = |variant: &Variant| {
+        variant
+            .versions()
+            .iter()
+            .any(|(known, _)| *known == version)
+    };
+    let mut names = Variant::ALL.into_iter().filter(has).map(Variant::name);
+    match (names.next(), names.next()) {
+        (Some(only), None) => format!("add variant: {only}"),
+        (Some(first), Some(second)) => format!("add variant: {first} (or {second})"),
+        (None, _) => "add variant: flatcar (or fcos)".into(),
+    }
+}
+
 /// Tells the languages that are written in YAML apart by their keys.
 pub(super) fn of_yaml(tree: &Node) -> Result<Language, Diagnostic> {
     let Value::Object(members) = &tree.value else {
@@ -185,6 +203,21 @@ pub(super) fn of_yaml(tree: &Node) -> Result<Language, Diagnostic> {
         )
         .help("begin the file with the line #cloud-config"));
     }
+    // A Container Linux Config has neither: where one of the two stands the other was meant.
+    let misspelt = members.iter().find(|member| {
+        let is_known = CONTAINER_LINUX.contains(&member.key.as_str());
+        !is_known && nearest_within(&member.key, ["variant"], 2).is_some()
+    });
+    if let Some(key) = misspelt.or_else(|| first(&["version"])) {
+        let help = match (misspelt, &key.value.value) {
+            (Some(_), _) => "did you mean \"variant\"?".into(),
+            (None, Value::Plain(version) | Value::String(version)) => says_variant(version),
+            _ => "add variant: flatcar (or fcos)".into(),
+        };
+        return Err(
+            Diagnostic::error(key.key_span, "the config does not say its variant").help(help),
+        );
+    }
     if first(CONTAINER_LINUX).is_some() {
         return Ok(Language::ContainerLinux);
     }
@@ -204,4 +237,59 @@ pub(super) fn of_yaml(tree: &Node) -> Result<Language, Diagnostic> {
     };
     let span: Span = key.map_or(tree.span, |key| key.key_span);
     Err(Diagnostic::error(span, "this is no config language that is known here").help(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config;
+    use crate::diag::Sources;
+
+    #[test]
+    fn a_config_without_its_variant_is_none_from_before_butane() {
+        for (text, place, help) in [
+            (
+                "varient: fcos\nversion: 1.4.0\nstorage: {}\n",
+                "1:1",
+                "did you mean \"variant\"?",
+            ),
+            (
+                "Variant: fcos\nstorage: {}\n",
+                "1:1",
+                "did you mean \"variant\"?",
+            ),
+            (
+                "vairant: fcos\nstorage: {}\n",
+                "1:1",
+                "did you mean \"variant\"?",
+            ),
+            (
+                "version: 4.14.0\nstorage: {}\n",
+                "1:1",
+                "add variant: openshift",
+            ),
+            (
+                "version: 1.0.0\nstorage: {}\n",
+                "1:1",
+                "add variant: flatcar (or fcos)",
+            ),
+            ("version: 1.7.0\nsystemd: {}\n", "1:1", "add variant: fcos"),
+            (
+                "version: 17\nsystemd: {}\n",
+                "1:1",
+                "add variant: flatcar (or fcos)",
+            ),
+        ] {
+            let mut sources = Sources::default();
+            let parsed = config::read(&mut sources, "c", text.as_bytes());
+            let said = parsed.report.render(&sources);
+            assert!(parsed.config.is_none(), "{said}");
+            assert!(
+                said.contains(&format!("c:{place}: error: the config does not say its v")),
+                "{said}"
+            );
+            assert!(said.contains(&format!("help: {help}\n")), "{said}");
+        }
+        let parsed = config::read(&mut Sources::default(), "c", b"storage: {}\n");
+        assert_eq!(parsed.language, Some(config::Language::ContainerLinux));
+    }
 }

@@ -1,13 +1,13 @@
-//! Butane configs: variants `flatcar` 1.0 and 1.1, `fcos` 1.0 to 1.7, as one declaration.
+//! Butane configs: all variants and versions, as one declaration.
 //!
 //! Butane has Ignition's sections with keys in snake case, and sugar. What it adds nothing to is decoded
 //! into Ignition's own types. `since` is the minor version of Ignition that the Butane version stands for.
-//! Source: the specifications config-flatcar-v1_* and config-fcos-v1_* of Butane.
+//! Source: the specifications config-* of Butane (docs/specs.md).
 
 use std::borrow::Cow;
 
 use super::v3;
-use super::wire::{At, Concat, Dialect, wire};
+use super::wire::{At, Concat, Dialect, Raw, wire};
 
 type Text = Option<At<String>>;
 type Flag = Option<At<bool>>;
@@ -25,22 +25,44 @@ pub enum Variant {
     Flatcar,
     /// Fedora CoreOS.
     Fcos,
+    /// Red Hat CoreOS below OpenShift.
+    Openshift,
+    /// RHEL for Edge.
+    R4e,
+    /// Fedora IoT.
+    Fiot,
 }
 
 impl Variant {
+    /// All variants.
+    pub const ALL: [Variant; 5] = [
+        Variant::Flatcar,
+        Variant::Fcos,
+        Variant::Openshift,
+        Variant::R4e,
+        Variant::Fiot,
+    ];
+
+    /// How a config names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Flatcar => "flatcar",
+            Variant::Fcos => "fcos",
+            Variant::Openshift => "openshift",
+            Variant::R4e => "r4e",
+            Variant::Fiot => "fiot",
+        }
+    }
+
     /// The variant of a name.
     pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "flatcar" => Some(Variant::Flatcar),
-            "fcos" => Some(Variant::Fcos),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|variant| variant.name() == name)
     }
 
     /// Versions and the minor version of Ignition that each stands for.
     pub fn versions(self) -> &'static [(&'static str, u8)] {
         match self {
-            Variant::Flatcar => &[("1.0.0", 3), ("1.1.0", 4)],
+            Variant::Flatcar => &[("1.0.0", 3), ("1.1.0", 4), ("1.2.0-experimental", 7)],
             Variant::Fcos => &[
                 ("1.0.0", 0),
                 ("1.1.0", 1),
@@ -50,7 +72,27 @@ impl Variant {
                 ("1.5.0", 4),
                 ("1.6.0", 5),
                 ("1.7.0", 6),
+                ("1.8.0-experimental", 7),
             ],
+            Variant::Openshift => &[
+                ("4.8.0", 2),
+                ("4.9.0", 2),
+                ("4.10.0", 2),
+                ("4.11.0", 2),
+                ("4.12.0", 2),
+                ("4.13.0", 2),
+                ("4.14.0", 4),
+                ("4.15.0", 4),
+                ("4.16.0", 4),
+                ("4.17.0", 4),
+                ("4.18.0", 4),
+                ("4.19.0", 5),
+                ("4.20.0", 5),
+                ("4.21.0", 5),
+                ("4.22.0-experimental", 7),
+            ],
+            Variant::R4e => &[("1.0.0", 3), ("1.1.0", 4), ("1.2.0-experimental", 7)],
+            Variant::Fiot => &[("1.0.0", 4), ("1.1.0-experimental", 7)],
         }
     }
 
@@ -59,25 +101,26 @@ impl Variant {
         match self {
             Variant::Flatcar => &FLATCAR,
             Variant::Fcos => &FCOS,
+            Variant::Openshift => &OPENSHIFT,
+            Variant::R4e => &R4E,
+            Variant::Fiot => &FIOT,
         }
     }
 }
 
-const FLATCAR: Dialect = Dialect {
-    version: |minor| named(Variant::Flatcar, minor),
-    ask: |minor| ask(Variant::Flatcar, minor),
-    any_case: false,
-    yaml: true,
-    spelling: snake_case,
-};
+macro_rules! dialects {
+    ($($name:ident $variant:ident),*) => {$(
+        const $name: Dialect = Dialect {
+            version: |minor| named(Variant::$variant, minor),
+            ask: |minor| ask(Variant::$variant, minor),
+            any_case: false,
+            yaml: true,
+            spelling: snake_case,
+        };
+    )*};
+}
 
-const FCOS: Dialect = Dialect {
-    version: |minor| named(Variant::Fcos, minor),
-    ask: |minor| ask(Variant::Fcos, minor),
-    any_case: false,
-    yaml: true,
-    spelling: snake_case,
-};
+dialects!(FLATCAR Flatcar, FCOS Fcos, OPENSHIFT Openshift, R4E R4e, FIOT Fiot);
 
 fn version_for(variant: Variant, minor: u8) -> Option<&'static str> {
     let versions = variant.versions();
@@ -88,14 +131,14 @@ fn version_for(variant: Variant, minor: u8) -> Option<&'static str> {
 }
 
 fn named(variant: Variant, minor: u8) -> String {
-    let name = match variant {
-        Variant::Flatcar => "flatcar",
-        Variant::Fcos => "fcos",
-    };
-    // Two versions of fcos stand for one of Ignition.
+    let name = variant.name();
+    // Several versions may stand for one of Ignition.
     let versions = variant.versions().iter().filter(|(_, of)| *of == minor);
     let versions: Vec<&str> = versions.map(|(version, _)| *version).collect();
-    format!("{name} {}", versions.join(" or "))
+    match versions.as_slice() {
+        [first, .., last] if versions.len() > 2 => format!("{name} {first} to {last}"),
+        _ => format!("{name} {}", versions.join(" or ")),
+    }
 }
 
 fn ask(variant: Variant, minor: u8) -> String {
@@ -136,6 +179,8 @@ wire! {
         "systemd" since 0 systemd: Systemd,
         "bootDevice" since 2 boot_device: BootDevice,
         "grub" since 4 grub: Grub,
+        "metadata" since 0 metadata: Option<Raw>,
+        "openshift" since 0 openshift: Option<Raw>,
     }
 
     /// Metadata of the config itself.

@@ -50,7 +50,8 @@ const RULES: &[Rule] = &[
         since: 1,
         before: Before::Ignored(forget_compression),
         find: |config| {
-            let compressions = configs(config).filter_map(|resource| resource.compression.as_ref());
+            // The empty word is none.
+            let compressions = configs(config).filter_map(|resource| given(&resource.compression));
             compressions.map(|at| at.span).collect()
         },
     },
@@ -146,10 +147,7 @@ pub(crate) fn check(config: &mut Config, minor: u8, dialect: &Dialect, report: &
 
 /// In 3.0.0 a reference to a config or certificate authority has no compression: the key is unknown.
 fn forget_compression(config: &mut Config, minor: u8, dialect: &Dialect, report: &mut Report) {
-    let references = &mut config.ignition.config;
-    let authorities = &mut config.ignition.security.tls.certificate_authorities;
-    let list = references.merge.iter_mut().chain(&mut references.replace);
-    for resource in list.chain(authorities) {
+    for resource in configs_mut(config) {
         if let Some(compression) = resource.compression.take() {
             report.push(
                 Diagnostic::warning(
@@ -164,6 +162,22 @@ fn forget_compression(config: &mut Config, minor: u8, dialect: &Dialect, report:
             );
         }
     }
+}
+
+/// Leaves out what a minor version has no word for, and what says nothing.
+pub(crate) fn leave_unsaid(config: &mut Config, minor: u8) {
+    if minor == 0 {
+        for resource in configs_mut(config) {
+            resource.compression = None;
+        }
+    }
+}
+
+fn configs_mut(config: &mut Config) -> impl Iterator<Item = &mut Resource> {
+    let references = &mut config.ignition.config;
+    let authorities = &mut config.ignition.security.tls.certificate_authorities;
+    let list = references.merge.iter_mut().chain(&mut references.replace);
+    list.chain(authorities)
 }
 
 /// Before 3.6.0 setuid, setgid and sticky bits had no effect (ignition config/v3_6/translate).

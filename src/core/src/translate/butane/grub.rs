@@ -7,7 +7,10 @@ use crate::spec::v3;
 use crate::spec::{At, Concat};
 use crate::translate::at;
 
-/// The file by which GRUB asks for a password, on the file system of /boot.
+/// The file by which GRUB asks for a password.
+pub(super) const USERS: &str = "/boot/grub2/user.cfg";
+
+/// That file, on the file system of /boot.
 pub(super) fn translate(from: &Grub, contents: &mut Contents<'_, '_>) -> v3::Config {
     let mut config = v3::Config::default();
     let mut names = Vec::new();
@@ -69,7 +72,7 @@ pub(super) fn translate(from: &Grub, contents: &mut Contents<'_, '_>) -> v3::Con
     });
     config.storage.files.push(v3::File {
         at: span,
-        path: at("/boot/grub2/user.cfg".to_string(), span),
+        path: at(USERS.to_string(), span),
         append: Concat(vec![resource]),
         ..v3::File::default()
     });

@@ -6,6 +6,7 @@ mod fcos;
 mod grub;
 mod mounts;
 mod trees;
+mod variants;
 
 use contents::Contents;
 
@@ -15,6 +16,7 @@ use crate::merge;
 use crate::spec::butane::{self as wire, Variant};
 use crate::spec::v3::{self, version_name};
 use crate::spec::{At, Decoder, Dialect, Wire as _};
+use crate::spelling::nearest_within;
 use crate::translate::{Translation, at};
 
 /// Reads and translates a config; `None` where the report says why not. Answers the minor version of
@@ -37,9 +39,14 @@ pub fn translate(
     };
     let config = wire::Config::decode(tree, &mut decoder)?;
     let before = cx.report.items.len();
-    match variant {
-        Variant::Flatcar => without_fedora(&config, cx),
-        Variant::Fcos => fcos::check(&config, minor, cx.report),
+    // Some checks came to OpenShift with a version that stands for an older one of Ignition.
+    let rules = match variant {
+        Variant::Openshift if minor >= 4 => minor.max(wire::FCOS_1_6),
+        _ => minor,
+    };
+    variants::check(&config, variant, minor, cx.report);
+    if matches!(variant, Variant::Fcos | Variant::Openshift) {
+        fcos::check(&config, rules, cx.report);
     }
     if version == "1.2.0"
         && let Some(place) = config.boot_device.said()
@@ -49,7 +56,21 @@ pub fn translate(
                 .help("set version to 1.3.0"),
         );
     }
-    let translated = from_wire(config, minor, cx);
+    let fips = config.openshift.as_ref().and_then(variants::fips);
+    let mut translated = from_wire(config, minor, rules, cx);
+    if variant == Variant::Openshift {
+        variants::openshift(&mut translated, fips, minor, cx.report);
+    }
+    if minor == v3::EXPERIMENTAL_MINOR {
+        let message = format!("version {version} may change its meaning until it is stable");
+        cx.report.push(
+            Diagnostic::warning(
+                member(tree, "version").map(|version| version.value.span),
+                message,
+            )
+            .help("use an older version unless you need what is new"),
+        );
+    }
     // What is known to be wrong must not be judged a second time as Ignition.
     let wrong = cx.report.items.get(before..).is_some_and(|new| {
         new.iter()
@@ -80,19 +101,29 @@ fn version(tree: &Node) -> Result<(Variant, &'static str, u8), Diagnostic> {
             )),
         },
         None => {
-            Err(Diagnostic::error(start, format!("the config does not say its {key}")).help(help))
+            let members = match &tree.value {
+                Value::Object(members) => members.as_slice(),
+                _ => &[],
+            };
+            let near =
+                |member: &&crate::json::Member| nearest_within(&member.key, [key], 2).is_some();
+            let (place, help) = match members.iter().find(near) {
+                Some(near) => (near.key_span, format!("did you mean {key:?}?")),
+                None => (start, help.into()),
+            };
+            Err(Diagnostic::error(place, format!("the config does not say its {key}")).help(help))
         }
     };
     let (variant, place) = text("variant", "add variant: flatcar (or fcos)")?;
     let Some(variant) = Variant::parse(&variant) else {
-        let foreign = ["openshift", "r4e", "fiot", "rhcos"];
-        let why = match foreign.contains(&variant.as_str()) {
-            true => format!("the variant {variant} is not read here"),
+        let why = match variant == "rhcos" {
+            true => "the variant rhcos is over: it became openshift".into(),
             false => format!("unknown variant {variant:?}"),
         };
-        let help = match nearest(&variant, &["flatcar", "fcos"]) {
+        let known = Variant::ALL.map(Variant::name);
+        let help = match nearest(&variant, &known) {
             Some(meant) => format!("did you mean {meant}?"),
-            None => "known are flatcar and fcos".into(),
+            None => format!("known are {}", known.join(", ")),
         };
         return Err(Diagnostic::error(place, why).help(help));
     };
@@ -102,10 +133,9 @@ fn version(tree: &Node) -> Result<(Variant, &'static str, u8), Diagnostic> {
         Some((name, minor)) => Ok((variant, *name, *minor)),
         None => {
             let names: Vec<&str> = variant.versions().iter().map(|(name, _)| *name).collect();
-            let why = match version.contains("experimental") {
-                true => {
-                    format!("the experimental version {version} may mean something else tomorrow")
-                }
+            let stable = version.strip_suffix("-experimental");
+            let why = match stable.is_some_and(|stable| names.contains(&stable)) {
+                true => format!("the experimental version {version} is over: it became stable"),
                 false => format!("unknown version {version:?} of this variant"),
             };
             Err(Diagnostic::error(place, why).help(format!("known are {}", names.join(", "))))
@@ -113,34 +143,9 @@ fn version(tree: &Node) -> Result<(Variant, &'static str, u8), Diagnostic> {
     }
 }
 
-/// Sections that only Fedora CoreOS has: without them a Flatcar machine would come up otherwise than its
-/// config says.
-fn without_fedora(config: &wire::Config, cx: &mut Translation<'_>) {
-    let sections = [
-        ("boot_device", config.boot_device.said()),
-        ("grub", config.grub.said()),
-    ];
-    for (name, place) in sections {
-        if let Some(place) = place {
-            cx.report.push(
-                Diagnostic::error(place, format!("the variant flatcar has no {name}"))
-                    .help("describe disks, raid, luks and filesystems under storage"),
-            );
-        }
-    }
-    for luks in &config.storage.luks {
-        if let Some(place) = luks.clevis.said() {
-            cx.report.push(
-                Diagnostic::warning(place, "butane refuses clevis for the variant flatcar")
-                    .help("images from 2024 on have clevis; on older ones the volume stays closed"),
-            );
-        }
-    }
-}
-
-fn from_wire(config: wire::Config, minor: u8, cx: &mut Translation<'_>) -> v3::Config {
+fn from_wire(config: wire::Config, minor: u8, rules: u8, cx: &mut Translation<'_>) -> v3::Config {
     let mut contents = Contents { cx };
-    let generated = generated(&config, minor, &mut contents);
+    let generated = generated(&config, rules, &mut contents);
     let version = config.version.as_ref().and_then(|at| at.span);
     let mut translated = v3::Config {
         at: config.at,

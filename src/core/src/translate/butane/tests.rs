@@ -127,16 +127,24 @@ fn every_variant_stands_for_its_version_of_ignition() {
             "c.bu:1:10: error: unknown variant \"flatcra\"",
         ),
         (
-            "variant: openshift\nversion: 4.9.0",
-            "c.bu:1:10: error: the variant openshift is not read here",
+            "variant: rhcos\nversion: 0.1.0",
+            "c.bu:1:10: error: the variant rhcos is over: it became openshift",
+        ),
+        (
+            "variant: fcos\nverison: 1.4.0",
+            "c.bu:2:1: error: the config does not say its version",
         ),
         (
             "variant: fcos\nversion: 9.0.0",
             "c.bu:2:10: error: unknown version \"9.0.0\" of this variant",
         ),
         (
-            "variant: fcos\nversion: 1.8.0-experimental",
-            "c.bu:2:10: error: the experimental version 1.8.0-experimental may mean something else tomorrow",
+            "variant: fcos\nversion: 1.6.0-experimental",
+            "c.bu:2:10: error: the experimental version 1.6.0-experimental is over: it became stable",
+        ),
+        (
+            "variant: fcos\nversion: 1.9.0-experimental",
+            "c.bu:2:10: error: unknown version \"1.9.0-experimental\" of this variant",
         ),
         (
             "variant: fcos\nversion: 1.5",
@@ -449,3 +457,4 @@ fn grub_asks_for_a_password() {
 mod fcos;
 /// Owners and modes of trees.
 mod trees;
+mod variants;
