@@ -1,5 +1,7 @@
 //! Partitions by sectors of 512 bytes.
 
+use std::collections::HashSet;
+
 use super::stated;
 use crate::diag::Diagnostic;
 use crate::spec::At;
@@ -10,8 +12,70 @@ use crate::translate::{Translation, at};
 /// Sectors of a MiB. Old configs count sectors of 512 bytes whatever the disk's are.
 const SECTORS: i64 = 2048;
 
+/// Disks whose partitions are measured in MiB, and are all named.
+pub(super) fn disks(mut old: Vec<v2::Disk>, cx: &mut Translation<'_>) -> Vec<v3::Disk> {
+    let partitions = old.iter().flat_map(|disk| &disk.partitions);
+    let sectors = partitions.flat_map(|partition| [&partition.start, &partition.size]);
+    // Which disks have larger sectors is not known here: it is said once.
+    if let Some(first) = sectors.flatten().find(|sectors| sectors.value > 0) {
+        cx.report.push(
+            Diagnostic::hint(
+                first.span,
+                "sectors are counted as 512 bytes: on a disk with sectors of 4096 bytes Ignition 2 made it eight times as large",
+            )
+            .help("say it in MiB, as version 2.3.0 can: startMiB and sizeMiB"),
+        );
+    }
+    old.iter_mut().for_each(|disk| name_all(disk, cx));
+    old.into_iter().map(|old| disk(old, cx)).collect()
+}
+
+/// A partition without number and label took the next free slot. On an emptied disk that is known; on
+/// another one the slot is found by a label, by which the partition is known again.
+fn name_all(disk: &mut v2::Disk, cx: &mut Translation<'_>) {
+    let wiped = disk.wipe_table.as_ref().is_some_and(|wipe| wipe.value);
+    let number = |partition: &v2::Partition| partition.number.as_ref().map_or(0, |at| at.value);
+    let mut numbers: HashSet<i64> = disk.partitions.iter().map(number).collect();
+    let labels: HashSet<String> = (disk.partitions.iter())
+        .filter_map(|partition| Some(partition.label.as_ref()?.value.clone()))
+        .collect();
+    let mut next = 1;
+    for partition in &mut disk.partitions {
+        let exists = partition
+            .should_exist
+            .as_ref()
+            .is_none_or(|flag| flag.value);
+        let is_named = partition
+            .label
+            .as_ref()
+            .is_some_and(|label| !label.value.is_empty());
+        if number(partition) != 0 || is_named || !exists {
+            continue;
+        }
+        while numbers.contains(&next) || labels.contains(&label(next)) {
+            next += 1;
+        }
+        numbers.insert(next);
+        if wiped {
+            partition.number = at(next, partition.at);
+            continue;
+        }
+        partition.label = at(label(next), partition.at);
+        let message = format!(
+            "the partition has neither number nor label: it gets the label {:?}, by which it is found again",
+            label(next)
+        );
+        cx.report
+            .push(Diagnostic::hint(partition.at, message).help("give it a number or a label"));
+    }
+}
+
+fn label(number: i64) -> String {
+    format!("partition-{number}")
+}
+
 /// A disk whose partitions are measured in MiB.
-pub(super) fn disk(old: v2::Disk, cx: &mut Translation<'_>) -> v3::Disk {
+fn disk(old: v2::Disk, cx: &mut Translation<'_>) -> v3::Disk {
     let mut mib = |sectors: Option<At<i64>>, mib: Option<At<i64>>, what: &str| match (sectors, mib)
     {
         (Some(sectors), Some(mib)) if sectors.value != 0 => {

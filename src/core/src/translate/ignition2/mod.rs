@@ -8,6 +8,8 @@ mod disks;
 mod names;
 mod networkd;
 
+use std::collections::HashSet;
+
 use crate::diag::{Diagnostic, Severity};
 use crate::json::Node;
 use crate::merge;
@@ -66,11 +68,7 @@ pub fn from_wire(config: v2::Config, cx: &mut Translation<'_>) -> v3::Config {
         storage: v3::Storage {
             at: storage.at,
             directories,
-            disks: storage
-                .disks
-                .into_iter()
-                .map(|disk| disks::disk(disk, cx))
-                .collect(),
+            disks: disks::disks(storage.disks, cx),
             files,
             filesystems: names.into_filesystems(),
             links,
@@ -193,9 +191,9 @@ fn user(old: v2::User) -> v3::User {
         at: old.at,
         name: old.name,
         password_hash: old.password_hash,
-        ssh_authorized_keys: old.ssh_authorized_keys,
+        ssh_authorized_keys: once(old.ssh_authorized_keys),
         gecos: stated(fields.gecos),
-        groups: fields.groups,
+        groups: once(fields.groups),
         home_dir: stated(fields.home_dir),
         no_create_home: fields.no_create_home,
         no_log_init: fields.no_log_init,
@@ -206,6 +204,13 @@ fn user(old: v2::User) -> v3::User {
         uid: fields.uid,
         should_exist: None,
     }
+}
+
+/// A list without what it says again: it meant nothing then, and is an error now.
+fn once(list: Vec<At<String>>) -> Vec<At<String>> {
+    let mut seen = HashSet::new();
+    let is_new = |at: &At<String>| seen.insert(at.value.clone());
+    list.into_iter().filter(is_new).collect()
 }
 
 fn raid(old: v2::Raid) -> v3::Raid {

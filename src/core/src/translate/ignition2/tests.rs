@@ -410,3 +410,36 @@ fn what_is_made_of_nothing_stands_where_it_is_asked_for() {
     assert_eq!(lines, [4; 4], "the OEM file system and its fields: {oem}");
     assert_eq!(within("{\"source\":\"\"}"), [("\"\"}}", 3), ("{\"so", 3)]);
 }
+
+#[test]
+fn partitions_without_a_name_take_the_next_free_slot() {
+    let json = means(
+        2,
+        r#""storage": {"disks": [
+  {"device": "/dev/a", "wipeTable": true, "partitions": [{"size": 2048}, {"number": 2}, {"number": 0, "label": "x"}, {"size": 0}]},
+  {"device": "/dev/b", "partitions": [{"label": "partition-1"}, {}]}]}"#,
+    );
+    assert_eq!(
+        json["storage"]["disks"],
+        json!([
+            {"device": "/dev/a", "wipeTable": true, "partitions": [
+                {"number": 1, "sizeMiB": 1}, {"number": 2}, {"number": 0, "label": "x"}, {"number": 3, "sizeMiB": 0}]},
+            {"device": "/dev/b", "partitions": [{"label": "partition-1"}, {"label": "partition-2"}]}])
+    );
+}
+
+#[test]
+fn keys_and_groups_that_are_stated_twice_are_stated_once() {
+    let (json, _) = read(
+        2,
+        r#""passwd": {"users": [
+  {"name": "a", "sshAuthorizedKeys": ["ssh-ed25519 AAAA", "ssh-ed25519 BBBB", "ssh-ed25519 AAAA"], "groups": ["g", "h", "g"]},
+  {"name": "b", "create": {"groups": ["g", "g"]}}]}"#,
+    );
+    assert_eq!(
+        json["passwd"]["users"],
+        json!([
+            {"name": "a", "sshAuthorizedKeys": ["ssh-ed25519 AAAA", "ssh-ed25519 BBBB"], "groups": ["g", "h"]},
+            {"name": "b", "groups": ["g"]}])
+    );
+}
