@@ -103,6 +103,12 @@ impl FirstBoot {
     }
 }
 
+/// Where some arguments stand behind each other among others, the last time that they do.
+pub fn sequence(line: &[String], wanted: &[String]) -> Option<usize> {
+    line.windows(wanted.len().max(1))
+        .rposition(|words| words == wanted)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

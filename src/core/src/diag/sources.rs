@@ -116,6 +116,9 @@ impl Sources {
         if text.len() > SEARCHED {
             return None;
         }
+        if text.starts_with('|') && !text.contains('\n') {
+            return line_of_block(source, value, line.number, meant);
+        }
         let quoted = serde_json::to_string(meant).ok()?;
         let (text, offset, between, meant) = match text.contains('\n') {
             true => (text, 0, "\n", meant),
@@ -136,6 +139,25 @@ impl Sources {
         }
         None
     }
+}
+
+/// The place of one line of a literal block scalar, of which the value's place is the header.
+fn line_of_block(source: &Source, header: Span, number: usize, meant: &str) -> Option<Span> {
+    let behind = source.text.get(header.end as usize..)?;
+    let mut at = header.end as usize;
+    for (index, part) in behind.split_inclusive('\n').enumerate() {
+        // The first part is what stands behind the header on its line.
+        if index == number {
+            let start = at + part.len() - part.trim_start().len();
+            return (part.trim() == meant).then_some(Span {
+                source: header.source,
+                start: u32::try_from(start).ok()?,
+                end: u32::try_from(start + meant.len()).ok()?,
+            });
+        }
+        at += part.len();
+    }
+    None
 }
 
 fn unquote(text: &str) -> Option<&str> {
@@ -173,6 +195,11 @@ mod tests {
         let block = "a: <|\n  [Unit]\n  Foo\n\n  Foo\n>b: 1";
         assert_eq!(line_of(block, 2, "Foo"), Some((3, 3, "Foo".into())));
         assert_eq!(line_of(block, 4, "Foo"), Some((5, 3, "Foo".into())));
+        let header = "a: <|->  # c\n  [Unit]\n  Foo\n\n  Foo\nb: 1";
+        assert_eq!(line_of(header, 2, "Foo"), Some((3, 3, "Foo".into())));
+        assert_eq!(line_of(header, 4, "Foo"), Some((5, 3, "Foo".into())));
+        assert_eq!(line_of(header, 5, "Foo"), None);
+        assert_eq!(line_of("a: <|>", 1, "Foo"), None);
         let json = r#"{"a": <"[Unit]\nX=\"é\"\n">}"#;
         assert_eq!(
             line_of(json, 2, "X=\"é\""),

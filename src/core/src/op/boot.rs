@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::cmdline::words;
+use crate::cmdline::{sequence, words};
 use crate::facts::Facts;
 use crate::grub;
 
@@ -50,11 +50,11 @@ impl BootOp {
     /// Turns the facts into what they will be after the operation.
     pub fn predict(&self, facts: &mut Facts) {
         let boot = &mut facts.boot;
-        let mut change = |with: &[String], without: &[String]| {
+        let mut change = |with: &[Vec<String>], without: &[String]| {
             boot.cmdline.retain(|word| !without.contains(word));
-            for word in with {
-                if !boot.cmdline.contains(word) {
-                    boot.cmdline.push(word.clone());
+            for entry in with {
+                if sequence(&boot.cmdline, entry).is_none() {
+                    boot.cmdline.extend(entry.iter().cloned());
                 }
             }
         };
@@ -62,8 +62,13 @@ impl BootOp {
             BootOp::RunKargsHelper {
                 should_exist,
                 should_not_exist,
-            } => change(&split(should_exist), &split(should_not_exist)),
-            BootOp::Reboot { with, without } => change(with, without),
+            } => {
+                let entries: Vec<Vec<String>> =
+                    should_exist.iter().map(|entry| words(entry)).collect();
+                change(&entries, &split(should_not_exist));
+            }
+            // What is missing is appended as it stands.
+            BootOp::Reboot { with, without } => change(std::slice::from_ref(with), without),
             BootOp::MakeFirstBootMarker { .. } => {
                 if let Some(esp) = &mut boot.esp {
                     esp.marker = true;

@@ -4,6 +4,7 @@
 //! the grub.cfg of the OEM partition, from which GRUB takes `linux_append`. The block takes effect at the
 //! next boot, so the machine restarts, once: a text that is as it should be is not written again.
 
+use crate::cmdline::{sequence, words};
 use crate::diag::{Diagnostic, Report};
 use crate::facts::Facts;
 use crate::facts::boot::{Boot, Oem};
@@ -15,25 +16,51 @@ use crate::plan::{Plan, Planned};
 
 /// What is asked for and what of it is not so, word by word.
 struct Wish {
-    exist: Vec<String>,
+    /// Entries; one of several arguments asks for them in this order.
+    exist: Vec<Vec<String>>,
     not_exist: Vec<String>,
     missing: Vec<String>,
     unwanted: Vec<String>,
 }
 
 impl Wish {
-    fn new(arguments: &KernelArguments, cmdline: &[String]) -> Self {
-        let mut exist = Vec::new();
-        for word in split(&arguments.should_exist) {
-            if !exist.contains(&word) {
-                exist.push(word);
+    fn new(arguments: &KernelArguments, boot: &Boot) -> Self {
+        let mut exist: Vec<Vec<String>> = Vec::new();
+        for entry in &arguments.should_exist {
+            let entry = words(entry);
+            if !entry.is_empty() && !exist.contains(&entry) {
+                exist.push(entry);
             }
         }
-        let not_exist = split(&arguments.should_not_exist);
-        let there = |word: &&String| cmdline.contains(word);
+        let mut not_exist = split(&arguments.should_not_exist);
+        let mut rest = boot.cmdline.clone();
+        let mut missing = Vec::new();
+        for entry in &exist {
+            if let [word] = entry.as_slice() {
+                missing.extend(
+                    Some(word)
+                        .filter(|word| !boot.cmdline.contains(word))
+                        .cloned(),
+                );
+                continue;
+            }
+            // What is ruled out is ruled out elsewhere: the helper takes it away and appends the list. The
+            // boot loader's own words stay otherwise, and the list behind them has the last word.
+            if !boot.helper {
+                not_exist.retain(|word| !entry.contains(word));
+            }
+            match sequence(&rest, entry) {
+                Some(at) => drop(rest.drain(at..at + entry.len())),
+                None => missing.extend(entry.iter().cloned()),
+            }
+        }
         Self {
-            missing: exist.iter().filter(|word| !there(word)).cloned().collect(),
-            unwanted: not_exist.iter().filter(there).cloned().collect(),
+            missing,
+            unwanted: not_exist
+                .iter()
+                .filter(|word| rest.contains(word))
+                .cloned()
+                .collect(),
             exist,
             not_exist,
         }
@@ -46,19 +73,20 @@ impl Wish {
 
 /// Whether planning has to know the boot partitions: something is to be changed, and by ourselves.
 pub fn needs_partitions(arguments: &KernelArguments, boot: &Boot) -> bool {
-    !boot.helper && !boot.live && !Wish::new(arguments, &boot.cmdline).is_fulfilled()
+    !boot.helper && !boot.live && !Wish::new(arguments, boot).is_fulfilled()
 }
 
 /// Plans the kernel arguments.
 pub fn plan(arguments: &KernelArguments, facts: &Facts) -> Planned {
     let boot = &facts.boot;
-    let wish = Wish::new(arguments, &boot.cmdline);
+    let wish = Wish::new(arguments, boot);
     let fail = |diagnostic: Diagnostic| {
         let mut report = Report::default();
         report.push(diagnostic);
         Err(report)
     };
-    if let Some(word) = wish.exist.iter().find(|word| wish.not_exist.contains(word)) {
+    let mut single = wish.exist.iter().filter(|entry| entry.len() == 1).flatten();
+    if let Some(word) = single.find(|word| wish.not_exist.contains(word)) {
         return fail(
             Diagnostic::error(
                 arguments.at,
@@ -218,11 +246,18 @@ fn statement(wish: &Wish, boot: &Boot, oem: &Oem) -> Result<String, (String, Str
         }
     }
     let ours = |word: &String| count(&whole, word) > count(&start, word);
-    let adds = wish.exist.iter().filter(|word| {
-        let elsewhere = boot.cmdline.contains(word) && !ours(word);
-        !elsewhere && !start.contains(word)
+    let adds = wish.exist.iter().filter(|entry| match entry.as_slice() {
+        [word] => {
+            let elsewhere = boot.cmdline.contains(word) && !ours(word);
+            !elsewhere && !start.contains(word)
+        }
+        group => {
+            let is_ours = sequence(&whole, group).is_some() && sequence(&start, group).is_none();
+            let elsewhere = sequence(&boot.cmdline, group).is_some() && !is_ours;
+            !elsewhere && sequence(&start, group).is_none()
+        }
     });
-    let adds: Vec<String> = adds.cloned().collect();
+    let adds: Vec<String> = adds.flatten().cloned().collect();
     if let Some((word, what)) = adds
         .iter()
         .find_map(|word| Some((word, grub::unspeakable(word)?)))

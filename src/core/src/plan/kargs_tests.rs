@@ -89,7 +89,12 @@ fn rows() {
         ("block in the middle goes to the end", &["a"], &[], "b", Some("x=1\n<set linux_append=\"$linux_append b\">y=2\n"), Text("x=1\ny=2\n<set linux_append=\"$linux_append a\">")),
         ("what the block has and the config still asks for stays", &["a", "b"], &[], "b", Some("<set linux_append=\"$linux_append b\">"), Text("<set linux_append=\"$linux_append a b\">")),
         ("what others set is not set again", &["a", "b"], &[], "b", Some("set linux_append=b\n"), Text("set linux_append=b\n<set linux_append=\"$linux_append a\">")),
-        ("one entry of two words", &["a b"], &[], "b", None, Text("<set linux_append=\"$linux_append a\">")),
+        ("one entry of two words", &["a b"], &[], "b", None, Text("<set linux_append=\"$linux_append a b\">")),
+        ("a list that is there", &["a b"], &[], "x a b y", None, Nothing),
+        ("a list in another order", &["a b"], &[], "b a", None, Text("<set linux_append=\"$linux_append a b\">")),
+        ("a list that takes the place of its words", &["a b"], &["a", "b", "c"], "b x", None, Text("<set linux_append=\"$linux_append a b\">")),
+        ("a list of the block's own stays", &["a b", "c"], &[], "a b", Some("<set linux_append=\"$linux_append a b\">"), Text("<set linux_append=\"$linux_append a b c\">")),
+        ("a list of others", &["a b", "c"], &["a"], "a b", Some("set linux_append='a b'"), Text("set linux_append='a b'\n<set linux_append=\"$linux_append c\">")),
         ("marks that are not needed", &["a=\"x\""], &[], "", None, Text("<set linux_append=\"$linux_append a=x\">")),
         ("marks on the command line", &["a=x"], &[], "a=\"x\"", None, Nothing),
         ("a value with a blank that is there", &["a=\"x y\""], &[], "\"a=x y\"", None, Nothing),
@@ -113,7 +118,7 @@ fn rows() {
         ("nor what others set", &["a"], &[], "ro", Some("linux_append=a\n"), Warning("the kernel runs without \"a\", although grub.cfg")),
         ("broken foreign text", &["a"], &[], "", Some("echo 'x\n"), Refused("cannot be extended: the quotation mark in line 1 is not closed")),
         ("half a block", &["a"], &[], "", Some("# BEGIN pilotlight\nset x=1\n"), Refused("in line 1 a block of pilotlight begins")),
-        ("asked for and ruled out", &["a b"], &["b"], "", None, Refused("\"b\" is asked for and ruled out")),
+        ("asked for and ruled out", &["b"], &["a b"], "", None, Refused("\"b\" is asked for and ruled out")),
     ];
     for (name, exist, not_exist, cmdline, before, is) in rows {
         let arguments = arguments(exist, not_exist);

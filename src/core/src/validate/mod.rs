@@ -32,8 +32,10 @@ mod whole_tests;
 pub(crate) use check::octal_slip;
 use check::{Check, Seen};
 
+use crate::cmdline::words;
 use crate::diag::{Diagnostic, Report, Severity, Span};
 use crate::model::{Config, FetchOptions, KernelArguments, Resource};
+use crate::op::split;
 use crate::redact;
 use crate::spec::At;
 use crate::spec::v3;
@@ -133,6 +135,24 @@ impl Check<'_> {
             });
             self.one_argument(argument);
         }
+        // An entry of several arguments asks for that list, whatever is taken away before; one alone
+        // cannot be there and not be there.
+        let ruled_out = split(&should_not_exist);
+        for argument in &wire.should_exist {
+            if let [word] = words(&argument.value).as_slice()
+                && ruled_out.contains(word)
+                && !should_not_exist.contains(&argument.value)
+            {
+                self.report.push(
+                    Diagnostic::error(
+                        argument.span,
+                        "the kernel argument is asked for and ruled out",
+                    )
+                    .help("remove it from one of the two lists")
+                    .secret(),
+                );
+            }
+        }
         KernelArguments {
             at: wire.at,
             should_exist,
@@ -142,7 +162,7 @@ impl Check<'_> {
 }
 
 impl Check<'_> {
-    /// The kernel splits its command line at blanks outside of quotation marks.
+    /// A line of the boot loader's configuration holds it.
     fn one_argument(&mut self, argument: &At<String>) {
         let text = argument.value.as_str();
         if text.trim().contains(char::is_control) {
@@ -152,19 +172,6 @@ impl Check<'_> {
                     "the kernel argument holds a line break or another control character",
                 )
                 .help("write each argument as an entry of its own")
-                .secret(),
-            );
-        } else if text
-            .split('"')
-            .step_by(2)
-            .any(|part| part.contains(char::is_whitespace))
-        {
-            self.report.push(
-                Diagnostic::warning(
-                    argument.span,
-                    "the kernel argument holds a blank, which separates arguments",
-                )
-                .help("write each argument as an entry of its own, without blanks around it")
                 .secret(),
             );
         }

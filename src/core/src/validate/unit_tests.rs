@@ -421,3 +421,42 @@ fn the_work_is_bounded() {
     );
     assert_eq!(units(&[("a.service", &service(&many))]).len(), 10);
 }
+
+#[test]
+fn what_others_start_needs_no_install_section() {
+    let enabled = |name: &str, text: &str| {
+        format!(r#"{{"name": "{name}", "enabled": true, "contents": "{text}"}}"#)
+    };
+    let service = enabled("a.service", "[Service]\\nExecStart=/bin/a\\n");
+    let missing = "the unit is enabled, but has no [Install] section";
+    for (name, text, starts) in [
+        ("a.timer", "[Timer]\\nOnCalendar=daily", true),
+        (
+            "b.timer",
+            "[Timer]\\nOnCalendar=daily\\nUnit=a.service",
+            true,
+        ),
+        ("a.socket", "[Socket]\\nListenStream=1", true),
+        ("a.path", "[Path]\\nPathExists=/a", true),
+        ("b.path", "[Path]\\nPathExists=/a\\nUnit=a.service", true),
+        ("b.target", "[Unit]\\nWants=x.service a.service", true),
+        (
+            "b.service",
+            "[Service]\\nExecStart=/bin/b\\n[Install]\\nAlso=a.service",
+            true,
+        ),
+        ("b.timer", "[Timer]\\nOnCalendar=daily", false),
+        ("b.target", "[Unit]\\nAfter=a.service", false),
+    ] {
+        let other = enabled(
+            name,
+            &format!("{text}\\n[Install]\\nWantedBy=multi-user.target\\n"),
+        );
+        let said = said(
+            "3.4.0",
+            &format!("\"systemd\": {{\"units\": [{service},\n{other}]}}"),
+        );
+        let found = said.iter().filter(|line| line.contains(missing)).count();
+        assert_eq!(found, usize::from(!starts), "{name} {text}: {said:?}");
+    }
+}

@@ -9,6 +9,8 @@ use crate::diag::TextLine;
 pub(super) struct UnitText<'a> {
     /// Sections in order; one name may stand several times.
     pub(super) sections: Vec<Section<'a>>,
+    /// The first line of what stands before any section, which systemd passes over.
+    pub(super) stray: Option<Line<'a>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +55,10 @@ pub(super) struct Broken<'a> {
 /// Reads a text, or says which line is wrong and why.
 pub(super) fn parse(text: &str) -> Result<UnitText<'_>, Broken<'_>> {
     let mut sections: Vec<Section<'_>> = Vec::new();
+    let mut stray = None;
     let mut continued = false;
+    // systemd skips a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (at, text) in text.lines().enumerate() {
         let line = Line {
             number: at + 1,
@@ -97,11 +102,9 @@ pub(super) fn parse(text: &str) -> Result<UnitText<'_>, Broken<'_>> {
             continue;
         }
         let Some(section) = sections.last_mut() else {
-            return Err(Broken {
-                line,
-                why: "there is a setting before the first [Section]".into(),
-                help: "begin the text with the section it belongs to, such as [Service]",
-            });
+            stray = stray.or(Some(line));
+            continued = text.ends_with('\\');
+            continue;
         };
         match trimmed.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => {
@@ -126,7 +129,7 @@ pub(super) fn parse(text: &str) -> Result<UnitText<'_>, Broken<'_>> {
             }
         }
     }
-    Ok(UnitText { sections })
+    Ok(UnitText { sections, stray })
 }
 
 impl<'a> UnitText<'a> {
@@ -181,7 +184,10 @@ mod tests {
         assert_eq!(value("Service", "After"), None);
         assert_eq!(text.value("Service", "ExecStart").unwrap().line.number, 8);
         let wrong = |text| parse(text).map_err(|broken| broken.line.number).err();
-        assert_eq!(wrong("ExecStart=x"), Some(1));
+        assert_eq!(wrong("ExecStart=x"), None);
+        let text = parse("\u{feff}# c\nfoo\nA=b \\\n  c\n[Unit]\nA=d").unwrap();
+        assert_eq!(text.stray.map(|line| line.number), Some(2));
+        assert_eq!(text.values("Unit", "A").len(), 1);
         assert_eq!(wrong("[Unit]\nfoo"), Some(2));
         assert_eq!(wrong("[Unit]\n=x"), Some(2));
         assert_eq!(wrong("[Unit"), Some(1));

@@ -34,11 +34,14 @@ impl Check<'_> {
                     enabled: wire.enabled.as_ref().map(|at| at.value),
                     mask: wire.mask.as_ref().map(|at| at.value),
                 };
-                self.enabling(wire, &unit);
-                parsed.push(unit);
+                parsed.push((wire, unit));
             }
         }
-        parsed
+        let started = started(&parsed);
+        for (wire, unit) in &parsed {
+            self.enabling(wire, unit, &started);
+        }
+        parsed.into_iter().map(|(_, unit)| unit).collect()
     }
 
     fn unit_name(&mut self, name: &At<String>) -> Option<UnitName> {
@@ -117,6 +120,17 @@ impl Check<'_> {
                 return;
             }
         };
+        if let Some(line) = text.stray {
+            let message = format!(
+                "line {} of the unit's text: systemd ignores what stands before the first [Section]",
+                line.number
+            );
+            let help = "begin the text with the section it belongs to, such as [Service]";
+            let found = Diagnostic::warning(span, message).help(help);
+            self.report.push(found.line(line.into()));
+            // What else is missing may stand there.
+            self.odd_units.extend(unit.cloned());
+        }
         let Some(unit) = unit else { return };
         for finding in unit_settings::findings(unit.kind(), &text, &mut self.comparisons) {
             self.odd_units.insert(unit.clone());
@@ -135,7 +149,7 @@ impl Check<'_> {
     }
 
     /// Whether enabling the unit has the effect that is meant.
-    fn enabling(&mut self, wire: &v3::Unit, unit: &Unit) {
+    fn enabling(&mut self, wire: &v3::Unit, unit: &Unit, started: &HashSet<String>) {
         if unit.enabled != Some(true) {
             return;
         }
@@ -169,6 +183,9 @@ impl Check<'_> {
                 .any(|text| text.value("Install", key).is_some())
         };
         if !texts.iter().any(|text| text.has("Install")) {
+            if started.contains(unit.name.as_str()) {
+                return;
+            }
             self.report.push(
                 Diagnostic::warning(
                     span,
@@ -217,6 +234,7 @@ impl Check<'_> {
                 texts.map(|text| unit_text::parse(text).ok()).collect();
             let Some(sections) = sections else { continue };
             let whole = UnitText {
+                stray: None,
                 sections: sections
                     .into_iter()
                     .flat_map(|text| text.sections)
@@ -231,6 +249,65 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Settings by which a unit has another one started.
+const STARTS: &[(&str, &str)] = &[
+    ("Unit", "Wants"),
+    ("Unit", "Requires"),
+    ("Unit", "BindsTo"),
+    ("Unit", "Upholds"),
+    ("Unit", "OnFailure"),
+    ("Unit", "OnSuccess"),
+    ("Install", "Also"),
+    ("Timer", "Unit"),
+    ("Path", "Unit"),
+    ("Socket", "Service"),
+];
+
+/// The units that others of the config start: timers, sockets and the like the service that they name or
+/// that bears their name, and every unit what it wants.
+fn started(units: &[(&v3::Unit, Unit)]) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for (_, unit) in units.iter().filter(|(_, unit)| unit.mask != Some(true)) {
+        let dropins = unit
+            .dropins
+            .iter()
+            .filter_map(|dropin| dropin.contents.as_ref());
+        for text in unit.contents.iter().chain(dropins) {
+            let Ok(text) = unit_text::parse(text) else {
+                continue;
+            };
+            for (section, key) in STARTS {
+                let values = text.values(section, key).into_iter();
+                names.extend(
+                    values
+                        .flat_map(|set| set.value.split_whitespace())
+                        .map(String::from),
+                );
+            }
+        }
+        let kind = unit.name.kind();
+        let stem = unit
+            .name
+            .as_str()
+            .strip_suffix(kind)
+            .filter(|_| kind != "service");
+        if let Some(stem) = stem.filter(|_| matches!(kind, "timer" | "socket" | "path")) {
+            // A socket that accepts starts an instance for each connection.
+            names.insert(format!("{stem}service"));
+            names.insert(format!("{}@.service", stem.trim_end_matches('.')));
+        }
+        if kind == "automount" {
+            names.extend(
+                unit.name
+                    .as_str()
+                    .strip_suffix("automount")
+                    .map(|stem| format!("{stem}mount")),
+            );
+        }
+    }
+    names
 }
 
 /// The units, templates and kinds of units that the config adds to by ordinary files.
