@@ -3,6 +3,7 @@
 mod language;
 mod mime;
 mod user_data;
+mod words;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -86,6 +87,12 @@ pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading
         }
         Ok(None) => {}
         Err(diagnostic) => parsed.report.push(diagnostic),
+    }
+    if matches!(
+        parsed.language,
+        Some(Language::Butane | Language::ContainerLinux)
+    ) {
+        parsed.report.items.iter_mut().for_each(words::in_yaml);
     }
     parsed
 }

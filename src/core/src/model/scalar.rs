@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 
 use crate::hex::{self, Hex};
 
@@ -259,6 +260,16 @@ impl Digest {
             _ => refuse(format!(
                 "unknown hash function {function:?}: sha512 and sha256 are known"
             )),
+        }
+    }
+}
+
+impl Digest {
+    /// Whether contents hash to it.
+    pub fn fits(&self, contents: &[u8]) -> bool {
+        match self {
+            Digest::Sha256(sum) => sha2::Sha256::digest(contents)[..] == sum[..],
+            Digest::Sha512(sum) => sha2::Sha512::digest(contents)[..] == sum[..],
         }
     }
 }

@@ -448,6 +448,11 @@ impl Difference {
         block: &Block,
     ) -> String {
         let bytes = |sectors: u64| human(sectors.saturating_mul(block.sector));
+        // What is less than the last digit apart shows in sectors only.
+        let apart = |has: u64, wanted: u64| match (bytes(has), bytes(wanted)) {
+            (has_bytes, wanted_bytes) if has_bytes != wanted_bytes => (has_bytes, wanted_bytes),
+            _ => (format!("{has} sectors"), format!("{wanted} sectors")),
+        };
         let guid = |guid: Option<Guid>| guid.map(|guid| guid.to_string()).unwrap_or_default();
         match self {
             Difference::Label => format!(
@@ -465,16 +470,14 @@ impl Difference {
                 guid(entry.guid),
                 guid(partition.guid)
             ),
-            Difference::Start => format!(
-                "it begins at {}, not at {}",
-                bytes(entry.start),
-                bytes(place.0)
-            ),
-            Difference::Size => format!(
-                "it has {}, not {}",
-                bytes(entry.sectors()),
-                bytes(place.1 - place.0 + 1)
-            ),
+            Difference::Start => {
+                let (has, wanted) = apart(entry.start, place.0);
+                format!("it begins at {has}, not at {wanted}")
+            }
+            Difference::Size => {
+                let (has, wanted) = apart(entry.sectors(), place.1 - place.0 + 1);
+                format!("it has {has}, not {wanted}")
+            }
         }
     }
 }

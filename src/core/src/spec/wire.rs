@@ -223,7 +223,17 @@ impl<T: Scalar> Wire for At<T> {
             if let (Value::String(text), "integer") = (&node.value, T::SCHEMA)
                 && let Some(number) = yaml::integer(text)
             {
+                // YAML has octal numbers.
+                let number = match cx.dialect.yaml {
+                    true => text.clone(),
+                    false => number.to_string(),
+                };
                 diagnostic = diagnostic.help(format!("write it without quotes: {number}"));
+            } else if let (Value::String(text) | Value::Plain(text), "integer") =
+                (&node.value, T::SCHEMA)
+                && let Some(mib) = mib(text)
+            {
+                diagnostic = diagnostic.help(format!("write it in MiB, without a unit: {mib}"));
             }
             cx.report.push(diagnostic);
         }
@@ -251,6 +261,20 @@ impl<T: Scalar> Wire for At<T> {
     fn schema(_minor: u8) -> Json {
         json!({ "type": T::SCHEMA })
     }
+}
+
+/// The MiB of a size with a unit, as people write it: `10GB`, `512MiB`.
+fn mib(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "m" | "mb" | "mib" => 1,
+        "g" | "gb" | "gib" => 1 << 10,
+        "t" | "tb" | "tib" => 1 << 20,
+        _ => return None,
+    };
+    number.checked_mul(factor)
 }
 
 /// Lets a schema's type be `null` too, which Go's decoder takes for absent.
@@ -305,10 +329,15 @@ impl<T: Wire> Wire for Vec<T> {
                 decoded.into_iter().collect()
             }
             other => {
-                cx.report.error(
-                    node.span,
-                    format!("expected an array, found {}", other.kind()),
-                );
+                let message = format!("expected an array, found {}", other.kind());
+                let help = match cx.dialect.yaml {
+                    true => {
+                        "write it as a list, each item on a line of its own that begins with a hyphen and a blank"
+                    }
+                    false => "write it in brackets, also where there is one item only",
+                };
+                cx.report
+                    .push(Diagnostic::error(node.span, message).help(help));
                 None
             }
         }
@@ -442,10 +471,21 @@ pub(super) fn members<'n>(
 ) -> Option<Vec<Option<Cow<'n, Node>>>> {
     let Value::Object(list) = &node.value else {
         if node.value != Value::Null {
-            cx.report.error(
-                node.span,
-                format!("expected an object ({what}), found {}", node.value.kind()),
-            );
+            let message = format!("expected an object ({what}), found {}", node.value.kind());
+            let spelling = |field: &Field| (cx.dialect.spelling)(field.json);
+            let known: Vec<Cow<'static, str>> = fields.iter().map(spelling).collect();
+            let is_contents = known.iter().any(|key| key == "source" || key == "inline");
+            let help = match (is_contents, cx.dialect.yaml) {
+                (true, true) if known.iter().any(|key| key == "inline") => {
+                    "write inline: and the text, on a line of its own below this key".into()
+                }
+                (true, false) => {
+                    "write {\"source\": \"data:,\"} with the text behind the comma".into()
+                }
+                _ => format!("{what} knows: {}", known.join(", ")),
+            };
+            cx.report
+                .push(Diagnostic::error(node.span, message).help(help));
             return None;
         }
         return Some(fields.iter().map(|_| None).collect());
@@ -472,6 +512,24 @@ pub(super) fn members<'n>(
     Some(found)
 }
 
+/// Where keys belong that people put somewhere else, without their underscores.
+const ABOVE: &[(&str, &str)] = &[
+    (
+        "storage",
+        "disks raid luks filesystems files directories links trees",
+    ),
+    ("an entry of storage.disks", "partitions wipetable"),
+    ("systemd", "units"),
+    ("an entry of systemd.units", "dropins"),
+    ("passwd", "users groups"),
+    ("an entry of passwd.users", "sshauthorizedkeys passwordhash"),
+    ("ignition", "config timeouts security proxy"),
+    ("ignition.config", "merge replace append"),
+    ("ignition.security", "tls"),
+    ("ignition.security.tls", "certificateauthorities"),
+    ("contents", "inline local source compression verification"),
+];
+
 fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>) -> Option<usize> {
     let spelling = |field: &Field| (cx.dialect.spelling)(field.json);
     let exact = fields
@@ -493,9 +551,16 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
             .map(spelling)
             .collect();
         let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-        let help = match nearest(&member.key, &known) {
-            Some(name) => format!("did you mean {name:?}?"),
-            None => format!("{what} knows: {}", known.join(", ")),
+        let above = ABOVE.iter().find(|(_, keys)| {
+            let mut keys = keys.split_ascii_whitespace();
+            keys.any(|key| key.eq_ignore_ascii_case(&member.key.replace('_', "")))
+        });
+        let help = match (nearest(&member.key, &known), above) {
+            (Some(name), _) => format!("did you mean {name:?}?"),
+            (None, Some((place, _))) if !what.ends_with(place) => {
+                format!("it belongs into {place}")
+            }
+            _ => format!("{what} knows: {}", known.join(", ")),
         };
         cx.report.push(
             Diagnostic::warning(

@@ -111,8 +111,8 @@ impl Check<'_> {
                     .help("give it a number, or a label and number 0 for the next free one"),
             );
         }
-        let fixed_size = partition.size_mib.is_some_and(|size| size > 0);
-        if partition.resize && !fixed_size {
+        // A size of 0 is a word for all that is free.
+        if partition.resize && partition.size_mib.is_none() {
             self.report.push(
                 Diagnostic::warning(
                     wire.at,

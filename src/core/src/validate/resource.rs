@@ -2,6 +2,7 @@
 
 use super::check::{Check, Seen, Text};
 use super::{source, url};
+use crate::dataurl;
 use crate::diag::Diagnostic;
 use crate::model::{Compression, Digest, Resource, Scheme};
 use crate::spec::At;
@@ -89,6 +90,7 @@ impl Check<'_> {
                 .help("remove the headers, or fetch from an http or https URL"),
             );
         }
+        self.inherited(wire, source);
         Some(Resource {
             at: source.span.or(wire.at),
             url: source.value.as_str().into(),
@@ -97,6 +99,48 @@ impl Check<'_> {
             headers,
             digest,
         })
+    }
+
+    /// A merged config that states another source keeps the compression and the hash of what it is merged
+    /// into. Where the contents are at hand it is seen here that they do not fit.
+    fn inherited(&mut self, wire: &v3::Resource, source: &At<String>) {
+        let is_of_parent = |stated: &&At<String>| {
+            !stated.value.is_empty()
+                && (stated.span.zip(source.span))
+                    .is_some_and(|(one, other)| one.source != other.source)
+        };
+        let compression = wire.compression.as_ref().filter(is_of_parent);
+        let hash = wire.verification.hash.as_ref().filter(is_of_parent);
+        if compression.is_none() && hash.is_none() {
+            return;
+        }
+        let Ok(contents) = dataurl::decode(&source.value) else {
+            return;
+        };
+        let mut found = |stated: &At<String>, what: &str, field: &str| {
+            let message = format!(
+                "the {what} is of contents that a merged config has replaced: it stays, and the new contents do not fit it"
+            );
+            self.report.push(
+                Diagnostic::error(stated.span, message)
+                    .other(source.span, "the new contents are at")
+                    .help(format!("state {field} beside the new source")),
+            );
+        };
+        let is_packed = contents.starts_with(&[0x1f, 0x8b]);
+        if let Some(compression) = compression.filter(|_| !is_packed) {
+            found(compression, "compression", "\"compression\": \"\"");
+        }
+        // The hash of packed contents is that of what is inside.
+        if let Some(hash) = hash.filter(|_| {
+            wire.compression
+                .as_ref()
+                .is_none_or(|at| at.value.is_empty())
+        }) && let Ok(digest) = Digest::parse(&hash.value)
+            && !digest.fits(&contents)
+        {
+            found(hash, "hash", "its own hash");
+        }
     }
 
     fn digest(&mut self, wire: &v3::Resource) -> Option<Digest> {

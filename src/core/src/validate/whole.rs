@@ -8,7 +8,7 @@ use crate::spec::v3;
 impl Check<'_> {
     pub(super) fn whole(&mut self, wire: &v3::Config, config: &Config) {
         self.complete_units(&wire.systemd.units, config);
-        self.logins(config);
+        self.logins(wire, config);
         self.hidden_entries(config);
         self.lost_entries(config);
     }

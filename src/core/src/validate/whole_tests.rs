@@ -243,14 +243,7 @@ fn nobody_can_log_in() {
         "nobody can log in",
     );
     only(
-        users(r#"{"name": "a", "passwordHash": "*"}"#),
-        "2:31",
-        "nobody can log in",
-    );
-    only(
-        users(
-            r#"{"name": "a", "passwordHash": "!x"}, {"name": "b", "shouldExist": false, "sshAuthorizedKeys": ["x"]}"#,
-        ),
+        users(r#"{"name": "a"}, {"name": "b", "shouldExist": false, "sshAuthorizedKeys": ["x"]}"#),
         "2:31",
         "nobody can log in",
     );
@@ -431,4 +424,118 @@ fn urls_and_proxies() {
     assert!(tang("http://a:7500").is_empty());
     only(tang("a:7500"), "2:84", "http or https");
     only(tang("http://a:75000"), "2:84", "port");
+}
+
+#[test]
+fn only_people_are_missed_who_cannot_log_in() {
+    let nobody = "nobody can log in, unless the platform brings keys";
+    let hinted = |section: &str| {
+        let found = hints(section);
+        found.iter().any(|line| line.contains(nobody))
+    };
+    let users = |list: &str| format!("\"passwd\": {{\"users\": [{list}]}}");
+    let storage = |inner: &str| format!("\"storage\": {{{inner}}}");
+    for (section, expected) in [
+        (users(r#"{"name": "a"}"#), true),
+        (users(r#"{"name": "a", "noCreateHome": true}"#), false),
+        (users(r#"{"name": "a", "system": true}"#), false),
+        (users(r#"{"name": "a", "passwordHash": "!"}"#), false),
+        (users(r#"{"name": "a", "shell": "/sbin/nologin"}"#), false),
+        (
+            users(r#"{"name": "a", "noCreateHome": true}, {"name": "b"}"#),
+            true,
+        ),
+        // Parts of a config, and whole ones.
+        (
+            storage(&format!("\"files\": [{}]", file("/etc/motd"))),
+            false,
+        ),
+        (
+            format!(
+                "{},\n{MOUNT}",
+                storage(&format!("\"files\": [{}]", file("/etc/hostname")))
+            ),
+            true,
+        ),
+        (
+            storage(r#""disks": [{"device": "/dev/vdb", "wipeTable": true}]"#),
+            false,
+        ),
+        (
+            format!(
+                "{},\n{}",
+                storage(&format!("\"files\": [{}]", file("/etc/hostname"))),
+                users(r#"{"name": "svc", "noCreateHome": true}"#)
+            ),
+            false,
+        ),
+    ] {
+        assert_eq!(hinted(&section), expected, "{section}");
+    }
+}
+
+#[test]
+fn what_a_merged_config_leaves_standing_is_said_where_it_stands() {
+    use crate::config;
+    use crate::diag::{Report, Sources};
+    use crate::merge;
+    use crate::validate::{Stage, lower};
+
+    let of = |contents: &str| {
+        format!(
+            "{{\"ignition\": {{\"version\": \"3.4.0\"}}, \"storage\": {{\"files\": [{{\"path\": \"/a\",\n\"contents\": {{{contents}}}}}]}}}}"
+        )
+    };
+    let hash = "sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    for (parent, child, expected) in [
+        (
+            r#""source": "http://h/", "compression": "gzip""#.to_string(),
+            r#""source": "data:,a""#,
+            Some(
+                "parent:2:52: error: the compression is of contents that a merged config has replaced",
+            ),
+        ),
+        (
+            format!(r#""source": "http://h/", "verification": {{"hash": "{hash}"}}"#),
+            r#""source": "data:,a""#,
+            Some("parent:2:62: error: the hash is of contents that a merged config has replaced"),
+        ),
+        (
+            format!(r#""source": "http://h/", "verification": {{"hash": "{hash}"}}"#),
+            r#""source": "data:,""#,
+            None,
+        ),
+        (
+            r#""source": "http://h/", "compression": "gzip""#.into(),
+            r#""source": "data:,a", "compression": """#,
+            None,
+        ),
+        (
+            r#""source": "http://h/", "compression": "gzip""#.into(),
+            r#""source": "http://i/""#,
+            None,
+        ),
+    ] {
+        let mut sources = Sources::default();
+        let mut read = |name: &str, contents: &str| {
+            let text = of(contents);
+            config::read(&mut sources, name, text.as_bytes())
+                .config
+                .unwrap()
+        };
+        let merged = merge::configs(read("parent", &parent), read("child", child));
+        let mut report = Report::default();
+        lower(&merged, Stage::Merged, &mut report);
+        let said = report.render(&sources);
+        match expected {
+            Some(expected) => {
+                assert!(said.starts_with(expected), "{said}");
+                assert!(
+                    said.contains("the new contents are at: child:2:24"),
+                    "{said}"
+                );
+            }
+            None => assert_eq!(said, "", "{parent} {child}"),
+        }
+    }
 }

@@ -265,7 +265,9 @@ impl Build<'_> {
         for (key, value) in settings {
             let Some(value) = said(value) else { continue };
             let odd = |c: char| c.is_control() || "\"'\\`$".contains(c);
-            if value.value.contains(odd) || value.value.trim() != value.value {
+            if super::addresses::without(&value.value).contains(odd)
+                || value.value.trim() != value.value
+            {
                 self.error(
                     value.span,
                     format!("the value of {key} holds a character that its file cannot hold"),

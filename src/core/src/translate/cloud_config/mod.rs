@@ -10,9 +10,11 @@
 //! | `bootcmd` | a script run by `pilotlight-bootcmd.service` early in every boot, before the network |
 //! | `runcmd` | a script run once by `pilotlight-runcmd.service` when the network is online |
 //! | `coreos.units` with a command that starts | wanted by `pilotlight-cloud-config.target`, in every boot |
+//! | `$private_ipv4` and its kin in files and units | filled in by `pilotlight-addresses.service` |
 //! | `mounts`, `swap` | mount and swap units |
 //! | `disk_setup`, `fs_setup` | partitions and file systems, where they need not know the disk's size |
 
+mod addresses;
 mod commands;
 mod coreos;
 mod disks;
@@ -54,7 +56,7 @@ pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<v3::Config> {
     let tree = match &tree.value {
         Value::Null => return Some(build.config),
         Value::Object(members) => {
-            build.substitutions(tree);
+            build.substitutions(members);
             keys::known(members, tree.span, build.report)
         }
         other => {
@@ -74,6 +76,7 @@ pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<v3::Config> {
     build.accounts(&document);
     build.coreos(&document.coreos);
     build.commands(&document);
+    build.addresses();
     Some(build.config)
 }
 
@@ -181,26 +184,6 @@ impl Build<'_> {
             enabled,
             ..v3::Unit::default()
         });
-    }
-
-    /// Says of each text with a variable of coreos-cloudinit that nothing replaces it.
-    fn substitutions(&mut self, node: &Node) {
-        match &node.value {
-            Value::String(text) | Value::Plain(text) => {
-                if let Some(name) = substitution(text) {
-                    self.warning(
-                        Some(node.span),
-                        format!("${name} is not replaced by the machine's address"),
-                        "the addresses are in /run/metadata/flatcar when the system runs: in a unit, EnvironmentFile=/run/metadata/flatcar",
-                    );
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| self.substitutions(item)),
-            Value::Object(members) => members
-                .iter()
-                .for_each(|member| self.substitutions(&member.value)),
-            _ => {}
-        }
     }
 }
 

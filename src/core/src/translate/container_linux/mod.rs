@@ -1,7 +1,7 @@
 //! Container Linux Config → Ignition, by way of 2.x ([`crate::translate::ignition2`]).
 
 mod options;
-mod services;
+pub(super) mod services;
 mod sizes;
 
 use crate::dataurl;

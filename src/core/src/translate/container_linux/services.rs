@@ -215,7 +215,7 @@ pub(super) fn unit(name: &str, dropin: &str, text: String, span: Option<Span>) -
 
 /// What the machine only knows when it runs, and the variables that the metadata service has for it on
 /// each platform. Of all of them only one platform's are set, so that one after the other they are the value.
-const DYNAMIC: &[(&str, &[&str])] = &[
+pub(in crate::translate) const DYNAMIC: &[(&str, &[&str])] = &[
     (
         "HOSTNAME",
         &[

@@ -1,0 +1,195 @@
+//! `$private_ipv4` and its kin: coreos-cloudinit put the machine's addresses in their place.
+//!
+//! They are known when the metadata service has asked the platform, so that a unit fills them in, before the
+//! units whose texts hold them are started.
+
+use super::{Build, SUBSTITUTED, substitution};
+use crate::dataurl;
+use crate::diag::{Diagnostic, Span};
+use crate::json::{Member, Node, Value};
+use crate::spec::v3;
+use crate::translate::at;
+use crate::translate::commands::{STATE, quoted};
+use crate::translate::container_linux::services::DYNAMIC;
+use crate::translate::inline;
+
+const NAME: &str = "addresses";
+/// Keys whose texts end up in files and units.
+const FILLED: &[&str] = &["write_files", "coreos"];
+
+/// The first place of something, and how often it is there.
+type Found = Option<(Span, &'static str, usize)>;
+
+impl Build<'_> {
+    /// Says once what becomes of the variables in files and units, and once what of those elsewhere.
+    pub(super) fn substitutions(&mut self, members: &[Member]) {
+        let (mut filled, mut left): (Found, Found) = (None, None);
+        for member in members {
+            let found = match FILLED.contains(&member.key.as_str()) {
+                true => &mut filled,
+                false => &mut left,
+            };
+            count(&member.value, found);
+        }
+        let places = |number: usize| match number {
+            1 => String::new(),
+            _ => format!(" (and {} more)", number - 1),
+        };
+        if let Some((span, name, number)) = filled {
+            let message = format!(
+                "${name}{} is filled in on the machine, when its metadata service has the address",
+                places(number)
+            );
+            self.report.push(
+                Diagnostic::hint(span, message)
+                    .help("units that hold it start after that; the file /run/metadata/flatcar has the addresses, too"),
+            );
+        }
+        if let Some((span, name, number)) = left {
+            self.warning(
+                Some(span),
+                format!("${name}{} is not replaced by the machine's address", places(number)),
+                "it is in the files of write_files and in units; elsewhere read it from /run/metadata/flatcar",
+            );
+        }
+    }
+
+    /// The unit that fills in addresses, where there are any to fill in.
+    pub(super) fn addresses(&mut self) {
+        let mut paths = Vec::new();
+        let mut used = Vec::new();
+        let mut holds = |text: &str| {
+            let names = SUBSTITUTED
+                .iter()
+                .filter(|name| text.contains(&format!("${name}")));
+            let found: Vec<&str> = names
+                .copied()
+                .filter(|_| substitution(text).is_some())
+                .collect();
+            used.extend(found.iter().copied());
+            !found.is_empty()
+        };
+        for file in &self.config.storage.files {
+            let (Some(path), Some(source)) = (&file.path, &file.contents.source) else {
+                continue;
+            };
+            let packed = file
+                .contents
+                .compression
+                .as_ref()
+                .is_some_and(|at| !at.value.is_empty());
+            if packed || path.value.starts_with(STATE) {
+                continue;
+            }
+            let contents = dataurl::decode(&source.value).unwrap_or_default();
+            if std::str::from_utf8(&contents).is_ok_and(&mut holds) {
+                paths.push(path.value.clone());
+            }
+        }
+        let mut before = String::new();
+        for unit in &self.config.systemd.units {
+            let Some(name) = unit.name.as_ref().map(|name| name.value.as_str()) else {
+                continue;
+            };
+            let directory = format!("/etc/systemd/system/{name}");
+            let mut any = false;
+            if unit
+                .contents
+                .as_ref()
+                .is_some_and(|text| holds(&text.value))
+            {
+                paths.push(directory.clone());
+                any = true;
+            }
+            for dropin in &unit.dropins {
+                if let (Some(file), Some(text)) = (&dropin.name, &dropin.contents)
+                    && holds(&text.value)
+                {
+                    paths.push(format!("{directory}.d/{}", file.value));
+                    any = true;
+                }
+            }
+            if any && crate::model::UnitName::parse(name).is_ok() {
+                before.push_str(&format!(" {name}"));
+            }
+        }
+        if paths.is_empty() {
+            return;
+        }
+        if paths
+            .iter()
+            .any(|path| path.contains("/flanneld.service.d/"))
+        {
+            before.push_str(" flanneld.service");
+        }
+        let files: Vec<String> = paths.iter().map(|path| quoted(path)).collect();
+        let files = files.join(" ");
+        let mut script = String::from("#!/bin/sh\nset -e\n. /run/metadata/flatcar\n");
+        for (name, variables) in DYNAMIC {
+            let name = name.to_ascii_lowercase();
+            if used.contains(&name.as_str()) {
+                let all: String = variables.iter().map(|one| format!("${{{one}}}")).collect();
+                // An address that the platform does not give is left as it stands.
+                script.push_str(&format!(
+                    "value=\"{all}\"\ntest -z \"$value\" || sed -i \"s|\\${name}|$value|g\" {files}\n"
+                ));
+            }
+        }
+        let path = format!("{STATE}/{NAME}");
+        script.push_str(&format!("systemctl daemon-reload\ntouch {path}.done\n"));
+        let span = self.config.at;
+        self.add_file(v3::File {
+            at: span,
+            path: at(path.clone(), span),
+            overwrite: at(true, span),
+            mode: at(0o700, span),
+            contents: inline(script.as_bytes(), span),
+            ..v3::File::default()
+        });
+        let text = format!(
+            "[Unit]\n\
+             Description=Addresses of the machine in its configuration\n\
+             ConditionPathExists=!{path}.done\n\
+             RequiresMountsFor={STATE}\n\
+             Requires=coreos-metadata.service\n\
+             After=coreos-metadata.service\n\
+             Before=pilotlight-cloud-config.target{before}\n\
+             \n\
+             [Service]\n\
+             Type=oneshot\n\
+             RemainAfterExit=yes\n\
+             ExecStart={path}\n\
+             \n\
+             [Install]\n\
+             WantedBy=multi-user.target\n"
+        );
+        self.own_unit("pilotlight-addresses.service", text, span);
+    }
+}
+
+fn count(node: &Node, found: &mut Found) {
+    match &node.value {
+        Value::String(text) | Value::Plain(text) => {
+            if let Some(name) = substitution(text) {
+                match found {
+                    Some((.., number)) => *number += 1,
+                    None => *found = Some((node.span, name, 1)),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| count(item, found)),
+        Value::Object(members) => members
+            .iter()
+            .for_each(|member| count(&member.value, found)),
+        _ => {}
+    }
+}
+
+/// A text without the variables that are filled in.
+pub(super) fn without(text: &str) -> String {
+    let mut text = text.to_owned();
+    for name in SUBSTITUTED {
+        text = text.replace(&format!("${name}"), "");
+    }
+    text
+}
