@@ -56,7 +56,7 @@ fn keys(text: &str, is_help: bool) -> String {
         }
     }
     // A mark that is never closed.
-    if text.split('"').count() % 2 == 0 {
+    if text.split('"').count().is_multiple_of(2) {
         said.pop();
     }
     said
