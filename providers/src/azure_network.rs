@@ -45,6 +45,7 @@ use pilotlight_core::net::{
     Actual, Desired, Family, Heard, Invalid, LinkWishes, Mac, Prefix, RouteKind, RouteWish,
     RuleWish, WishedAddress, table,
 };
+use pilotlight_core::ordered::Gather as _;
 
 use crate::azure_interface::{Interface, Lists};
 use crate::network::PolicySwitches;
@@ -203,7 +204,7 @@ pub fn routers(actual: &Actual) -> BTreeMap<Mac, Ipv6Addr> {
         }
         _ => None,
     });
-    heard.collect()
+    heard.gather()
 }
 
 /// Whether the machine shows that Azure's CNI runs on it: its bridge, or its links to containers

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use pilotlight_core::json::{Node, Value};
 use pilotlight_core::model::metadata::prefix_of;
 use pilotlight_core::net::{Desired, Family, InterfaceAddress, Invalid, Mac, Prefix};
+use pilotlight_core::ordered::Arrange as _;
 
 use crate::networkd::MODES;
 use crate::reading::Reading;
@@ -75,7 +76,7 @@ fn links<'n>(all: &'n Node, network: &mut Network, reading: &mut Reading<'_>) ->
             sorted.push((step, place, value));
         }
     }
-    sorted.sort_by_key(|(step, ..)| *step);
+    sorted.arrange_by_key(|(step, ..)| *step);
     for (step, place, value) in sorted {
         let id = reading.required(value, "id", &place);
         let Some(id) = id.and_then(|id| reading.text(id, &format!("{place}/id"))) else {

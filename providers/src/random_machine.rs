@@ -4,6 +4,7 @@ use pilotlight_core::net::{
     Actual, Address, Change, Desired, Family, Link, NetOp, PROTOCOL_KERNEL, Prefix, Route,
     RouteKind, Rule, difference, scope, table,
 };
+use pilotlight_core::ordered::Arrange as _;
 
 use crate::platform_networks_property_tests::OWNER;
 
@@ -144,7 +145,7 @@ pub(crate) fn foreign(actual: &Actual) -> (Vec<Address>, Vec<&Route>, Vec<&Rule>
             ..one.clone()
         })
         .collect();
-    addresses.sort();
+    addresses.arrange();
     let routes = actual.routes.iter();
     let routes = routes.filter(|one| one.protocol != PROTOCOL_KERNEL && !OWNER.owns_route(one));
     let rules = actual.rules.iter().filter(|one| !OWNER.owns_rule(one));

@@ -15,6 +15,7 @@ use crate::facts::unfinished_accounts::Before;
 use crate::hex;
 use crate::model::{Format, SysPath};
 use crate::op::{DiskOp, Op, canonical_uuid};
+use crate::ordered::{Arrange as _, Gather as _};
 
 /// Version of the format. A journal of another one is not read.
 pub const VERSION: u32 = 1;
@@ -295,7 +296,7 @@ impl Journal {
     /// Lines of what was begun and whose end is not recorded, in their order.
     pub fn interrupted(&self) -> Vec<&str> {
         let mut open: Vec<&Entry> = self.entries.values().filter(|entry| !entry.done).collect();
-        open.sort_by_key(|entry| entry.order);
+        open.arrange_by_key(|entry| entry.order);
         open.into_iter().map(|entry| entry.line.as_str()).collect()
     }
 
@@ -314,7 +315,7 @@ impl Journal {
             Begun::Paths { paths } if !entry.done => Some(paths),
             _ => None,
         });
-        paths.flatten().cloned().collect()
+        paths.flatten().cloned().gather()
     }
 
     /// The files of groups and users as they were before the run that was cut off.
@@ -344,7 +345,7 @@ impl Journal {
             }
             _ => false,
         });
-        done.map(|(op, _)| op.clone()).collect()
+        done.map(|(op, _)| op.clone()).gather()
     }
 
     /// What a journal has to say when a run has come to its end: the contents that may not be written twice if

@@ -27,6 +27,7 @@ pub mod merge;
 pub mod model;
 pub mod net;
 pub mod op;
+pub mod ordered;
 pub mod picture;
 pub mod plan;
 pub mod redact;

@@ -6,6 +6,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
+use crate::ordered::Gather as _;
 use crate::spec::v3::{Config, File};
 use crate::spec::{At, Concat, Wire};
 
@@ -95,11 +96,11 @@ fn joined<T: Wire>(list: Vec<T>, join: impl Fn(T, T) -> T) -> Vec<T> {
 }
 
 fn paths<T: Wire>(list: &[T]) -> BTreeSet<String> {
-    list.iter().filter_map(Wire::key).collect()
+    list.iter().filter_map(Wire::key).gather()
 }
 
 fn values(list: &[At<String>]) -> BTreeSet<String> {
-    list.iter().map(|at| at.value.clone()).collect()
+    list.iter().map(|at| at.value.clone()).gather()
 }
 
 fn remove<T: Wire>(list: &mut Vec<T>, others: &[&BTreeSet<String>]) {

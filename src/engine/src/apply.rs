@@ -13,6 +13,7 @@ use pilotlight_core::facts::unfinished_accounts::Before;
 use pilotlight_core::journal::{Begun, digest};
 use pilotlight_core::model::{Config, KernelArguments, Resource, SysPath};
 use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op};
+use pilotlight_core::ordered::Gather as _;
 use pilotlight_core::plan::accounts::begin;
 use pilotlight_core::plan::{Kind, Part, Plan, Run, Step, Surroundings, crypttab};
 use pilotlight_host::{Spoken, log};
@@ -503,7 +504,7 @@ fn show_to_udev(plan: &Plan) {
         .filter(|step| !edits_table(step))
         .flat_map(|step| step.op.devices())
         .map(String::as_str)
-        .collect();
+        .gather();
     if changed.is_empty() {
         return;
     }

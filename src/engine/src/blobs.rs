@@ -12,6 +12,7 @@ use std::rc::Rc;
 use pilotlight_core::diag::{Diagnostic, Report};
 use pilotlight_core::hex;
 use pilotlight_core::model::{Config, Resource};
+use pilotlight_core::ordered::{Arrange as _, Gather as _};
 use pilotlight_core::plan::{Blob, Blobs};
 use pilotlight_fetch::{Cause, Client};
 use pilotlight_host::Spoken;
@@ -201,7 +202,7 @@ impl BlobStore {
             })
             .await;
         // In the order of the config, whoever was first to fail.
-        report.items.sort_by_key(|item| item.span);
+        report.items.arrange_by_key(|item| item.span);
         (index, report)
     }
 }
@@ -255,5 +256,5 @@ fn wanted(config: &Config) -> BTreeMap<String, Resource> {
         .chain(config.luks.iter().filter_map(|luks| luks.key_file.as_ref()))
         .filter(|resource| resource.is_fetched())
         .map(|resource| (resource.blob_key(), resource.clone()))
-        .collect()
+        .gather()
 }

@@ -8,6 +8,7 @@ use pilotlight_core::diag::Diagnostic;
 use pilotlight_core::journal::{Begun, Record, VERSION, digest, notice};
 use pilotlight_core::model::SysPath;
 use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op, TreeOp};
+use pilotlight_core::ordered::Gather as _;
 use pilotlight_core::plan::{Plan, Step};
 use pilotlight_sys::journal::{Journal, Place};
 
@@ -79,7 +80,7 @@ impl Log {
     /// What earlier runs have begun, if what is written now will be there at the next boot.
     pub fn begun(&self) -> Option<BTreeSet<String>> {
         let entries = self.journal.says().entries();
-        (self.journal.is_durable()).then(|| entries.map(|(op, _)| op.clone()).collect())
+        (self.journal.is_durable()).then(|| entries.map(|(op, _)| op.clone()).gather())
     }
 
     /// An error if the restart of a plan, which is to be made once, could be made for ever, because nothing of it
@@ -243,5 +244,5 @@ pub fn directories(plan: &Plan) -> BTreeSet<SysPath> {
         Op::Tree(op) => Some(op),
         _ => None,
     });
-    ops.filter_map(|op| op.path().parent()).collect()
+    ops.filter_map(|op| op.path().parent()).gather()
 }

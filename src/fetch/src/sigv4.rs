@@ -3,6 +3,7 @@
 //! What is signed, and in which form, is AWS's "Create a signed AWS API request" (IAM user guide).
 
 use pilotlight_core::hex;
+use pilotlight_core::ordered::Arrange as _;
 use ring::hmac;
 use sha2::{Digest as _, Sha256};
 
@@ -34,7 +35,7 @@ impl Signing<'_> {
     pub(crate) fn authorization(&self, keys: &AwsKeys) -> String {
         let mut headers = self.headers.to_vec();
         // Values of one name stay in their order, as the headers are.
-        headers.sort_by_key(|(name, _)| *name);
+        headers.arrange_by_key(|(name, _)| *name);
         let mut names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
         names.dedup();
         let names = names.join(";");
@@ -62,7 +63,7 @@ impl Signing<'_> {
     /// The request in the one form of which both sides take the hash.
     fn canonical(&self, headers: &[(&str, &str)], names: &str) -> String {
         let mut query = self.query.to_vec();
-        query.sort();
+        query.arrange();
         let query: Vec<String> = query
             .iter()
             .map(|(name, value)| format!("{name}={value}"))

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use pilotlight_core::facts::Usage;
+use pilotlight_core::ordered::Arrange as _;
 
 use crate::gpt::Geometry;
 
@@ -47,7 +48,7 @@ pub fn stable_name(node: &Path) -> String {
             .map(|entry| entry.path())
             .filter(|link| numbers(link).is_some_and(|found| Some(found) == numbers(node)))
             .collect();
-        links.sort();
+        links.arrange();
         if let Some(link) = links.first() {
             return link.to_string_lossy().into_owned();
         }
@@ -132,7 +133,7 @@ pub fn disks() -> Vec<String> {
             stable_name(&Path::new("/dev").join(name))
         })
         .collect();
-    list.sort();
+    list.arrange();
     list
 }
 

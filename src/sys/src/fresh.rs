@@ -7,6 +7,7 @@ use std::path::Path;
 
 use pilotlight_core::facts::disks::{Block, TableState};
 use pilotlight_core::model::Guid;
+use pilotlight_core::ordered::Gather as _;
 
 use crate::blockdev;
 use crate::disks::{DeviceMap, unlisted_user};
@@ -19,7 +20,7 @@ pub fn observe(guid: Guid, images: &DeviceMap) -> BTreeMap<String, Block> {
     let drives: DeviceMap;
     let devices = if images.is_empty() {
         let nodes = blockdev::drives().into_iter();
-        drives = nodes.map(|node| (node.clone(), node.into())).collect();
+        drives = nodes.map(|node| (node.clone(), node.into())).gather();
         &drives
     } else {
         images
@@ -27,7 +28,7 @@ pub fn observe(guid: Guid, images: &DeviceMap) -> BTreeMap<String, Block> {
     // A drive that cannot be read is none that this machine was started from.
     (devices.iter())
         .filter_map(|(node, path)| Some((node.clone(), block_of_guid(guid, node, path).ok()??)))
-        .collect()
+        .gather()
 }
 
 fn block_of_guid(guid: Guid, node: &str, path: &Path) -> io::Result<Option<Block>> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pilotlight_core::facts::Usage;
 use pilotlight_core::facts::disks::{Entry, Table, partition_node};
+use pilotlight_core::ordered::Arrange as _;
 
 use crate::blockdev::{number, sysfs, user};
 use crate::settle::is_passing;
@@ -78,7 +79,7 @@ pub fn known(node: &str) -> io::Result<Vec<Known>> {
             size: number(path.join("size"))?.saturating_mul(512),
         });
     }
-    list.sort_by_key(|known| known.number);
+    list.arrange_by_key(|known| known.number);
     Ok(list)
 }
 

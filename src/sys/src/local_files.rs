@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
+use pilotlight_core::ordered::Arrange as _;
 use pilotlight_core::translate::{LocalEntry, LocalFiles, LocalKind};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, openat2, statat};
 use rustix::io::Errno;
@@ -125,7 +126,7 @@ impl LocalFiles for LocalDirectory {
     fn walk(&self, path: &str) -> Result<Vec<LocalEntry>, String> {
         let mut found = Vec::new();
         self.collect(path, "", 0, &mut found)?;
-        found.sort_by(|a, b| a.path.cmp(&b.path));
+        found.arrange_by(|a, b| a.path.cmp(&b.path));
         Ok(found)
     }
 }

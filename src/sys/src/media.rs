@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use pilotlight_core::facts::disks::Signature;
 use pilotlight_core::model::SysPath;
+use pilotlight_core::ordered::Arrange as _;
 use rustix::io::Errno;
 
 use crate::private_mount::PrivateMount;
@@ -109,7 +110,7 @@ fn devices(wanted: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
             list.push(Path::new("/dev").join(name.replace('!', "/")));
         }
     }
-    list.sort();
+    list.arrange();
     Ok(list)
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use pilotlight_core::facts::disks::{BEING_MADE, NEW_ARRAY};
 use pilotlight_core::hex;
 use pilotlight_core::op::{VolumeOp, array_node, volume_node};
+use pilotlight_core::ordered::Gather as _;
 
 use sha2::{Digest as _, Sha256};
 
@@ -102,7 +103,7 @@ impl KeyStore {
             let key = fs::read(entry.path()).ok()?;
             Some((name.into(), hex::encode(&Sha256::digest(&key))))
         })
-        .collect()
+        .gather()
     }
 
     /// Forgets the key of a volume.

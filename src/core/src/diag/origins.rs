@@ -2,6 +2,7 @@
 
 use super::marks::small;
 use super::span::Place;
+use crate::ordered::Arrange as _;
 
 /// Byte offset of a value in the cached text → place in the user's own file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -112,7 +113,7 @@ impl Origins {
     }
 
     pub(super) fn sort(&mut self) {
-        self.values.sort_by_key(|value| value.at);
+        self.values.arrange_by_key(|value| value.at);
     }
 
     /// The place of the value that begins here.

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use super::marks::small;
 use super::span::{Place, Span};
+use crate::ordered::Arrange as _;
 use crate::redact;
 
 /// Keys whose values are objects, or lists of them, with keys of the config language. Keys are compared without
@@ -372,7 +373,7 @@ impl Shown {
     /// Aliases of YAML stand where their anchors do, so a part may have been added more than once. What is
     /// shown in one place is no secret in the other.
     pub(crate) fn sorted(mut self) -> Self {
-        self.parts.sort_unstable();
+        self.parts.arrange();
         self.parts.dedup_by_key(|(start, ..)| *start);
         self.parts.shrink_to_fit();
         self

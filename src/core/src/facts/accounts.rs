@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::facts::unfinished_accounts::Before;
 use crate::hex;
 use crate::model::{Config, Owner};
+use crate::ordered::{Arrange as _, Gather as _};
 
 /// The files that accounts are read from; `None` where the sysroot has no such file.
 ///
@@ -170,7 +171,7 @@ impl Accounts {
                     .map(str::trim)
                     .filter(|name| !name.is_empty())
                     .map(String::from)
-                    .collect(),
+                    .gather(),
                 password,
             };
             accounts.groups.entry(name.into()).or_insert(group);
@@ -191,7 +192,7 @@ impl Accounts {
         let mut assumed: Vec<&String> = named
             .filter(|name| !made(name) && *name != "root")
             .collect();
-        assumed.sort();
+        assumed.arrange();
         assumed.dedup();
         for (name, gid) in assumed.into_iter().zip(100..) {
             group.push_str(&format!("{name}:x:{gid}:\n"));
@@ -259,7 +260,7 @@ impl Accounts {
             .iter()
             .filter(|(_, group)| group.members.contains(user))
             .map(|(name, _)| name.as_str())
-            .collect()
+            .gather()
     }
 
     /// Whether a group is the main group of a user.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::Usage;
 use crate::hex;
 use crate::model::{Guid, SysPath};
+use crate::ordered::Arrange as _;
 
 /// The block devices that a config names, and their partitions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -301,7 +302,7 @@ impl Table {
         let mut places: Vec<(u64, u64, u32)> = (self.partitions.iter())
             .map(|(number, entry)| (entry.start, entry.end, *number))
             .collect();
-        places.sort_unstable();
+        places.arrange();
         for (start, end, number) in &places {
             if start > end || *start < self.first_usable || *end > self.last_usable {
                 return Some(format!(

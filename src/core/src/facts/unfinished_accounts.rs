@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::{Value, json};
 
 use crate::hex;
+use crate::ordered::{Arrange as _, Gather as _};
 
 /// The files in /etc that hold groups and users.
 pub const FILES: [&str; 6] = ["passwd", "group", "shadow", "gshadow", "subuid", "subgid"];
@@ -61,8 +62,8 @@ impl Before {
         });
         Some(Self {
             files: files.collect::<Option<_>>()?,
-            users: list("users")?.into_iter().collect(),
-            groups: list("groups")?.into_iter().collect(),
+            users: list("users")?.into_iter().gather(),
+            groups: list("groups")?.into_iter().gather(),
             absent: list("absent")?,
         })
     }
@@ -134,8 +135,7 @@ impl Before {
             parts.filter(|part| !part.is_empty()).collect()
         };
         let (was, is) = (split(old), split(now));
-        let (before, since): (BTreeSet<_>, BTreeSet<_>) =
-            (was.iter().collect(), is.iter().collect());
+        let (before, since): (BTreeSet<_>, BTreeSet<_>) = (was.iter().gather(), is.iter().gather());
         let kept = was
             .iter()
             .filter(|member| names(&self.users, member) || since.contains(member));
@@ -174,7 +174,7 @@ fn merged(
         }
     }
     let mut since: Vec<usize> = others.into_values().flatten().collect();
-    since.sort_unstable();
+    since.arrange();
     result.extend(
         since
             .iter()

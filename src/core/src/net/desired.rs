@@ -4,6 +4,7 @@
 //! stands; but as soon as something was left out, or not heard, nothing may be removed: the address that could
 //! not be read may be one that is there. A [`Desired`] cannot be made in another way.
 
+use crate::ordered::Gather as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -290,7 +291,7 @@ impl LinkWishes<'_> {
             .iter()
             .flatten()
             .map(Prefix::family)
-            .collect();
+            .gather();
         let all = [rule.from, rule.to]
             .iter()
             .flatten()

@@ -1,5 +1,6 @@
 //! Whether a machine can be reached: what no operation may end.
 
+use crate::ordered::Gather as _;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -30,5 +31,5 @@ pub(super) fn routers(actual: &Actual) -> BTreeSet<IpAddr> {
     defaults
         .filter(|route| route.destination.bits() == 0)
         .filter_map(|route| route.gateway)
-        .collect()
+        .gather()
 }

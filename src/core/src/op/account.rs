@@ -10,6 +10,7 @@ use crate::facts::accounts::{Accounts, Group, User, password_digest};
 use crate::facts::unfinished_accounts::Before;
 use crate::model::SysPath;
 use crate::op::{AccountName, Field, PasswordHash};
+use crate::ordered::Gather as _;
 
 /// A change of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -265,7 +266,7 @@ impl UserFields {
         if self.groups.is_empty() {
             return;
         }
-        let wanted: BTreeSet<&str> = self.groups.iter().map(AccountName::as_str).collect();
+        let wanted: BTreeSet<&str> = self.groups.iter().map(AccountName::as_str).gather();
         for (group, facts) in &mut accounts.groups {
             if wanted.contains(group.as_str()) {
                 facts.members.insert(name.as_str().into());

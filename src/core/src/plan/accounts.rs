@@ -21,6 +21,7 @@ use crate::facts::Facts;
 use crate::facts::accounts::{Accounts, User as UserFacts};
 use crate::model::{Group, ScalarError, User};
 use crate::op::{AccountKind, AccountName, AccountOp, AddUser, Field, PasswordHash, UserFields};
+use crate::ordered::Gather as _;
 use crate::plan::{Plan, Planned};
 
 /// Plans the groups and users of a config. What is already as asked for gives no operation.
@@ -305,7 +306,7 @@ impl Planner {
             .groups
             .iter()
             .filter_map(|group| self.group(group, user, later))
-            .collect();
+            .gather();
         let fields = UserFields {
             uid,
             primary_group,

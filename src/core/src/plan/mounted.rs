@@ -2,6 +2,7 @@
 
 use crate::diag::Span;
 use crate::model::{Config, Filesystem, Format, SysPath};
+use crate::ordered::Arrange as _;
 
 /// Something that is mounted while the machine is provisioned.
 pub(super) struct Mounted<'c> {
@@ -46,6 +47,6 @@ pub(super) fn mounted(config: &Config) -> Vec<Mounted<'_>> {
         })
     });
     let mut list: Vec<_> = filesystems.chain(shares).collect();
-    list.sort_by_key(|mounted| mounted.path.depth());
+    list.arrange_by_key(|mounted| mounted.path.depth());
     list
 }

@@ -9,6 +9,7 @@ use crate::facts::disks::{Block, Entry, Table, partition_node};
 use crate::facts::{Facts, Usage};
 use crate::model::{Disk, Guid, Partition};
 use crate::op::{DiskOp, human};
+use crate::ordered::Arrange as _;
 use crate::plan::Plan;
 use crate::plan::placement::{self, Wanted};
 
@@ -106,7 +107,7 @@ impl<'a> Work<'a> {
         let disk = self.disk;
         // Partitions without a number take what is left (stable, as the config lists them).
         let mut order: Vec<&'a Partition> = disk.partitions.iter().collect();
-        order.sort_by_key(|partition| partition.number == 0);
+        order.arrange_by_key(|partition| partition.number == 0);
         let Some(numbers) = self.numbers(&order) else {
             return;
         };
@@ -399,7 +400,7 @@ impl<'a> Work<'a> {
             }
         }
         // A partition shrinks before, and grows after its neighbours changed.
-        self.plan.steps.sort_by_key(|step| match &step.op {
+        self.plan.steps.arrange_by_key(|step| match &step.op {
             crate::op::Op::Disk(DiskOp::DeletePartition { .. }) => 0,
             crate::op::Op::Disk(DiskOp::ResizePartition { from, to, .. }) if to < from => 1,
             _ => 2,

@@ -1,6 +1,7 @@
 //! Where partitions lie: sector arithmetic on a table, and nothing else.
 
 use crate::facts::disks::Table;
+use crate::ordered::Arrange as _;
 
 /// What is asked of a place. `None` leaves it to the largest free block, as sgdisk's 0 does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +86,7 @@ fn largest(blocks: &[(u64, u64)], align: u64) -> Option<u64> {
 /// Free blocks, first and last sector.
 fn free_blocks(taken: &[(u64, u64)], table: &Table) -> Vec<(u64, u64)> {
     let mut taken = taken.to_vec();
-    taken.sort_unstable();
+    taken.arrange();
     let mut blocks = Vec::new();
     let mut next = table.first_usable;
     for (start, end) in taken {
@@ -148,7 +149,7 @@ mod tests {
         fn places_never_overlap(asked in proptest::collection::vec((proptest::option::of(0u64..120), proptest::option::of(1u64..60)), 1..8)) {
             let list: Vec<Wanted> = asked.iter().map(|(start, size)| wanted(start.map(|s| s * MIB), size.map(|s| s * MIB))).collect();
             if let Ok(mut placed) = place(&list, &table(), MIB) {
-                placed.sort_unstable();
+                placed.arrange();
                 for (start, end) in &placed {
                     proptest::prop_assert!(start <= end && *start >= table().first_usable && *end <= table().last_usable);
                 }

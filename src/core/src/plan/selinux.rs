@@ -11,6 +11,7 @@ use crate::facts::Facts;
 use crate::facts::selinux::{PROGRAM, Selinux};
 use crate::model::{Config, SysPath};
 use crate::op::RelabelOp;
+use crate::ordered::Gather as _;
 use crate::plan::want::{self, Want};
 use crate::plan::{Plan, Planned, crypttab, mounted, units};
 
@@ -66,7 +67,7 @@ pub fn plan(config: &Config, extra: &[Want], facts: &Facts) -> Planned {
         .into_iter()
         .chain(extra.iter().cloned())
         .map(|want| want.path)
-        .collect();
+        .gather();
     paths.extend(units::paths(&config.units));
     if !config.users.is_empty() || !config.groups.is_empty() {
         let names = ACCOUNTS
@@ -101,7 +102,7 @@ pub fn plan(config: &Config, extra: &[Want], facts: &Facts) -> Planned {
             let shared = home.depth() == 1 && SHARED.contains(&home.name());
             home.depth() > 0 && !shared
         })
-        .collect();
+        .gather();
     // The mount stage has labelled what it mounted, unless it failed between the two.
     let mut directories = above(paths.iter().chain(&trees));
     directories.extend(mounted::points(config).cloned());
@@ -122,7 +123,7 @@ pub fn plan(config: &Config, extra: &[Want], facts: &Facts) -> Planned {
 
 /// The directories above paths, outermost first.
 fn above<'a>(paths: impl Iterator<Item = &'a SysPath>) -> Vec<SysPath> {
-    let list: BTreeSet<SysPath> = paths.flat_map(SysPath::ancestors).collect();
+    let list: BTreeSet<SysPath> = paths.flat_map(SysPath::ancestors).gather();
     list.into_iter().collect()
 }
 

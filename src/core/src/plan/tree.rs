@@ -13,6 +13,7 @@ use crate::facts::{Facts, Sight};
 use crate::hex;
 use crate::model::{Config, Mode, SysPath};
 use crate::op::{Content, ContentSource, OwnerRef, TreeOp, summary};
+use crate::ordered::Arrange as _;
 use crate::plan::units;
 use crate::plan::want::{self, Blobs, Kind, Want};
 use crate::plan::{Plan, Planned};
@@ -55,7 +56,7 @@ pub fn plan(config: &Config, extra: &[Want], facts: &Facts, blobs: &Blobs) -> Pl
     let mut wants = extra.to_vec();
     wants.extend(want::of_config(config, &|resource| resource.content(blobs)));
     // Outer directories first; hard links when everything that they may point at is there.
-    wants.sort_by_key(|want| {
+    wants.arrange_by_key(|want| {
         (
             matches!(want.kind, Kind::Hardlink { .. }),
             want.path.depth(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::check::{Check, Seen, flag};
 use crate::diag::{Diagnostic, Span};
 use crate::model::{Disk, Guid, Partition};
+use crate::ordered::Arrange as _;
 use crate::spec::v3;
 
 /// Characters of a GPT label (UEFI 2.10, table 5.6): 72 bytes of UTF-16.
@@ -174,7 +175,7 @@ impl Check<'_> {
                 },
             )
             .collect();
-        ranges.sort_by_key(|(start, _, _)| *start);
+        ranges.arrange_by_key(|(start, _, _)| *start);
         for pair in ranges.windows(2) {
             if pair[1].0 < pair[0].1 {
                 self.report.push(

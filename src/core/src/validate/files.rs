@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::check::{Check, Seen, flag, octal_slip};
 use crate::diag::{Diagnostic, Span};
 use crate::model::{Config, Directory, File, Inode, Link, Owner, SysPath, account_number};
+use crate::ordered::Gather as _;
 use crate::spec::At;
 use crate::spec::v3;
 
@@ -210,7 +211,7 @@ impl Check<'_> {
                     .iter()
                     .map(|link| (&link.inode.path, ("a link", link.inode.at))),
             )
-            .collect();
+            .gather();
         for inode in &inodes {
             for above in inode.path.ancestors() {
                 if let Some((what, at)) = no_directory.get(&above) {
@@ -233,7 +234,7 @@ impl Check<'_> {
         }
         let directories: BTreeMap<&str, Option<Span>> = (config.directories.iter())
             .map(|directory| (directory.inode.path.as_str(), directory.inode.at))
-            .collect();
+            .gather();
         for link in config.links.iter().filter(|link| link.hard) {
             if let Some(at) = directories.get(link.target.as_str()) {
                 self.report.push(

@@ -7,6 +7,7 @@ use super::unit_text::{self, UnitText};
 use super::{unit_needs, unit_settings};
 use crate::diag::{Diagnostic, Span};
 use crate::model::{Config, Dropin, Unit, UnitName};
+use crate::ordered::Arrange as _;
 use crate::spec::At;
 use crate::spec::v3;
 
@@ -224,7 +225,7 @@ impl Check<'_> {
                 continue;
             }
             let mut dropins: Vec<&Dropin> = unit.dropins.iter().collect();
-            dropins.sort_by(|a, b| a.name.cmp(&b.name));
+            dropins.arrange_by(|a, b| a.name.cmp(&b.name));
             let texts = std::iter::once(contents.value.as_str()).chain(
                 dropins
                     .iter()

@@ -11,6 +11,7 @@ use pilotlight_core::facts::accounts::{Accounts, Texts};
 use pilotlight_core::facts::unfinished_accounts::{Before, FILES};
 use pilotlight_core::model::SysPath;
 use pilotlight_core::op::Restore;
+use pilotlight_core::ordered::Gather as _;
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, fsync, openat, renameat,
     syncfs, unlinkat,
@@ -76,7 +77,7 @@ pub fn sync(before: &Before, root: &Path) -> io::Result<()> {
         .absent
         .iter()
         .filter_map(|path| SysPath::parse(path).ok())
-        .collect();
+        .gather();
     let passwd = in_etc("passwd")?;
     places.insert(passwd.clone());
     let now = root.read_text(&passwd)?;

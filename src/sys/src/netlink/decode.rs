@@ -20,6 +20,7 @@ use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleHeade
 use pilotlight_core::net::{
     Actual, Address, Family, InterfaceAddress, Link, Mac, Prefix, Route, RouteKind, Rule,
 };
+use pilotlight_core::ordered::Gather as _;
 
 use super::messages::messages;
 
@@ -155,7 +156,7 @@ fn link(payload: &[u8]) -> Result<(u32, Link), DecodeError> {
                 link.altnames = names
                     .filter(|name| name.kind() == IFLA_ALT_IFNAME)
                     .filter_map(|name| parse_string(name.value()).ok())
-                    .collect();
+                    .gather();
             }
             _ => {}
         }
@@ -268,7 +269,7 @@ fn routes(payload: &[u8]) -> Result<Vec<Route>, DecodeError> {
     }
     if family == Family::Ipv4 {
         route.more = true;
-        route.hops = hops.iter().map(|hop| hop.interface_index).collect();
+        route.hops = hops.iter().map(|hop| hop.interface_index).gather();
         return Ok(vec![route]);
     }
     Ok(hops.iter().map(|hop| one_of_several(&route, hop)).collect())

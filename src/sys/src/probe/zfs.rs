@@ -1,5 +1,6 @@
 //! Members of a ZFS pool (OpenZFS include/sys/vdev_impl.h, "ZFS On-Disk Specification", chapter 1).
 
+use pilotlight_core::ordered::Arrange as _;
 use std::io;
 
 use super::{Class, Hit, Reader};
@@ -16,7 +17,7 @@ pub(super) fn hits(reader: &mut Reader<'_>) -> io::Result<Vec<Hit>> {
     let mut labels = vec![0, LABEL];
     labels.extend(end.checked_sub(2 * LABEL));
     labels.extend(end.checked_sub(LABEL));
-    labels.sort_unstable();
+    labels.arrange();
     labels.dedup();
     let mut uberblocks = 0;
     let mut named = false;

@@ -10,6 +10,7 @@ mod place;
 mod remove;
 mod routes;
 
+use crate::ordered::Gather as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -67,8 +68,11 @@ pub fn difference(desired: &Desired, actual: &Actual, owner: &Owner) -> Differen
     let mut search = Search {
         desired,
         owner,
-        unplaced: unplaced.map(|(link, _)| link.mac).collect(),
-        placed: places.iter().flat_map(|(_, place)| place.clone()).collect(),
+        unplaced: unplaced.map(|(link, _)| link.mac).gather(),
+        placed: places
+            .iter()
+            .filter_map(|(_, place)| place.as_ref().ok().copied())
+            .gather(),
         now: actual.clone(),
         found: Difference::default(),
     };
@@ -225,7 +229,7 @@ impl Search<'_> {
                 protocol: self.owner.protocol,
                 ..rule.clone()
             })
-            .collect();
+            .gather();
         for (rule, why) in waiting {
             if !there.contains(&rule) && !to_add.contains_key(&rule) {
                 self.unmet(Change::AddRule { rule }, why);

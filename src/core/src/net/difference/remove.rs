@@ -8,6 +8,7 @@ use crate::net::actual::{Address, PROTOCOL_KERNEL, Route, Rule};
 use crate::net::op::Change;
 use crate::net::predict::{Along, goes_with};
 use crate::net::prefix::{Family, Mac};
+use crate::ordered::Arrange as _;
 
 impl Search<'_> {
     pub(super) fn remove_rules(&mut self, wanted: &BTreeSet<Rule>) {
@@ -30,7 +31,8 @@ impl Search<'_> {
             .filter(|route| route.link.is_some_and(|link| self.may_touch(link)))
             .cloned()
             .collect();
-        unwanted.sort_by(|one, other| (routes::step(other), other).cmp(&(routes::step(one), one)));
+        unwanted
+            .arrange_by(|one, other| (routes::step(other), other).cmp(&(routes::step(one), one)));
         for route in unwanted {
             let mut gone = Along::default();
             gone.routes.insert(route.clone());

@@ -10,6 +10,7 @@ use crate::net::op::Change;
 use crate::net::predict::Along;
 use crate::net::prefix::{Family, Prefix};
 use crate::net::reach::{reachable_without, routers};
+use crate::ordered::{Arrange as _, Gather as _};
 
 /// A route that is wanted, as it would be added.
 pub(super) struct WantedRoute {
@@ -103,12 +104,12 @@ impl Search<'_> {
                 obstacle: obstacle.clone(),
             }
         });
-        locals.chain(routes).collect()
+        locals.chain(routes).gather()
     }
 
     /// Adds the routes that are missing; answers those of ours that are wanted.
     pub(super) fn routes(&mut self, mut wanted: Vec<WantedRoute>) -> BTreeSet<Route> {
-        wanted.sort_by(|one, other| {
+        wanted.arrange_by(|one, other| {
             (step(&one.route), &one.route).cmp(&(step(&other.route), &other.route))
         });
         let mut kept = BTreeSet::new();

@@ -7,6 +7,7 @@ use crate::facts::accounts::{Accounts, Defaults};
 use crate::facts::unfinished_accounts::Before;
 use crate::model::{SysPath, User};
 use crate::op::{AccountOp, Restore};
+use crate::ordered::{Arrange as _, Gather as _};
 
 /// Where programs of shadow-utils make mailboxes if login.defs says nothing.
 const MAIL: [&str; 2] = ["/var/mail", "/var/spool/mail"];
@@ -77,8 +78,8 @@ pub fn begin<'o>(ops: impl Iterator<Item = &'o AccountOp>, accounts: &Accounts) 
 pub(super) fn restore(before: Before, users: &[User], now: &Accounts) -> Restore {
     let absent: BTreeSet<SysPath> = (before.absent.iter())
         .filter_map(|path| SysPath::parse(path).ok())
-        .collect();
-    let names: BTreeSet<&String> = before.users.iter().chain(&before.groups).collect();
+        .gather();
+    let names: BTreeSet<&String> = before.users.iter().chain(&before.groups).gather();
     let mut restore = Restore {
         names: names.into_iter().cloned().collect(),
         skeleton: SysPath::parse(&now.defaults.skeleton).ok(),
@@ -118,7 +119,7 @@ pub(super) fn restore(before: Before, users: &[User], now: &Accounts) -> Restore
     }
     // A home of one may lie above another's.
     above.retain(|path| !restore.homes.contains(path));
-    restore.homes.sort();
+    restore.homes.arrange();
     restore.homes.dedup();
     restore.homes.reverse();
     restore.above = above.into_iter().rev().collect();
