@@ -3,6 +3,7 @@
 //! serde_json drops duplicate keys and positions; operators need both, so the tree is our own.
 //! Depth and number of values are bounded; size is bounded by the caller, who read the text.
 
+use crate::decimal;
 use crate::diag::{self, Diagnostic, SourceId, Span};
 use crate::hex;
 
@@ -62,7 +63,7 @@ impl Value {
             Value::Number(_) => "a number",
             Value::String(_) => "a string",
             Value::Plain(text) if matches!(text.as_str(), "true" | "false") => "a boolean",
-            Value::Plain(text) if text.parse::<f64>().is_ok() => "a number",
+            Value::Plain(text) if decimal::is_float(text) => "a number",
             Value::Plain(_) => "a string",
             Value::Binary(_) => "binary data",
             Value::Array(_) => "an array",

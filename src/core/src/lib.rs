@@ -14,6 +14,7 @@ pub mod cmdline;
 pub mod config;
 pub mod convert;
 pub mod dataurl;
+pub mod decimal;
 pub mod diag;
 pub mod facts;
 pub mod flags;

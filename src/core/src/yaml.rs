@@ -13,6 +13,7 @@ use std::ops::Range;
 use base64::Engine as _;
 use saphyr_parser::{Event, Parser as Events, ScalarStyle, StrInput, Tag};
 
+use crate::decimal;
 use crate::diag::{self, Diagnostic, Report, SourceId, Span};
 use crate::json::{MAX_DEPTH, MAX_NODES, Member, Node, Value};
 
@@ -537,20 +538,10 @@ pub fn integer(text: &str) -> Option<i64> {
     }
     // A whole number may be written as a float, 1e3.
     let value = match i64::from_str_radix(digits, radix) {
-        Err(_) if radix == 10 && digits.contains(['.', 'e', 'E']) => whole(digits)?,
+        Err(_) if radix == 10 && digits.contains(['.', 'e', 'E']) => decimal::whole(digits)?,
         value => value.ok()?,
     };
     Some(if negative { -value } else { value })
-}
-
-/// The value of a float without a fraction, as far as floats count every number.
-fn whole(digits: &str) -> Option<i64> {
-    let value: f64 = digits.parse().ok()?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "checked to be whole and small"
-    )]
-    (value.fract() == 0.0 && value.abs() < 2f64.powi(53)).then_some(value as i64)
 }
 
 /// The value of a boolean as yaml.v3 reads it into a boolean field (YAML 1.1 words included).

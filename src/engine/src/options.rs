@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pilotlight_core::cmdline;
+use pilotlight_core::{cmdline, decimal};
 use pilotlight_providers::Platform;
 
 /// The kernel argument that bounds requests for configs: whoever stands before a machine that waits for ever
@@ -17,33 +17,43 @@ pub fn truth(text: &str) -> bool {
     !matches!(text, "0" | "f" | "F" | "false" | "FALSE" | "False")
 }
 
+/// In nanoseconds.
+const SECOND: u128 = 1_000_000_000;
+
 /// A Go duration (time.ParseDuration): decimal numbers with units, as in `1m30s` or `1.5h`.
 pub fn duration(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
         return Some(Duration::ZERO);
     }
-    let mut total = 0.0;
+    // In units of 10⁻²⁷ seconds.
+    let mut total: u128 = 0;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
-        let number: f64 = rest[..digits].parse().ok()?;
+        let number = decimal::scaled(&rest[..digits])?;
         rest = &rest[digits..];
         let unit_len = rest
             .find(|c: char| c.is_ascii_digit() || c == '.')
             .unwrap_or(rest.len());
         let unit = match &rest[..unit_len] {
-            "ns" => 1e-9,
-            "us" | "\u{b5}s" | "\u{3bc}s" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
+            "ns" => 1,
+            "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
+            "ms" => 1_000_000,
+            "s" => SECOND,
+            "m" => 60 * SECOND,
+            "h" => 3600 * SECOND,
             _ => return None,
         };
-        total += number * unit;
+        total = total.checked_add(number.checked_mul(unit)?)?;
         rest = &rest[unit_len..];
     }
-    (!matches!(text, "" | "+")).then(|| Duration::try_from_secs_f64(total).ok())?
+    if matches!(text, "" | "+") {
+        return None;
+    }
+    let nanoseconds = total / decimal::SCALE;
+    let seconds = u64::try_from(nanoseconds / SECOND).ok()?;
+    let rest = u32::try_from(nanoseconds % SECOND).ok()?;
+    Some(Duration::new(seconds, rest))
 }
 
 /// Everything that a stage is told from outside.

@@ -1,6 +1,7 @@
 //! The sections for services: to the files, units and drop-ins that they stand for.
 
 use crate::dataurl;
+use crate::decimal;
 use crate::diag::{Diagnostic, Span, nearest};
 use crate::spec::container_linux::{Docker, Locksmith, Update};
 use crate::spec::v2;
@@ -118,7 +119,7 @@ fn is_duration(text: &str) -> bool {
         let end = behind.find(is_of_number).unwrap_or(behind.len());
         let (unit, next) = behind.split_at(end);
         let is_known = matches!(unit, "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h");
-        if !is_known || number.parse::<f64>().is_err() {
+        if !is_known || !decimal::is_decimal(number) {
             return false;
         }
         any = true;

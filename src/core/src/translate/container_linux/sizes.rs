@@ -1,5 +1,7 @@
 //! Sizes with units, as the transpiler read them (`ParseBase2Bytes` of alecthomas/units).
 
+use crate::decimal;
+
 /// The units behind their first letter, and the size of the plain one.
 const PREFIXES: &str = "KMGTPE";
 
@@ -13,19 +15,15 @@ pub(super) fn bytes(text: &str) -> Option<i64> {
         return Some(0);
     }
     let sum = sum(unsigned, "iB").or_else(|| sum(unsigned, "B"))?;
-    let sum = if text.starts_with('-') { -sum } else { sum };
-    // The bounds of an i64; what is in between is cut to whole bytes, as the transpiler did.
-    let limit = 2f64.powi(63);
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the range is checked, the fraction is cut on purpose"
-    )]
-    (-limit..limit).contains(&sum).then_some(sum as i64)
+    // Cut to whole bytes, as the transpiler did.
+    let bytes = i128::try_from(sum / decimal::SCALE).ok()?;
+    i64::try_from(if text.starts_with('-') { -bytes } else { bytes }).ok()
 }
 
-fn sum(mut text: &str, suffix: &str) -> Option<f64> {
+/// The sum in the unit of [`decimal::scaled`].
+fn sum(mut text: &str, suffix: &str) -> Option<u128> {
     let is_of_number = |c: char| c.is_ascii_digit() || c == '.';
-    let mut sum = None;
+    let mut sum: Option<u128> = None;
     while !text.is_empty() {
         let unit = text.find(|c: char| !is_of_number(c)).unwrap_or(text.len());
         let (number, rest) = text.split_at(unit);
@@ -39,8 +37,9 @@ fn sum(mut text: &str, suffix: &str) -> Option<f64> {
             }
             _ => return None,
         };
-        let number: f64 = number.parse().ok()?;
-        sum = Some(sum.unwrap_or(0.0) + number * 1024f64.powi(i32::try_from(exponent).ok()?));
+        let unit = 1024u128.checked_pow(u32::try_from(exponent).ok()?)?;
+        let bytes = decimal::scaled(number)?.checked_mul(unit)?;
+        sum = Some(sum.unwrap_or(0).checked_add(bytes)?);
         text = rest;
     }
     sum
