@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::slice::Iter;
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
@@ -217,25 +218,7 @@ impl<T: Scalar> Wire for At<T> {
     fn decode(node: &Node, cx: &mut Decoder<'_>) -> Option<Self> {
         let value = T::read(&node.value);
         if value.is_none() {
-            let message = format!("expected {}, found {}", T::NAME, node.value.kind());
-            let mut diagnostic = Diagnostic::error(node.span, message);
-            // A mode in quotes is the usual slip; what it is in decimal works in every language.
-            if let (Value::String(text), "integer") = (&node.value, T::SCHEMA)
-                && let Some(number) = yaml::integer(text)
-            {
-                // YAML has octal numbers.
-                let number = match cx.dialect.yaml {
-                    true => text.clone(),
-                    false => number.to_string(),
-                };
-                diagnostic = diagnostic.help(format!("write it without quotes: {number}"));
-            } else if let (Value::String(text) | Value::Plain(text), "integer") =
-                (&node.value, T::SCHEMA)
-                && let Some(mib) = mib(text)
-            {
-                diagnostic = diagnostic.help(format!("write it in MiB, without a unit: {mib}"));
-            }
-            cx.report.push(diagnostic);
+            no_scalar(node, T::NAME, T::SCHEMA, cx);
         }
         Some(Self {
             value: value?,
@@ -261,6 +244,28 @@ impl<T: Scalar> Wire for At<T> {
     fn schema(_minor: u8) -> Json {
         json!({ "type": T::SCHEMA })
     }
+}
+
+/// Reports what is not of a scalar's type.
+fn no_scalar(node: &Node, name: &str, schema: &str, cx: &mut Decoder<'_>) {
+    let message = format!("expected {name}, found {}", node.value.kind());
+    let mut diagnostic = Diagnostic::error(node.span, message);
+    // A mode in quotes is the usual slip; what it is in decimal works in every language.
+    if let (Value::String(text), "integer") = (&node.value, schema)
+        && let Some(number) = yaml::integer(text)
+    {
+        // YAML has octal numbers.
+        let number = match cx.dialect.yaml {
+            true => text.clone(),
+            false => number.to_string(),
+        };
+        diagnostic = diagnostic.help(format!("write it without quotes: {number}"));
+    } else if let (Value::String(text) | Value::Plain(text), "integer") = (&node.value, schema)
+        && let Some(mib) = mib(text)
+    {
+        diagnostic = diagnostic.help(format!("write it in MiB, without a unit: {mib}"));
+    }
+    cx.report.push(diagnostic);
 }
 
 /// The MiB of a size with a unit, as people write it: `10GB`, `512MiB`.
@@ -318,29 +323,16 @@ impl<T: Wire> Wire for Option<T> {
 
 impl<T: Wire> Wire for Vec<T> {
     fn decode(node: &Node, cx: &mut Decoder<'_>) -> Option<Self> {
-        match &node.value {
-            Value::Null => Some(Vec::new()),
-            // Every item is looked at, so that one report names all that is wrong.
-            Value::Array(items) => {
-                let is_said = |item: &&Node| !cx.dialect.yaml || item.value != Value::Null;
-                let items: Vec<&Node> = items.iter().filter(is_said).collect();
-                let decoded: Vec<Option<T>> =
-                    items.into_iter().map(|item| T::decode(item, cx)).collect();
-                decoded.into_iter().collect()
-            }
-            other => {
-                let message = format!("expected an array, found {}", other.kind());
-                let help = match cx.dialect.yaml {
-                    true => {
-                        "write it as a list, each item on a line of its own that begins with a hyphen and a blank"
-                    }
-                    false => "write it in brackets, also where there is one item only",
-                };
-                cx.report
-                    .push(Diagnostic::error(node.span, message).help(help));
-                None
+        // Every item is looked at, so that one report names all that is wrong.
+        let mut decoded = Some(Vec::new());
+        for item in items(node, cx)? {
+            match (T::decode(item, cx), &mut decoded) {
+                (Some(item), Some(list)) => list.push(item),
+                (None, _) => decoded = None,
+                (Some(_), None) => {}
             }
         }
+        decoded
     }
     fn encode(&self, out: &mut Encoded) -> bool {
         let start = out.text.len();
@@ -360,14 +352,8 @@ impl<T: Wire> Wire for Vec<T> {
         if parent.is_empty() {
             return child;
         }
+        let places = places(&mut parent.iter().map(Wire::key));
         let mut merged: Vec<Option<T>> = parent.into_iter().map(Some).collect();
-        let mut places: HashMap<String, usize> = HashMap::new();
-        for (at, item) in merged.iter().enumerate() {
-            if let Some(key) = item.as_ref().and_then(Wire::key) {
-                places.entry(key).or_insert(at);
-            }
-        }
-        let mut added = Vec::new();
         for item in child {
             let twin = item.key().and_then(|key| places.get(&key).copied());
             match twin {
@@ -379,10 +365,10 @@ impl<T: Wire> Wire for Vec<T> {
                     }
                 }
                 // One that finds nothing to remove stays: it may have a parent further up.
-                None => added.push(item),
+                None => merged.push(Some(item)),
             }
         }
-        merged.into_iter().flatten().chain(added).collect()
+        merged.into_iter().flatten().collect()
     }
     fn said(&self) -> Option<Option<Span>> {
         self.iter().find_map(Wire::said)
@@ -395,6 +381,40 @@ impl<T: Wire> Wire for Vec<T> {
     fn schema(minor: u8) -> Json {
         json!({ "type": ["array", "null"], "items": T::schema(minor) })
     }
+}
+
+/// What a list says; what is no list is reported.
+fn items<'n>(node: &'n Node, cx: &mut Decoder<'_>) -> Option<Vec<&'n Node>> {
+    match &node.value {
+        Value::Null => Some(Vec::new()),
+        Value::Array(items) => {
+            let is_said = |item: &&Node| !cx.dialect.yaml || item.value != Value::Null;
+            Some(items.iter().filter(is_said).collect())
+        }
+        other => {
+            let message = format!("expected an array, found {}", other.kind());
+            let help = match cx.dialect.yaml {
+                true => {
+                    "write it as a list, each item on a line of its own that begins with a hyphen and a blank"
+                }
+                false => "write it in brackets, also where there is one item only",
+            };
+            cx.report
+                .push(Diagnostic::error(node.span, message).help(help));
+            None
+        }
+    }
+}
+
+/// Where each key stands first in a list.
+fn places(keys: &mut dyn Iterator<Item = Option<String>>) -> HashMap<String, usize> {
+    let mut places = HashMap::new();
+    for (at, key) in keys.enumerate() {
+        if let Some(key) = key {
+            places.entry(key).or_insert(at);
+        }
+    }
+    places
 }
 
 /// A value of several shapes, as it stands.
@@ -622,17 +642,23 @@ fn combine<'n>(earlier: Cow<'n, Node>, later: &'n Node) -> Cow<'n, Node> {
 /// Not inlined: there are hundreds of fields and a dozen types, and the binary is to be small.
 #[inline(never)]
 pub(super) fn field<T: Wire + Default>(
-    member: Option<Option<Cow<'_, Node>>>,
+    found: &mut Iter<'_, Option<Cow<'_, Node>>>,
     cx: &mut Decoder<'_>,
     whole: &mut bool,
 ) -> T {
-    let Some(Some(member)) = member else {
-        return T::default();
-    };
-    T::decode(&member, cx).unwrap_or_else(|| {
-        *whole = false;
-        T::default()
-    })
+    if let Some(member) = next(found) {
+        match T::decode(member, cx) {
+            Some(value) => return value,
+            None => *whole = false,
+        }
+    }
+    T::default()
+}
+
+/// The member of the next field.
+#[inline(never)]
+fn next<'m>(found: &mut Iter<'m, Option<Cow<'_, Node>>>) -> Option<&'m Node> {
+    found.next()?.as_deref()
 }
 
 /// One field of [`Wire::newer_than`].
@@ -708,9 +734,10 @@ macro_rules! wire {
                 const FIELDS: &[$crate::spec::wire::Field] = &[
                     $( $crate::spec::wire::Field { json: $json, since: $since } ),*
                 ];
-                let mut found = $crate::spec::wire::members(node, $what, FIELDS, cx)?.into_iter();
+                let found = $crate::spec::wire::members(node, $what, FIELDS, cx)?;
+                let mut found = found.iter();
                 let mut whole = true;
-                $( let $field = $crate::spec::wire::field(found.next(), cx, &mut whole); )*
+                $( let $field = $crate::spec::wire::field(&mut found, cx, &mut whole); )*
                 let value = Self { at: Some(node.span), $( $field ),* };
                 whole.then_some(value)
             }
