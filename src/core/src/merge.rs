@@ -7,8 +7,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::ordered::Gather as _;
-use crate::spec::v3::{Config, File};
-use crate::spec::{At, Concat, Wire};
+use crate::spec::v3::Config;
+use crate::spec::{At, Wire};
 
 /// Merges a child into its parent. The child's word counts where it says something.
 pub fn configs(mut parent: Config, child: Config) -> Config {
@@ -29,7 +29,8 @@ pub fn configs(mut parent: Config, child: Config) -> Config {
         .should_not_exist
         .retain(|at| !exist.contains(&at.value));
 
-    Config::merge(parent, child)
+    parent.merge(child);
+    parent
 }
 
 /// Appends a config as version 2 does: lists follow one another and later entries count. A later file
@@ -38,15 +39,13 @@ pub fn configs(mut parent: Config, child: Config) -> Config {
 pub fn appended(parent: Config, child: Config) -> Config {
     let mut files = parent.storage.files.clone();
     files.extend(child.storage.files.iter().cloned());
-    let mut merged = Config::merge(unique(parent), unique(child));
+    let mut merged = unique(parent);
+    merged.merge(unique(child));
     merged.storage.files = joined(files, |earlier, later| {
         let adds = later.contents.source.is_none() && !later.append.0.is_empty();
-        if !adds {
-            return later;
-        }
-        File {
-            append: Concat::merge(earlier.append, later.append),
-            ..earlier
+        match adds {
+            true => earlier.append.merge(later.append),
+            false => *earlier = later,
         }
     });
     merged
@@ -71,9 +70,9 @@ fn unique(mut config: Config) -> Config {
 }
 
 /// Joins the entries of equal key in the place of the first.
-fn joined<T: Wire>(list: Vec<T>, join: impl Fn(T, T) -> T) -> Vec<T> {
+fn joined<T: Wire>(list: Vec<T>, join: impl Fn(&mut T, T)) -> Vec<T> {
     let mut places: HashMap<String, usize> = HashMap::new();
-    let mut kept: Vec<Option<T>> = Vec::new();
+    let mut kept: Vec<T> = Vec::new();
     for item in list {
         let place = item.key().and_then(|key| match places.entry(key) {
             Entry::Occupied(entry) => Some(*entry.get()),
@@ -83,16 +82,11 @@ fn joined<T: Wire>(list: Vec<T>, join: impl Fn(T, T) -> T) -> Vec<T> {
             }
         });
         match place.and_then(|place| kept.get_mut(place)) {
-            Some(slot) => {
-                *slot = match slot.take() {
-                    Some(earlier) => Some(join(earlier, item)),
-                    None => Some(item),
-                }
-            }
-            None => kept.push(Some(item)),
+            Some(earlier) => join(earlier, item),
+            None => kept.push(item),
         }
     }
-    kept.into_iter().flatten().collect()
+    kept
 }
 
 fn paths<T: Wire>(list: &[T]) -> BTreeSet<String> {

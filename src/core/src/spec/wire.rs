@@ -124,10 +124,19 @@ pub fn tree<T: Wire>(value: &T) -> Option<Json> {
 pub trait Wire: Sized {
     /// Reads a value; on a wrong type reports it and answers `None`.
     fn decode(node: &Node, cx: &mut Decoder<'_>) -> Option<Self>;
+    /// Reads a value into one that says nothing yet; `false` on a wrong type. A large type is not moved about then.
+    fn decode_into(&mut self, node: &Node, cx: &mut Decoder<'_>) -> bool {
+        let value = Self::decode(node, cx);
+        let whole = value.is_some();
+        if let Some(value) = value {
+            *self = value;
+        }
+        whole
+    }
     /// Writes the value and notes its places; `false` where there is nothing to write.
     fn encode(&self, out: &mut Encoded) -> bool;
-    /// Ignition's merge: the child's word counts where it says something.
-    fn merge(parent: Self, child: Self) -> Self;
+    /// Ignition's merge, into the parent: the child's word counts where it says something.
+    fn merge(&mut self, child: Self);
     /// What identifies the value in a keyed list; `None` in lists that are concatenated.
     fn key(&self) -> Option<String> {
         None
@@ -231,8 +240,8 @@ impl<T: Scalar> Wire for At<T> {
         let _ = serde_json::to_writer(&mut out.text, &self.value);
         true
     }
-    fn merge(_parent: Self, child: Self) -> Self {
-        child
+    fn merge(&mut self, child: Self) {
+        *self = child;
     }
     fn key(&self) -> Option<String> {
         Some(self.value.as_key())
@@ -302,10 +311,11 @@ impl<T: Wire> Wire for Option<T> {
         self.as_ref().is_some_and(|value| value.encode(out))
     }
     #[inline(never)]
-    fn merge(parent: Self, child: Self) -> Self {
-        match (parent, child) {
-            (Some(parent), Some(child)) => Some(T::merge(parent, child)),
-            (parent, child) => child.or(parent),
+    fn merge(&mut self, child: Self) {
+        match (self.as_mut(), child) {
+            (_, None) => {}
+            (Some(parent), Some(child)) => parent.merge(child),
+            (None, child) => *self = child,
         }
     }
     fn said(&self) -> Option<Option<Span>> {
@@ -348,27 +358,26 @@ impl<T: Wire> Wire for Vec<T> {
     }
     /// Keyed lists merge entries of equal key in the parent's position and append the rest; lists
     /// without keys are concatenated (ignition config/merge).
-    fn merge(parent: Self, child: Self) -> Self {
-        if parent.is_empty() {
-            return child;
+    fn merge(&mut self, child: Self) {
+        if self.is_empty() {
+            *self = child;
+            return;
         }
-        let places = places(&mut parent.iter().map(Wire::key));
-        let mut merged: Vec<Option<T>> = parent.into_iter().map(Some).collect();
+        let places = places(&mut self.iter().map(Wire::key));
+        let mut merged: Vec<Option<T>> = self.drain(..).map(Some).collect();
         for item in child {
             let twin = item.key().and_then(|key| places.get(&key).copied());
             match twin {
                 Some(at) if item.removes() => merged[at] = None,
-                Some(at) => {
-                    merged[at] = match merged[at].take() {
-                        Some(old) => Some(T::merge(old, item)),
-                        None => Some(item),
-                    }
-                }
+                Some(at) => match &mut merged[at] {
+                    Some(old) => old.merge(item),
+                    removed => *removed = Some(item),
+                },
                 // One that finds nothing to remove stays: it may have a parent further up.
                 None => merged.push(Some(item)),
             }
         }
-        merged.into_iter().flatten().collect()
+        self.extend(merged.into_iter().flatten());
     }
     fn said(&self) -> Option<Option<Span>> {
         self.iter().find_map(Wire::said)
@@ -428,8 +437,8 @@ impl Wire for Raw {
     fn encode(&self, _: &mut Encoded) -> bool {
         false
     }
-    fn merge(_parent: Self, child: Self) -> Self {
-        child
+    fn merge(&mut self, child: Self) {
+        *self = child;
     }
     fn said(&self) -> Option<Option<Span>> {
         Some(Some(self.0.span))
@@ -457,10 +466,8 @@ impl<T: Wire> Wire for Concat<T> {
     fn encode(&self, out: &mut Encoded) -> bool {
         self.0.encode(out)
     }
-    fn merge(parent: Self, child: Self) -> Self {
-        let mut whole = parent.0;
-        whole.extend(child.0);
-        Self(whole)
+    fn merge(&mut self, child: Self) {
+        self.0.extend(child.0);
     }
     fn said(&self) -> Option<Option<Span>> {
         self.0.said()
@@ -637,22 +644,19 @@ fn combine<'n>(earlier: Cow<'n, Node>, later: &'n Node) -> Cow<'n, Node> {
     }
 }
 
-/// One field of [`Wire::decode`]: its default where the object does not have it.
+/// One field of [`Wire::decode_into`]: it stays the default where the object does not have it.
 ///
 /// Not inlined: there are hundreds of fields and a dozen types, and the binary is to be small.
 #[inline(never)]
-pub(super) fn field<T: Wire + Default>(
+pub(super) fn field<T: Wire>(
     found: &mut Iter<'_, Option<Cow<'_, Node>>>,
     cx: &mut Decoder<'_>,
     whole: &mut bool,
-) -> T {
+    value: &mut T,
+) {
     if let Some(member) = next(found) {
-        match T::decode(member, cx) {
-            Some(value) => return value,
-            None => *whole = false,
-        }
+        *whole &= value.decode_into(member, cx);
     }
-    T::default()
 }
 
 /// The member of the next field.
@@ -731,15 +735,25 @@ macro_rules! wire {
                 node: &$crate::json::Node,
                 cx: &mut $crate::spec::wire::Decoder<'_>,
             ) -> Option<Self> {
+                let mut value = Self::default();
+                $crate::spec::wire::Wire::decode_into(&mut value, node, cx).then_some(value)
+            }
+            fn decode_into(
+                &mut self,
+                node: &$crate::json::Node,
+                cx: &mut $crate::spec::wire::Decoder<'_>,
+            ) -> bool {
                 const FIELDS: &[$crate::spec::wire::Field] = &[
                     $( $crate::spec::wire::Field { json: $json, since: $since } ),*
                 ];
-                let found = $crate::spec::wire::members(node, $what, FIELDS, cx)?;
+                let Some(found) = $crate::spec::wire::members(node, $what, FIELDS, cx) else {
+                    return false;
+                };
                 let mut found = found.iter();
                 let mut whole = true;
-                $( let $field = $crate::spec::wire::field(&mut found, cx, &mut whole); )*
-                let value = Self { at: Some(node.span), $( $field ),* };
-                whole.then_some(value)
+                self.at = Some(node.span);
+                $( $crate::spec::wire::field(&mut found, cx, &mut whole, &mut self.$field); )*
+                whole
             }
             fn encode(&self, out: &mut $crate::spec::wire::Encoded) -> bool {
                 let start = out.text.len();
@@ -747,11 +761,9 @@ macro_rules! wire {
                 $( out.field(start, $json, &self.$field); )*
                 out.end_object(start, self.at)
             }
-            fn merge(parent: Self, child: Self) -> Self {
-                Self {
-                    at: child.at.or(parent.at),
-                    $( $field: $crate::spec::wire::Wire::merge(parent.$field, child.$field), )*
-                }
+            fn merge(&mut self, child: Self) {
+                self.at = child.at.or(self.at);
+                $( $crate::spec::wire::Wire::merge(&mut self.$field, child.$field); )*
             }
             fn said(&self) -> Option<Option<$crate::diag::Span>> {
                 let mut said = None;

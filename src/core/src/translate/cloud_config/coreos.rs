@@ -78,10 +78,7 @@ impl Build<'_> {
         let same = |other: &v3::Unit| other.name.as_ref().is_some_and(|n| n.value == name.value);
         // Entries of one unit add up: one may bring its text, another a drop-in or a command.
         match units.iter_mut().find(|other| same(other)) {
-            Some(known) => {
-                let earlier = std::mem::take(known);
-                *known = crate::spec::Wire::merge(earlier, found);
-            }
+            Some(known) => crate::spec::Wire::merge(known, found),
             None => units.push(found),
         }
     }

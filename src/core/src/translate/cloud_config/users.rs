@@ -171,7 +171,9 @@ impl Build<'_> {
             std::mem::take(&mut known.groups),
             std::mem::take(&mut known.ssh_authorized_keys),
         );
-        *known = crate::spec::Wire::merge(found, std::mem::take(known));
+        let mut whole = found;
+        crate::spec::Wire::merge(&mut whole, std::mem::take(known));
+        *known = whole;
         (known.groups, known.ssh_authorized_keys) = lists;
         self.add_groups(&name, groups);
         self.add_keys(&name.value, keys);
