@@ -72,6 +72,7 @@ impl<I: Iterator> Gather for I {}
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Reverse;
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::{Arrange, Gather};
@@ -95,7 +96,7 @@ mod tests {
             assert_eq!(by_key, expected);
 
             let (mut expected, mut falling) = (list.clone(), list.clone());
-            expected.sort_by(|one, other| other.0.cmp(&one.0));
+            expected.sort_by_key(|(number, _)| Reverse(*number));
             falling.arrange_by(|one, other| other.0.cmp(&one.0));
             assert_eq!(falling, expected);
 

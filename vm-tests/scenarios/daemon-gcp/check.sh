@@ -4,13 +4,14 @@ ours() {
 # Waits until both are there, as long as a machine without KVM may take.
 both="local 203.0.113.7 scope host;local 203.0.113.8 scope host;"
 eventually() {
-    for _ in $(seq 120); do
+    for _ in $(seq 40); do
         [ "$(ours)" = "$both" ] && break
         sleep 0.5
     done
     ours
 }
 same "forwarded addresses" "$both" eventually
+does "debug $(journalctl -u pilotlight-oem.service -o cat --no-pager | tail -5 | tr "\n" "|") $(ip -4 -br addr | tr "\n" "|") $(ip route | tr "\n" "|") $(networkctl --no-pager list | tr "\n" "|")" true
 same "the service" active systemctl is-active pilotlight-oem.service
 same "its restarts" NRestarts=0 systemctl show -p NRestarts pilotlight-oem.service
 same "its words" "StatusText=the network is as gcp wants it" systemctl show -p StatusText pilotlight-oem.service
