@@ -138,6 +138,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn durations_are_gos() {
+        for (text, nanoseconds) in [
+            ("0", Some(0)),
+            ("+0", Some(0)),
+            ("1m30s", Some(90_000_000_000)),
+            ("+1.5h", Some(5_400_000_000_000)),
+            (".5s", Some(500_000_000)),
+            ("1.s", Some(1_000_000_000)),
+            ("2ms3us4\u{b5}s5\u{3bc}s6ns", Some(2_012_006)),
+            ("0.1s", Some(100_000_000)),
+            ("1.9ns", Some(1)),
+            ("", None),
+            ("+", None),
+            ("-1s", None),
+            ("1", None),
+            ("1m30", None),
+            ("1 s", None),
+            (".s", None),
+            ("1.5.5s", None),
+            ("1e3s", None),
+            ("1d", None),
+            ("1000000000000000000000000h", None),
+        ] {
+            let expected = nanoseconds.map(Duration::from_nanos);
+            assert_eq!(duration(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
     fn the_kernel_line_bounds_requests() {
         let seconds = |seconds| Ok(Some(Duration::from_secs(seconds)));
         for (line, bound) in [
