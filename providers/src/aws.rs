@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::UserConfig;
 use crate::answer::{at, bounded, first_of, json, last_part, present, refused, text};
 use crate::host::{Ask, Host, HostError};
-use crate::network::Said;
+use crate::said::Said;
 
 const BASES: &[&str] = &["http://169.254.169.254", "http://[fd00:ec2::254]"];
 /// Version of the service; every key that is asked for is in it.

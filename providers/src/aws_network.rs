@@ -32,7 +32,7 @@ use serde_json::Value;
 use crate::answer::{MAX_ADDRESS, shown};
 use crate::aws_interface::{Lists, of_family};
 
-use crate::network;
+use crate::said::PolicySwitches;
 
 pub use crate::aws_interface::Interface;
 
@@ -156,7 +156,8 @@ pub fn desired(said: &Said<'_>, switches: &Switches<'_>) -> (Desired, Vec<Invali
 /// The same of a document as the provider makes it: `mac`, `whole`, and `interfaces` with the service's keys.
 pub fn of_document(
     document: &str,
-    switches: &network::Switches,
+    switches: &PolicySwitches,
+    left_alone: &[String],
     actual: &Actual,
 ) -> (Desired, Vec<Invalid>) {
     let short = (document.len() <= MAX_DOCUMENT).then_some(document.as_bytes());
@@ -193,13 +194,13 @@ pub fn of_document(
         interfaces: interfaces.collect(),
         heard: if whole { Heard::Whole } else { Heard::Partly },
     };
-    let left_alone: Vec<&str> = switches.left_alone.iter().map(String::as_str).collect();
+    let left_alone: Vec<&str> = left_alone.iter().map(String::as_str).collect();
     let own = Switches {
-        secondary_addresses: switches.aws.secondary_addresses,
-        policy_routing: switches.aws.policy_routing,
+        secondary_addresses: switches.secondary_addresses,
+        policy_routing: switches.policy_routing,
         left_alone: &left_alone,
     };
-    let own = match switches.aws.yield_to_cni {
+    let own = match switches.yield_to_cni {
         true => own.yielding_to_vpc_cni(actual),
         false => own,
     };

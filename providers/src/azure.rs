@@ -10,7 +10,7 @@ use crate::UserConfig;
 use crate::answer::{at, bounded, each, fetch, json, present, text};
 use crate::azure_media::{Media, decode, unfold, user_of};
 use crate::host::{Ask, Host, HostError, Patience};
-use crate::network::Said;
+use crate::said::Said;
 
 const BASE: &str = "http://169.254.169.254/metadata";
 const USER_DATA: &str = "instance/compute/userData?api-version=2021-01-01&format=text";

@@ -48,8 +48,8 @@ use pilotlight_core::net::{
 use pilotlight_core::ordered::Gather as _;
 
 use crate::azure_interface::{Interface, Lists};
-use crate::network::PolicySwitches;
 use crate::reading::Reading;
+use crate::said::PolicySwitches;
 
 pub use crate::azure_functions::networkd_units;
 

@@ -5,7 +5,7 @@ use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 use crate::UserConfig;
 use crate::answer::{address, at, bounded, config, each, fetch, json, texts};
 use crate::host::{Ask, Host, HostError};
-use crate::network::Said;
+use crate::said::Said;
 
 const BASE: &str = "http://169.254.169.254/metadata";
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::UserConfig;
 use crate::answer::{at, boolean, each, first_of, json, last_part, present, refused, texts};
 use crate::host::{Ask, Host, HostError, Patience};
-use crate::network::{Cursor, Said};
+use crate::said::{Cursor, Said};
 
 /// By number: the name would need a name server, which is the same machine. Both kinds of network have IPv4
 /// unless the machine was made without.

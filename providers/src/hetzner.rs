@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::UserConfig;
 use crate::answer::{address, at, bounded, config, each, fetch, json, text, texts, yaml};
 use crate::host::{Ask, Host, HostError};
-use crate::network::Said;
+use crate::said::Said;
 
 const BASE: &str = "http://169.254.169.254/hetzner/v1";
 

@@ -66,6 +66,7 @@ mod qemu_network;
 #[cfg(test)]
 mod random_machine;
 mod reading;
+mod said;
 pub mod static_network;
 mod static_units;
 pub mod status;

@@ -6,60 +6,17 @@
 use std::time::Duration;
 
 use pilotlight_core::net::{Actual, Desired, Heard, Invalid, Owner, Wishes};
-
 use serde_json::Value;
 
 use crate::answer::shown;
-use crate::host::{Ask, Host, HostError};
+use crate::host::{Host, HostError};
 use crate::{
     Platform, aws, aws_network, azure, azure_network, digitalocean, digitalocean_network, gcp,
     gcp_network, hetzner, hetzner_network, openstack, openstack_network, packet, packet_network,
     qemu_network, static_network,
 };
 
-/// What a platform says of the network. It has no `Debug`: on some platforms the text holds more than the network.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Said {
-    /// JSON, in the form in which the platform's file reads it.
-    pub document: String,
-    /// From where a change is waited for, on platforms that tell of changes.
-    pub cursor: Option<Cursor>,
-}
-
-impl Said {
-    /// What was answered to an ask, where it was: a text.
-    pub(crate) fn of(ask: &Ask, bytes: Option<Vec<u8>>) -> Result<Option<Self>, HostError> {
-        let Some(bytes) = bytes else {
-            return Ok(None);
-        };
-        let document = String::from_utf8(bytes)
-            .map_err(|_| HostError::Broken(format!("{}: the answer is no text", ask.shown())))?;
-        Ok(Some(Self {
-            document,
-            cursor: None,
-        }))
-    }
-}
-
-/// An answer of a platform that can be waited at until it changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor {
-    /// The address at which the platform answered.
-    pub(crate) base: &'static str,
-    /// The platform's mark of what it said.
-    pub(crate) etag: String,
-}
-
-/// How a platform is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rhythm {
-    /// A request waits at the platform until something changes; where that is not possible, once in so long.
-    Waiting(Duration),
-    /// Once in so long.
-    Every(Duration),
-    /// Once: it does not change while the machine runs.
-    Once,
-}
+pub use crate::said::{Cursor, PolicySwitches, Rhythm, Said};
 
 /// What an operator switches on and off.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,27 +34,6 @@ pub struct Switches {
     /// Interfaces to which nothing is added and from which nothing is removed, by hardware address or the platform's
     /// id.
     pub left_alone: Vec<String>,
-}
-
-/// What is switched on where secondary interfaces have tables of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PolicySwitches {
-    /// Whether secondary addresses are added.
-    pub secondary_addresses: bool,
-    /// Whether secondary interfaces get tables and rules.
-    pub policy_routing: bool,
-    /// Whether all of it yields where the platform's own plugin for containers is found.
-    pub yield_to_cni: bool,
-}
-
-impl Default for PolicySwitches {
-    fn default() -> Self {
-        Self {
-            secondary_addresses: true,
-            policy_routing: true,
-            yield_to_cni: true,
-        }
-    }
 }
 
 impl Platform {
@@ -193,7 +129,10 @@ impl Platform {
             .filter_map(|name| name.parse().ok());
         let (desired, invalid) = match self {
             Platform::Gcp => gcp_network::desired(document, &switches.gcp),
-            Platform::Aws => aws_network::of_document(document, switches, actual),
+            Platform::Aws => {
+                let (own, left_alone) = (&switches.aws, &switches.left_alone);
+                aws_network::of_document(document, own, left_alone, actual)
+            }
             Platform::Azure => azure_network::of_document(document, &switches.azure, actual),
             Platform::Packet => packet_network::desired(document, &switches.packet),
             Platform::DigitalOcean => digitalocean_network::desired(document, &switches.fixed),

@@ -9,7 +9,7 @@ use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 use crate::UserConfig;
 use crate::answer::{at, bounded, config, each, fetch, json, text};
 use crate::host::{Ask, DeviceFiles, Found, Host, HostError, Which};
-use crate::network::Said;
+use crate::said::Said;
 
 const BASE: &str = "http://169.254.169.254";
 const USER_DATA: &str = "openstack/latest/user_data";

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::UserConfig;
 use crate::answer::{address, at, bounded, config, each, fetch, json as parse, texts};
 use crate::host::{Ask, Host, HostError};
-use crate::network::Said;
+use crate::said::Said;
 use crate::status::{Status, Told, bounded_text};
 
 const BASE: &str = "https://metadata.packet.net";

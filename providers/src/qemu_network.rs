@@ -25,7 +25,7 @@ use serde::Deserialize;
 
 use crate::answer::{MAX_ADDRESS, MAX_ADDRESSES, shown};
 use crate::host::{Host, HostError};
-use crate::network::Said;
+use crate::said::Said;
 
 /// The item.
 const ITEM: &str = "opt/org.flatcar-linux/oem/network";

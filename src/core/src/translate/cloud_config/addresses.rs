@@ -10,7 +10,7 @@ use crate::json::{Member, Node, Value};
 use crate::spec::v3;
 use crate::translate::at;
 use crate::translate::commands::{STATE, quoted};
-use crate::translate::container_linux::services::DYNAMIC;
+use crate::translate::container_linux::text::DYNAMIC;
 use crate::translate::inline;
 
 const NAME: &str = "addresses";

@@ -1,8 +1,9 @@
 //! Container Linux Config → Ignition, by way of 2.x ([`crate::translate::ignition2`]).
 
 mod options;
-pub(super) mod services;
+mod services;
 mod sizes;
+pub(super) mod text;
 
 use crate::dataurl;
 use crate::diag::Diagnostic;

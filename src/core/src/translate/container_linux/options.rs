@@ -2,7 +2,7 @@
 //!
 //! Source: the types Etcd* and Flannel* of Flatcar's config transpiler.
 
-use super::services::{quoted, unit, with_variables};
+use super::text::{quoted, unit, with_variables};
 use crate::diag::{Diagnostic, Span, nearest};
 use crate::json::{Member, Node, Value};
 use crate::spec::At;
