@@ -19,7 +19,7 @@ Examples:
   pilotlight oem plan --metadata now.json         what would be done by what it said then
   pilotlight oem show --json                      wanted, there and the difference, for machines
   pilotlight oem show --svg network.svg           with a picture of interfaces, rules and tables
-  systemctl status pilotlight-oem                 what the daemon does now
+  systemctl status pilotlight-oem-network             what the daemon does now
 
 Settings: /etc/pilotlight/oem.conf and oem.conf.d/*.conf; Google's /etc/default/instance_configs.cfg is read, too.
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
@@ -37,7 +37,7 @@ enum Job {
     /// Do once what a boot needs of the platform: files of attributes, the host name, SSH keys, network units, and
     /// the word that the machine is up
     Once(Box<crate::once::Once>),
-    /// Keep it true until stopped: the daemon of pilotlight-oem.service
+    /// Keep it true until stopped: the daemon of pilotlight-oem-network.service
     Run(Run),
     /// Show what the platform wants, what is there, and the difference
     Show(Show),

@@ -5,7 +5,10 @@ use std::process::Command;
 
 use pilotlight_tests::{Answer, program};
 
-const UNITS: [&str; 2] = ["pilotlight-oem.service", "pilotlight-oem-keys.service"];
+const UNITS: [&str; 2] = [
+    "pilotlight-oem-network.service",
+    "pilotlight-oem-keys.service",
+];
 
 fn unit(name: &str) -> PathBuf {
     let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd");

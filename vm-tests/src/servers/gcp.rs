@@ -65,7 +65,11 @@ impl Service for Gcp {
             return flavor(Response::status(405));
         }
         let path = request.path().strip_prefix("/computeMetadata/v1/");
-        let pointer = path.map(|path| format!("/{}", path.trim_end_matches('/')));
+        // Of the whole tree it is the empty one.
+        let pointer = path.map(|path| match path.trim_end_matches('/') {
+            "" => String::new(),
+            path => format!("/{path}"),
+        });
         let tree = self.tree();
         let value = pointer.and_then(|pointer| {
             let found = tree.pointer(&pointer);
@@ -139,6 +143,9 @@ mod tests {
         );
         let missing = Response::status(404).header("Metadata-Flavor", "Google");
         assert_eq!(ask("project/attributes/ssh-keys", google), missing);
+        let whole = ask("?recursive=true&alt=json", google);
+        let whole = String::from_utf8_lossy(&whole.body);
+        assert!(whole.contains(r#""forwardedIps":[]"#), "{whole}");
         let scheduling = ask("instance/scheduling/?recursive=true", google);
         assert_eq!(scheduling.body, br#"{"preemptible":"FALSE"}"#);
     }
