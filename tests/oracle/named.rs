@@ -231,9 +231,14 @@ pub const NAMED: &[Named] = &[
         "systemd passes over such a line",
     ),
     named(
-        Ours,
-        "there is a setting before the first [Section]",
-        "systemd passes over such lines",
+        Oracle,
+        "unable to find end of section",
+        "systemd passes over what stands before the first section: it is warned of",
+    ),
+    named(
+        Oracle,
+        "ecivreS[",
+        "systemd passes over what stands before the first section: it is warned of",
     ),
     named(
         Ours,

@@ -455,8 +455,8 @@ refusals! {
     };
     a_kernel_argument_that_is_asked_for_and_ruled_out: Case {
         config: r#""storage": {"disks": [{"device": "@0", "wipeTable": true, "partitions": [{"number": 1, "label": "d"}]}]},
-"kernelArguments": {"shouldExist": ["a b"], "shouldNotExist": ["b c"]}"#,
-        words: &["the kernel argument \"b\" is asked for and ruled out"],
+"kernelArguments": {"shouldExist": ["a", "b"], "shouldNotExist": ["b c"]}"#,
+        words: &["config.ign:3:42: error: the kernel argument is asked for and ruled out"],
         ..CASE
     };
 }
