@@ -124,14 +124,16 @@ impl Build<'_> {
         }
         let files: Vec<String> = paths.iter().map(|path| quoted(path)).collect();
         let files = files.join(" ");
-        let mut script = String::from("#!/bin/sh\nset -e\n. /run/metadata/flatcar\n");
+        let mut script = String::from("#!/bin/sh\nset -e\n");
         for (name, variables) in DYNAMIC {
             let name = name.to_ascii_lowercase();
             if used.contains(&name.as_str()) {
                 let all: String = variables.iter().map(|one| format!("${{{one}}}")).collect();
-                // An address that the platform does not give is left as it stands.
+                // An address that the platform does not give is left as it stands, and what is none never becomes a
+                // part of sed's program.
                 script.push_str(&format!(
-                    "value=\"{all}\"\ntest -z \"$value\" || sed -i \"s|\\${name}|$value|g\" {files}\n"
+                    "value=\"{all}\"\ncase $value in\n*[!0-9A-Fa-f.:]*) echo \"{name} is no address\" >&2; exit 1 ;;\nesac\n\
+                     test -z \"$value\" || sed -i \"s|\\${name}|$value|g\" {files}\n"
                 ));
             }
         }
@@ -158,6 +160,7 @@ impl Build<'_> {
              [Service]\n\
              Type=oneshot\n\
              RemainAfterExit=yes\n\
+             EnvironmentFile=/run/metadata/flatcar\n\
              ExecStart={path}\n\
              \n\
              [Install]\n\
