@@ -104,7 +104,7 @@ struct Common {
     #[arg(
         long,
         value_name = "DIR",
-        default_value = "/var/lib/pilotlight",
+        default_value_os_t = pilotlight_oem::state_directory(),
         hide = true
     )]
     state: PathBuf,

@@ -7,6 +7,8 @@ use pilotlight_core::keys::{Desired, Layout, LeftOut, State, difference};
 use pilotlight_sys::keys::{self, Target, UPDATE_SSH_KEYS};
 use pilotlight_sys::root::Sysroot;
 
+use crate::standing::Standing;
+
 /// What became of a round.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -26,8 +28,7 @@ pub struct Keys {
     state: PathBuf,
     /// Where keys are kept; found out where nobody says so.
     layout: Option<Layout>,
-    /// What was told and still stands.
-    told: BTreeSet<String>,
+    told: Standing,
 }
 
 impl Keys {
@@ -37,7 +38,7 @@ impl Keys {
             root: root.into(),
             state: state.into(),
             layout: None,
-            told: BTreeSet::new(),
+            told: Standing::default(),
         }
     }
 
@@ -121,7 +122,7 @@ impl Keys {
         if remembered.is_none() && desired.left_to().is_none() {
             self.remember(&target.state, &mut standing);
         }
-        self.tell(standing);
+        self.told.tell(standing);
         Ok(outcome)
     }
 
@@ -138,14 +139,5 @@ impl Keys {
                 "whose SSH keys are the platform's could not be kept: {error}"
             ));
         }
-    }
-
-    /// Tells what is not as it should be, once for as long as it stands.
-    fn tell(&mut self, standing: Vec<String>) {
-        let standing: BTreeSet<String> = standing.into_iter().collect();
-        for line in standing.difference(&self.told) {
-            tracing::warn!("{line}");
-        }
-        self.told = standing;
     }
 }

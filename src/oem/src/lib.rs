@@ -13,6 +13,7 @@ mod run;
 mod schedule;
 mod settings;
 mod show;
+mod standing;
 
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,11 @@
 //! The network, as the platform wants it: looked at, compared, put right.
 
-use std::collections::BTreeSet;
-
 use pilotlight_core::net::{Actual, Desired, Difference, Invalid, difference};
 use pilotlight_providers::Platform;
 use pilotlight_providers::network::Switches;
 use pilotlight_sys::netlink::{Applied, Netlink, NetlinkError};
+
+use crate::standing::Standing;
 
 /// How far what the platform says is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +72,7 @@ pub struct Network {
     platform: Platform,
     switches: Switches,
     netlink: Netlink,
-    /// What was told and still stands: it is not told again in each round.
-    told: BTreeSet<String>,
+    told: Standing,
 }
 
 impl Network {
@@ -83,7 +82,7 @@ impl Network {
             platform,
             switches,
             netlink: Netlink::open()?,
-            told: BTreeSet::new(),
+            told: Standing::default(),
         })
     }
 
@@ -130,16 +129,7 @@ impl Network {
                 }
             }
         }
-        self.tell(standing);
+        self.told.tell(standing);
         Ok(outcome)
-    }
-
-    /// Tells what is not as it should be, once for as long as it stands.
-    fn tell(&mut self, standing: Vec<String>) {
-        let standing: BTreeSet<String> = standing.into_iter().collect();
-        for line in standing.difference(&self.told) {
-            tracing::warn!("{line}");
-        }
-        self.told = standing;
     }
 }

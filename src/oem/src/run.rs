@@ -95,17 +95,15 @@ pub fn run(options: &Options) -> Result<(), String> {
     };
     let _locks = locks(options)?;
     let signals = Signals::block().map_err(|error| format!("while taking signals: {error}"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("while starting the I/O runtime: {error}"))?;
     let waiter = Machine::of_daemon(WAITING, ANSWER, options.platform.speaks_tls());
     let machines = [waiter.within(REQUEST), waiter];
-    runtime.block_on(async {
+    let serving = async {
         Daemon::begin(options, rhythm, signals, machines.each_ref())?
             .serve()
             .await
-    })
+    };
+    pilotlight_fetch::blocking(serving)
+        .unwrap_or_else(|error| Err(format!("while starting the I/O runtime: {error}")))
 }
 
 fn nothing_to_do(platform: Platform) -> String {
@@ -165,8 +163,10 @@ fn watched<T: AsRawFd>(inner: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::new(inner)
 }
 
-/// A request on its way, with its beginning.
-type Asking<'d> = Pin<Box<dyn Future<Output = (Result<Option<Said>, HostError>, Duration)> + 'd>>;
+/// Something on its way.
+type Work<'d, T> = Pin<Box<dyn Future<Output = T> + 'd>>;
+/// A request on its way: what it brings, and how long that took.
+type Asking<'d> = Work<'d, (Result<Option<Said>, HostError>, Duration)>;
 
 struct Daemon<'d> {
     options: &'d Options,
@@ -184,6 +184,8 @@ struct Daemon<'d> {
     /// When keys are looked at again though the platform says the same.
     keys_at: Option<Instant>,
     known: Option<Known>,
+    /// Whether the last answer is another one than that before.
+    is_news: bool,
     cursor: Option<Cursor>,
     schedule: Schedule,
     pace: Pace,
@@ -249,6 +251,7 @@ impl<'d> Daemon<'d> {
             keys_on: settings.keys && options.part.has_keys(),
             keys_at: None,
             known,
+            is_news: false,
             cursor: None,
             schedule: Schedule::default(),
             pace: Pace::default(),
@@ -259,18 +262,19 @@ impl<'d> Daemon<'d> {
 
     async fn serve(mut self) -> Result<(), String> {
         // What the platform said before the restart is put right at once: it may be silent for long.
-        self.put_right(false)?;
+        self.put_right(false);
         let watchdog = watchdog();
         let mut begun = false;
-        let mut publishing: Option<Pin<Box<dyn Future<Output = ()> + 'd>>> = None;
-        let mut published = false;
+        let mut publishing: Option<Work<'d, ()>> = None;
+        // One of two services does it.
+        let mut published = !self.options.part.has_network();
         let mut asking: Option<Asking<'d>> = None;
         let mut ask_at = Some(Instant::now());
         let mut due: Option<Instant> = None;
         let mut pet_at = watchdog.map(|time| Instant::now() + time);
         loop {
             let event = tokio::select! {
-                (answer, took) = wait_for(&mut asking) => Event::Answered(answer, took),
+                (answer, took) = finished(&mut asking) => Event::Answered(answer, took),
                 changes = next_change(&mut self.network) => Event::Changed(changes?),
                 () = until(due) => Event::Due,
                 () = finished(&mut publishing) => Event::Published,
@@ -290,8 +294,9 @@ impl<'d> Daemon<'d> {
                 }
                 Event::Answered(answer, took) => {
                     asking = None;
-                    let pause = self.answered(answer, took)?;
-                    if !published && self.wants_host_keys() {
+                    let pause = self.answered(answer, took);
+                    // Only what is new can have switched it on.
+                    if !published && self.is_news && self.wants_host_keys() {
                         published = true;
                         publishing = Some(Box::pin(host_keys::publish(
                             self.options.platform,
@@ -317,7 +322,7 @@ impl<'d> Daemon<'d> {
                 Event::Published => publishing = None,
                 Event::Due => {
                     due = None;
-                    self.put_right(true)?;
+                    self.put_right(true);
                 }
                 Event::Watchdog => {
                     pet_at = watchdog.map(|time| Instant::now() + time);
@@ -330,7 +335,7 @@ impl<'d> Daemon<'d> {
                         network.switch(settings.switches);
                     }
                     self.keys_on = settings.keys && self.options.part.has_keys();
-                    self.put_right(false)?;
+                    self.put_right(false);
                     self.put_keys_right();
                     ready(&self.status());
                 }
@@ -362,7 +367,7 @@ impl<'d> Daemon<'d> {
         &mut self,
         answer: Result<Option<Said>, HostError>,
         took: Duration,
-    ) -> Result<Option<Duration>, String> {
+    ) -> Option<Duration> {
         let name = self.options.platform.name();
         let said = match answer {
             Ok(Some(said)) => said,
@@ -371,6 +376,7 @@ impl<'d> Daemon<'d> {
                     Err(error) => error.to_string(),
                     Ok(_) => "it says nothing of the network".into(),
                 };
+                self.is_news = false;
                 self.figures.failures += 1;
                 self.cursor = None;
                 let pause = self.schedule.after_failure();
@@ -381,7 +387,7 @@ impl<'d> Daemon<'d> {
                     self.trouble = Some(why);
                 }
                 self.write_figures();
-                return Ok(Some(pause));
+                return Some(pause);
             }
         };
         if self.trouble.take().is_some() {
@@ -397,13 +403,14 @@ impl<'d> Daemon<'d> {
             .schedule
             .after_answer(self.rhythm, said.cursor.is_some(), same, took);
         self.cursor = said.cursor;
+        self.is_news = !same;
         if !same {
             self.known = Some(Known {
                 document: said.document,
                 trust: Trust::Fresh,
             });
         }
-        let clean = self.put_right(false)?;
+        let clean = self.put_right(false);
         if !same || self.keys_at.is_none_or(|at| at <= Instant::now()) {
             self.put_keys_right();
         }
@@ -411,7 +418,7 @@ impl<'d> Daemon<'d> {
             self.keep();
         }
         self.write_figures();
-        Ok(pause)
+        pause
     }
 
     fn wants_host_keys(&self) -> bool {
@@ -435,9 +442,9 @@ impl<'d> Daemon<'d> {
     }
 
     /// Does what is to be done now; whether all of the platform's answer was understood.
-    fn put_right(&mut self, because_of_event: bool) -> Result<bool, String> {
+    fn put_right(&mut self, because_of_event: bool) -> bool {
         let (Some(known), Some((network, _))) = (&self.known, &mut self.network) else {
-            return Ok(false);
+            return false;
         };
         match network.put_right(known) {
             Ok(outcome) => {
@@ -452,12 +459,12 @@ impl<'d> Daemon<'d> {
                         );
                     }
                 }
-                Ok(outcome.left_out == 0)
+                outcome.left_out == 0
             }
             // The next event or answer is the next try.
             Err(error) => {
                 tracing::warn!("{error}");
-                Ok(false)
+                false
             }
         }
     }
@@ -509,14 +516,8 @@ impl<'d> Daemon<'d> {
     }
 }
 
-async fn wait_for(asking: &mut Option<Asking<'_>>) -> (Result<Option<Said>, HostError>, Duration) {
-    match asking {
-        Some(asking) => asking.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn finished(work: &mut Option<Pin<Box<dyn Future<Output = ()> + '_>>>) {
+/// Waits for what is on its way; for ever where nothing is.
+async fn finished<T>(work: &mut Option<Work<'_, T>>) -> T {
     match work {
         Some(work) => work.await,
         None => std::future::pending().await,

@@ -82,11 +82,9 @@ pub fn view(platform: Platform, file: Option<&Path>, state: &Path) -> Result<Vie
 fn asked(platform: Platform, state: &Path) -> Result<(Source, String), String> {
     let machine = Machine::of_daemon(PATIENCE, ANSWER, platform.speaks_tls());
     let asking = async { tokio::time::timeout(PATIENCE, platform.network(&machine, None)).await };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
+    let answer = pilotlight_fetch::blocking(asking)
         .map_err(|error| format!("while starting the I/O runtime: {error}"))?;
-    let why = match runtime.block_on(asking) {
+    let why = match answer {
         Ok(Ok(Some(said))) => return Ok((Source::Platform, said.document)),
         Ok(Ok(None)) => "it says nothing of the network".to_string(),
         Ok(Err(error)) => error.to_string(),
