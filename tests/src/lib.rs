@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 pub mod block_log;
 pub mod faults;
@@ -188,6 +189,32 @@ impl FirstBoot {
         }
         last.unwrap()
     }
+}
+
+/// Starts a tang server on this machine's loopback, which has to be up; it ends with the guest. Answers the
+/// thumbprint of its key.
+pub fn tang(port: u16) -> String {
+    let keys = format!("/run/tang-{port}");
+    std::fs::create_dir_all(&keys).unwrap();
+    tool(&format!("/usr/libexec/tangd-keygen {keys}"));
+    let listen = format!("127.0.0.1:{port}");
+    #[allow(clippy::zombie_processes)]
+    let _server = Command::new("systemd-socket-activate")
+        .args(["--inetd", "-a", "-l", &listen, "/usr/libexec/tangd", &keys])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while std::net::TcpStream::connect(&listen).is_err() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "tangd does not listen on {listen}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    tool(&format!("tang-show-keys {port}"))
 }
 
 /// So many random cases, the same ones in every run: a test that fails now and then blames the wrong change.

@@ -387,7 +387,10 @@ impl Observer {
         let key = root.join(fields[2].trim_start_matches('/'));
         let as_name = format!("seen-{}", self.opened.len());
         let key = key.display().to_string();
-        let answer = run(&["cryptsetup", "open", node, &as_name, "--key-file", &key]);
+        let answer = match fields[2] {
+            "none" => run(&["clevis", "luks", "unlock", "-d", node, "-n", &as_name]),
+            _ => run(&["cryptsetup", "open", node, &as_name, "--key-file", &key]),
+        };
         let like = match answer.code {
             Some(0) => format!("as {} by {}", fields[0], fields[2]),
             _ => answer.err,

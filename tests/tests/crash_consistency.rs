@@ -9,7 +9,8 @@
 //! has the order of all writes. A flush of one disk counts for all of them; what that hides, the torn cuts show.
 //! A cut runs on a snapshot, which is thrown away.
 //!
-//! The tests named `sample` take a few cuts; `make crash` takes all. `PILOTLIGHT_CRASH=flush-17` or
+//! The tests named `sample` take a few cuts of the cases that have the most kinds of operations; `make crash` takes
+//! all cuts of all cases. `PILOTLIGHT_CRASH=flush-17` or
 //! `PILOTLIGHT_CRASH=torn-5-2026/flush-3` runs this one cut, `PILOTLIGHT_CRASH=60` about so many, and
 //! `PROPTEST_RNG_SEED` takes others by chance.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use pilotlight_tests::block_log::{Chance, Cut, Log};
 use pilotlight_tests::portrait::{Observer, Portrait};
 use pilotlight_tests::uml::Guest;
-use pilotlight_tests::{Answer, FirstBoot, pilotlight, run, tool};
+use pilotlight_tests::{Answer, FirstBoot, pilotlight, run, tang, tool};
 use serde_json::{Value, json};
 
 const MIB: u64 = 1 << 20;
@@ -51,6 +52,8 @@ struct Case {
     /// What is on the disks and below the mounted root before.
     seed: fn(&[String], &Path),
     config: fn() -> Value,
+    /// Whoever starts the machine asks the boot loader for a first boot until there was one: no marker is needed.
+    by_hand: bool,
     /// What the log has to show: a case that does not do it proves nothing about it.
     shows: &'static [&'static str],
 }
@@ -133,8 +136,13 @@ impl Off<'_> {
             }
         };
         look("ro", 1, 8)?;
-        let marker = Path::new(at).join("flatcar/first_boot").exists();
+        let mut marker = Path::new(at).join("flatcar/first_boot").exists();
         tool(&format!("umount {at}"));
+        if self.case.by_hand && !marker {
+            look("ro,noload", 25, 72)?;
+            marker = !Path::new(at).join("etc/.ignition-result.json").exists();
+            tool(&format!("umount {at}"));
+        }
         look("ro,noload", 9, 16)?;
         let text = fs::read_to_string(Path::new(at).join("grub.cfg")).unwrap_or_default();
         tool(&format!("umount {at}"));
@@ -225,6 +233,9 @@ fn provision(
         }
     };
     run_stage("fetch-offline")?;
+    if Path::new(BOOT).join("run/neednet").exists() {
+        run_stage("fetch")?;
+    }
     if let End::Restarted = run_stage("kargs")? {
         return Ok(End::Restarted);
     }
@@ -798,14 +809,14 @@ fn crash(case: &Case, amount: Amount) {
 }
 
 macro_rules! cases {
-    ($($name:ident: $case:expr;)*) => {$(
+    ($($name:ident: $case:expr $(, $sample:ident)?;)*) => {$(
         mod $name {
             use super::*;
 
-            #[test]
-            fn sample() {
+            $(#[test]
+            fn $sample() {
                 crash(&$case, SAMPLE);
-            }
+            })?
 
             #[test]
             #[ignore = "hours: make crash"]
@@ -817,13 +828,16 @@ macro_rules! cases {
 }
 
 cases! {
-    new_table: NEW_TABLE;
-    old_table: OLD_TABLE;
-    root_anew: ROOT_ANEW;
-    mirror: MIRROR;
-    encrypted: ENCRYPTED;
-    tree: TREE;
-    accounts: ACCOUNTS;
+    new_table: NEW_TABLE, sample;
+    old_table: OLD_TABLE, sample;
+    root_anew: ROOT_ANEW, sample;
+    mirror: MIRROR, sample;
+    encrypted: ENCRYPTED, sample;
+    bound: BOUND;
+    by_hand: BY_HAND;
+    helper: HELPER;
+    tree: TREE, sample;
+    accounts: ACCOUNTS, sample;
 }
 
 fn config(mut rest: Value) -> Value {
@@ -870,6 +884,7 @@ const NEW_TABLE: Case = Case {
             },
         }))
     },
+    by_hand: false,
     shows: &[
         "create an empty partition table",
         "create partition 6",
@@ -935,6 +950,7 @@ const OLD_TABLE: Case = Case {
             },
         }))
     },
+    by_hand: false,
     shows: &[
         "repair the partition table",
         "! delete partition 2",
@@ -966,6 +982,7 @@ const ROOT_ANEW: Case = Case {
             },
         }))
     },
+    by_hand: false,
     shows: &[
         "! wipe ext4 with the label \"ROOT\"",
         "make file system ext4 on /dev/loop0p3",
@@ -991,6 +1008,7 @@ const MIRROR: Case = Case {
             },
         }))
     },
+    by_hand: false,
     shows: &[
         "make the RAID array /dev/md/data",
         "make file system ext4 on /dev/md/data",
@@ -1023,6 +1041,7 @@ const ENCRYPTED: Case = Case {
             },
         }))
     },
+    by_hand: false,
     shows: &[
         "with a generated key",
         "with the config's key",
@@ -1030,6 +1049,99 @@ const ENCRYPTED: Case = Case {
         "mark the encrypted volume /dev/loop1p2 as finished",
         "write file /etc/crypttab",
         "make file system ext4 on /dev/mapper/.hidden",
+    ],
+};
+
+/// A port of the guest's loopback.
+const TANG: u16 = 7501;
+
+/// The pin needs the network, and the tang server is there in every boot.
+const BOUND: Case = Case {
+    name: "bound",
+    data: &[36],
+    seed: |_, _| {
+        tool("ip link set lo up");
+        tang(TANG);
+    },
+    config: || {
+        let server = json!({ "url": format!("http://127.0.0.1:{TANG}"),
+            "thumbprint": tool(&format!("tang-show-keys {TANG}")) });
+        config(json!({
+            "storage": {
+                "luks": [{ "name": "bound", "device": "/dev/loop1", "options": QUICK, "clevis": { "tang": [server] } }],
+                "filesystems": [{ "device": "/dev/mapper/bound", "format": "ext4", "label": "B", "path": "/srv/bound" }],
+                "files": [file("/srv/bound/a")],
+            },
+        }))
+    },
+    by_hand: false,
+    shows: &[
+        "let the tang server http://127.0.0.1:7501",
+        "by clevis",
+        "make file system ext4 on /dev/mapper/bound",
+    ],
+};
+
+/// Without the marker: the first boot makes it before it restarts.
+const BY_HAND: Case = Case {
+    name: "by-hand",
+    data: &[],
+    seed: |disks, root| {
+        let root = root.display();
+        tool(&format!("umount {root}"));
+        tool(&format!("mount {}p1 {root}", disks[0]));
+        tool(&format!("rm -r {root}/flatcar"));
+        tool(&format!("umount {root}"));
+        tool(&format!("mount {}p3 {root}", disks[0]));
+    },
+    config: || {
+        config(json!({
+            "kernelArguments": { "shouldExist": ["one=1"], "shouldNotExist": ["quiet"] },
+            "storage": { "files": [file("/srv/a")] },
+        }))
+    },
+    by_hand: true,
+    shows: &[
+        "make the marker /flatcar/first_boot",
+        "write pilotlight's block in /grub.cfg",
+        "reboot once",
+    ],
+};
+
+/// A distribution's program for kernel arguments, which writes on the OEM partition as it likes.
+const HELPER_SCRIPT: &str = "\
+#!/bin/sh
+set -eu
+mkdir -p /run/helper
+mount /dev/loop0p2 /run/helper
+cd /run/helper
+if ! grep -q one=1 grub.cfg; then
+    echo 'set linux_append=\"one=1\"' | cat grub.cfg - >grub.cfg.new
+    sync
+    mv grub.cfg.new grub.cfg
+fi
+cd /
+umount /run/helper
+";
+
+const HELPER: Case = Case {
+    name: "helper",
+    data: &[],
+    seed: |_, _| {
+        let helper = "/run/fake/ignition-kargs-helper";
+        fs::write(helper, HELPER_SCRIPT).unwrap();
+        fs::set_permissions(helper, fs::Permissions::from_mode(0o755)).unwrap();
+    },
+    config: || {
+        config(json!({
+            "kernelArguments": { "shouldExist": ["one=1"] },
+            "storage": { "files": [file("/srv/a")] },
+        }))
+    },
+    by_hand: false,
+    shows: &[
+        "run ignition-kargs-helper for the next boot",
+        "write file /srv/a",
     ],
 };
 
@@ -1104,6 +1216,7 @@ const TREE: Case = Case {
             ] },
         }))
     },
+    by_hand: false,
     shows: &[
         "make directory /srv/data",
         "! remove the directory with all that is in it at /srv/removed",
@@ -1155,6 +1268,7 @@ const ACCOUNTS: Case = Case {
             },
         }))
     },
+    by_hand: false,
     shows: &[
         "write pilotlight's block in /grub.cfg",
         "reboot once",

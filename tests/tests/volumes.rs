@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pilotlight_tests::uml::{Guest, cut_power};
-use pilotlight_tests::{Answer, FirstBoot, pilotlight, tool};
+use pilotlight_tests::{Answer, FirstBoot, pilotlight, tang, tool};
 use serde_json::{Value, json};
 
 /// Quick to derive a key with; for tests alone.
@@ -459,32 +459,6 @@ fn what_the_config_gives_up_is_made_anew() {
         tool("mount /dev/mapper/v /mnt");
         assert_eq!(fs::read_to_string("/mnt/hello").unwrap(), "provisioned");
     });
-}
-
-/// A tang server of the guest's own; answers the thumbprint of its key.
-fn tang(port: u16) -> String {
-    let keys = format!("/run/tang-{port}");
-    fs::create_dir_all(&keys).unwrap();
-    tool(&format!("/usr/libexec/tangd-keygen {keys}"));
-    let listen = format!("127.0.0.1:{port}");
-    // It ends with the guest.
-    #[allow(clippy::zombie_processes)]
-    let _server = Command::new("systemd-socket-activate")
-        .args(["--inetd", "-a", "-l", &listen, "/usr/libexec/tangd", &keys])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let begun = std::time::Instant::now();
-    while std::net::TcpStream::connect(&listen).is_err() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "tangd does not listen on {listen}"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    tool(&format!("tang-show-keys {port}"))
 }
 
 #[test]
