@@ -81,8 +81,13 @@ impl Bench {
 }
 
 impl trial::Bench for Bench {
-    const STAGE: &'static str = "disks";
-    const LEAST: (usize, usize) = (30, 100);
+    fn stage(&self) -> &'static str {
+        "disks"
+    }
+
+    fn least(&self) -> (usize, usize) {
+        (30, 100)
+    }
 
     fn node(&self) -> &Node {
         &self.node

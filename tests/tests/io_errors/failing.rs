@@ -13,14 +13,23 @@ const CHANGES: &str = "rename,renameat,renameat2,link,linkat,unlink,unlinkat,rmd
                        chown,lchown,fchown,fchownat,chmod,fchmod,fchmodat,openat,write,pwrite64,writev,pwritev,\
                        truncate,ftruncate,fallocate,utimensat,copy_file_range,sendfile,fsync,fdatasync,syncfs,\
                        sync_file_range,setxattr,lsetxattr,fsetxattr,memfd_create,ioctl";
-/// Of the control calls those that write, or tell the kernel of partitions.
-const CONTROLS: [&str; 6] = [
+/// Those that change what is mounted, where a test asks for them.
+pub const MOUNTS: &str = "mount,umount2,fsmount,move_mount";
+/// Of the control calls those that write, or tell the kernel of partitions, mapped devices and arrays.
+const CONTROLS: [&str; 13] = [
     "BLKPG",
     "BLKRRPART",
     "BLKDISCARD",
     "BLKSECDISCARD",
     "BLKZEROOUT",
     "BLKFLSBUF",
+    "DM_DEV_CREATE",
+    "DM_TABLE_LOAD",
+    "DM_DEV_SUSPEND",
+    "SET_ARRAY_INFO",
+    "ADD_NEW_DISK",
+    "RUN_ARRAY",
+    "LOOP_CONFIGURE",
 ];
 /// Calls for which a file system needs room.
 const TAKE_ROOM: [&str; 20] = [
@@ -115,13 +124,24 @@ pub fn words(error: &str) -> &'static str {
 pub struct Tracer {
     directory: PathBuf,
     tools: &'static [&'static str],
+    calls: String,
 }
 
 impl Tracer {
     pub fn new(directory: &Path, tools: &'static [&'static str]) -> Self {
         let directory = directory.join("tracer");
         fs::create_dir_all(directory.join("tools")).unwrap();
-        Self { directory, tools }
+        Self {
+            directory,
+            tools,
+            calls: CHANGES.into(),
+        }
+    }
+
+    /// Lets more calls fail.
+    pub fn with_calls(mut self, calls: &str) -> Self {
+        self.calls = format!("{},{calls}", self.calls);
+        self
     }
 
     /// Runs a stage, one call of which may fail; with `None` the calls are recorded.
@@ -145,7 +165,7 @@ impl Tracer {
                 }
                 _ => String::new(),
             };
-            format!("strace -qq -y -s 60 -e trace={CHANGES} {inject}")
+            format!("strace -qq -y -s 60 -e trace={} {inject}", self.calls)
         };
         for name in self.tools {
             let failing = match failing {

@@ -131,8 +131,13 @@ impl Bench {
 }
 
 impl trial::Bench for Bench {
-    const STAGE: &'static str = "files";
-    const LEAST: (usize, usize) = (150, 200);
+    fn stage(&self) -> &'static str {
+        "files"
+    }
+
+    fn least(&self) -> (usize, usize) {
+        (150, 200)
+    }
 
     fn node(&self) -> &Node {
         &self.node

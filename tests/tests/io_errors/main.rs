@@ -2,6 +2,7 @@
 //!
 //! - `files` and `disks`: strace makes one system call fail, each of those by which the agent or one of its tools
 //!   changes something in turn. The call is not performed, and says that the device errs or that it is full.
+//! - `around`: the same of the stages around them, and of the tools that make arrays and encrypted volumes.
 //! - `full`: file systems without room, without inodes, and such as nobody may write to.
 //! - `mapped`: disks that err, by device mapper in a guest.
 //!
@@ -12,6 +13,7 @@
 //! Needs root, strace and loop devices.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod around;
 mod disks;
 mod failing;
 mod files;

@@ -162,7 +162,8 @@ fn run_stages(node: &Node, stages: &[&'static str], fault: Option<Fault>) -> End
     Ok(())
 }
 
-fn remove_marker() -> Answer {
+/// Runs what the initramfs runs, with the marker on the first partition of /dev/loop0.
+pub fn remove_marker() -> Answer {
     let script = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../dracut/30pilotlight/first-boot-marker.sh"
