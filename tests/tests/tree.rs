@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 struct NoBlobs;
 
 impl tree::Provider for NoBlobs {
-    fn copy(&mut self, _: &str, _: &mut dyn Write) -> io::Result<()> {
+    fn copy(&mut self, _: &str, _: &mut dyn tree::Growing) -> io::Result<()> {
         Err(io::Error::other("there are no blobs"))
     }
     fn uid(&self, _: &str) -> Option<u32> {

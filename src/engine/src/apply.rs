@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op};
 use pilotlight_core::ordered::Gather as _;
 use pilotlight_core::plan::accounts::begin;
 use pilotlight_core::plan::{Kind, Part, Plan, Run, Step, Surroundings, crypttab};
+use pilotlight_fetch::Sink;
 use pilotlight_host::{Spoken, log};
 use pilotlight_providers::Platform;
 use pilotlight_sys::apply::{self, ApplyError, Target};
@@ -523,7 +524,7 @@ struct Contents<'a> {
 }
 
 impl tree::Provider for Contents<'_> {
-    fn copy(&mut self, key: &str, out: &mut dyn Write) -> io::Result<()> {
+    fn copy(&mut self, key: &str, out: &mut dyn tree::Growing) -> io::Result<()> {
         if let Some(name) = key.strip_prefix(crypttab::KEY_BLOB) {
             let mut file = std::fs::File::open(self.hands.keys.path(name))?;
             return io::copy(&mut file, out).map(|_| ());
@@ -548,9 +549,9 @@ impl tree::Provider for Contents<'_> {
 }
 
 impl Hands {
-    /// Fetches contents that were too large to be kept in memory: to an unnamed file on the new root,
-    /// because a transfer may have to begin again, and from there to where they belong.
-    fn stream(&self, key: &str, out: &mut dyn Write) -> io::Result<()> {
+    /// Fetches contents that were too large to be kept in memory, to where they belong: under a temporary name,
+    /// because a transfer may have to begin again.
+    fn stream(&self, key: &str, out: &mut dyn tree::Growing) -> io::Result<()> {
         let files = self.config.files.iter();
         let resource: Option<&Resource> = files
             .flat_map(|file| file.contents.iter().chain(&file.append))
@@ -558,13 +559,25 @@ impl Hands {
         let resource =
             resource.ok_or_else(|| io::Error::other("no resource of the config has this key"))?;
         let client = transfer::client(&self.config, self.platform).map_err(io::Error::other)?;
-        let mut file = pilotlight_sys::unnamed_file(&self.root)?;
         let request = transfer::request(resource).map_err(io::Error::other)?;
         let spoken = Spoken::default();
+        let mut file = InPlace(out);
         let fetch = client.fetch(&request, &mut file, &spoken);
         pilotlight_fetch::blocking(fetch)?.map_err(io::Error::other)?;
-        io::Seek::rewind(&mut file)?;
-        io::copy(&mut file, out).map(|_| ())
+        Ok(())
+    }
+}
+
+/// A file of the new root that takes what is fetched.
+struct InPlace<'a>(&'a mut dyn tree::Growing);
+
+impl Sink for InPlace<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn reset(&mut self) -> io::Result<()> {
+        self.0.begin_again()
     }
 }
 

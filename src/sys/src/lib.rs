@@ -45,8 +45,6 @@ mod wipe;
 pub use disks::DeviceMap;
 pub use local_files::LocalDirectory;
 pub use regular::{read_beginning, read_regular};
-pub use runtime_dir::{
-    free_space, private_directory, replace_file, temporary_directory, unnamed_file,
-};
+pub use runtime_dir::{free_space, private_directory, replace_file, temporary_directory};
 pub use shared_files::{replace_link, shared_directory};
 pub use temporary::random;

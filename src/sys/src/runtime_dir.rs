@@ -186,13 +186,6 @@ fn is_sticky(directory: &Stat) -> bool {
     directory.st_mode & Mode::SVTX.as_raw_mode() != 0
 }
 
-/// A file without a name in a directory, gone when it is closed.
-pub fn unnamed_file(directory: &Path) -> io::Result<File> {
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let mode = Mode::from_raw_mode(0o600);
-    Ok(File::from(rustix::fs::open(directory, flags, mode)?))
-}
-
 /// Bytes that an unprivileged writer could still put on the file system of `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(path)?;

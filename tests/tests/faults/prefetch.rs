@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 
-use pilotlight_tests::faults::{Act, Running, Web, isolated, say};
+use pilotlight_tests::faults::{Act, Running, Web, isolated, reply, run, say};
 
 use crate::{Node, SERVER, config, remote};
 
@@ -212,5 +212,50 @@ fn a_hundred_megabytes_pass_through_a_small_program() {
         let kept = std::fs::read_dir(node.path("run/ignition.json.blobs")).unwrap();
         let sizes = kept.map(|entry| entry.unwrap().metadata().unwrap().len());
         assert!(sizes.into_iter().any(|size| size == 100 << 20));
+    });
+}
+
+/// What is too large for memory goes to its file at once: the root has room for it once. The server changes it while
+/// half of it is there.
+#[test]
+fn what_does_not_fit_into_memory_is_written_once() {
+    const LARGE: usize = 12 << 20;
+    isolated(&[SERVER], || {
+        let web = Web::start("192.0.2.1:80", |asked| match asked.number {
+            // How long it is; the rest is not waited for.
+            0 => say("200 OK", &["ETag: \"old\""], vec![b'o'; LARGE]),
+            1 => {
+                let mut half = reply("200 OK", &["ETag: \"old\""], vec![b'o'; LARGE]);
+                half.truncate(LARGE / 2);
+                Act::Say(half)
+            }
+            _ => say("200 OK", &["ETag: \"new\""], vec![b'n'; LARGE]),
+        });
+        let node = Node::new(
+            r#"{"ignition":{"version":"3.4.0"},"storage":{"files":[
+                {"path":"/large","append":[{"source":"data:,begin%0A"},{"source":"http://192.0.2.1/f"},
+                    {"source":"data:,%0Aend"}]}]}}"#,
+        );
+        for (directory, mib) in [("run", 8), ("root", 20)] {
+            let at = node.path(directory).display().to_string();
+            run(&[
+                "mount",
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={mib}m"),
+                "tmpfs",
+                &at,
+            ]);
+        }
+        let answer = node.boot.stages(&["fetch", "files"]);
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        let expected = [b"begin\n", vec![b'n'; LARGE].as_slice(), b"\nend"].concat();
+        let found = std::fs::read(node.boot.root.join("large")).unwrap();
+        assert!(found == expected, "{} bytes", found.len());
+        assert!(web.asked().len() >= 3, "{:?}", web.paths());
+        for at in ["run", "root"] {
+            run(&["umount", &node.path(at).display().to_string()]);
+        }
     });
 }

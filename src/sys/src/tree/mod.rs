@@ -53,10 +53,16 @@ impl TreeError {
     }
 }
 
+/// A file that is being written.
+pub trait Growing: Write {
+    /// Forgets what was written of the contents that are being copied: they may be others when they come again.
+    fn begin_again(&mut self) -> io::Result<()>;
+}
+
 /// What operations need besides the root.
 pub trait Provider {
-    /// Copies fetched contents to a writer.
-    fn copy(&mut self, key: &str, out: &mut dyn Write) -> io::Result<()>;
+    /// Copies fetched contents to a file.
+    fn copy(&mut self, key: &str, out: &mut dyn Growing) -> io::Result<()>;
     /// The number of a user of the sysroot.
     fn uid(&self, name: &str) -> Option<u32>;
     /// The number of a group of the sysroot.

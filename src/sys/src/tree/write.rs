@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek as _, SeekFrom, Write};
 use std::os::fd::AsFd as _;
 
 use pilotlight_core::journal::Begun;
@@ -15,8 +15,8 @@ use rustix::fs::{
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
-use super::Work;
 use super::batch::Waiting;
+use super::{Growing, Work};
 use crate::root::{open_file, stat_at};
 use crate::temporary;
 
@@ -74,6 +74,7 @@ impl NewFile<'_> {
             out: &mut file,
             hash: Sha256::new(),
             bytes: 0,
+            kept: (Sha256::new(), 0),
         };
         let mut before = None;
         if let Some(old) = &old {
@@ -81,6 +82,7 @@ impl NewFile<'_> {
             before = Some(hex::encode(&out.hash.clone().finalize()));
         }
         for content in contents {
+            out.kept = (out.hash.clone(), out.bytes);
             match &content.source {
                 ContentSource::Inline(bytes) => out.write_all(bytes)?,
                 ContentSource::Url(url) => {
@@ -128,6 +130,18 @@ struct Hashed<'a> {
     out: &'a mut File,
     hash: Sha256,
     bytes: u64,
+    /// Both as they were before the contents that are being copied.
+    kept: (Sha256, u64),
+}
+
+impl Growing for Hashed<'_> {
+    fn begin_again(&mut self) -> io::Result<()> {
+        let (hash, bytes) = &self.kept;
+        self.out.set_len(*bytes)?;
+        self.out.seek(SeekFrom::Start(*bytes))?;
+        (self.hash, self.bytes) = (hash.clone(), *bytes);
+        Ok(())
+    }
 }
 
 impl Write for Hashed<'_> {
