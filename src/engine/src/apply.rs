@@ -138,11 +138,6 @@ impl Hands {
         parts: &[Part],
         around: &Surroundings,
     ) -> Result<(Done, Report), Failure> {
-        // From the first look on: what is planned on what is there must not change before it is done.
-        let _lock = match parts.iter().any(|part| part.is_in_root()) {
-            true => Some(self.lock_root()?),
-            false => None,
-        };
         let images = DeviceMap::new();
         let earlier = Earlier::of(&self.journal.borrow());
         let observer = self.observer(&images, &earlier);
@@ -170,15 +165,6 @@ impl Hands {
             notes.extend(plan.notes);
         }
         Ok((done, notes))
-    }
-
-    fn lock_root(&self) -> Result<Lock, Failure> {
-        pilotlight_sys::lock::of_directory(&self.root).map_err(|error| {
-            Failure::new(format!(
-                "while locking the root {}: {error}",
-                self.root.display()
-            ))
-        })
     }
 
     /// Performs a plan that needs no accounts.
@@ -482,6 +468,16 @@ fn step_failed(sources: &Sources, step: &Step, cause: &dyn std::fmt::Display) ->
     Failure::diagnostic(diagnostic, sources.clone())
 }
 
+/// Keeps other runs out of a root: from before its journal is read, by which is planned, until that is sealed.
+pub fn lock_root(root: &Path) -> Result<Lock, Failure> {
+    pilotlight_sys::lock::of_directory(root).map_err(|error| {
+        Failure::new(format!(
+            "while locking the root {}: {error}",
+            root.display()
+        ))
+    })
+}
+
 /// The same steps, with a name for each file system that needs one to be known again.
 fn named(steps: &[Step]) -> Result<Vec<Step>, Failure> {
     let named = steps.iter().map(|step| {
@@ -667,6 +663,7 @@ pub fn apply_to_directory(
                 .is_ok_and(|value| crate::options::truth(&value)),
             ..Surroundings::default()
         };
+        let _lock = lock_root(root)?;
         let mut hands =
             Hands::new(root, config, sources.clone()).writing(Log::in_root(root, &digest)?);
         hands.blobs = store.clone();

@@ -13,7 +13,7 @@ use pilotlight_host::{Machine, log};
 use pilotlight_providers::HostError;
 
 use crate::acquire::{self, Acquired, Places, Stop};
-use crate::apply::Hands;
+use crate::apply::{Hands, lock_root};
 use crate::blobs::BlobStore;
 use crate::cache::Cached;
 use crate::failure::Failure;
@@ -258,6 +258,7 @@ fn files(options: &Options, state: &mut State) -> Result<Done, Failure> {
         platform: from_platform(options),
         result: Some(provisioned(state)),
     };
+    let _lock = lock_root(&options.root)?;
     let journal = Log::with_root(options, &digest)?;
     // Now the root is there: what it holds was not known before.
     (Rehearsal::of(options, &config, &sources).after(&Earlier::of(&journal))).files(&around)?;

@@ -128,14 +128,6 @@ pub struct Surroundings {
 }
 
 impl Part {
-    /// Whether it is about the root and nothing else.
-    pub fn is_in_root(self) -> bool {
-        matches!(
-            self,
-            Part::Accounts | Part::Tree | Part::Result | Part::Relabel
-        )
-    }
-
     /// Plans the part: pure.
     pub fn plan(self, config: &Config, facts: &Facts, around: &Surroundings) -> Planned {
         match self {
