@@ -16,7 +16,7 @@ TOOLS := .cache/tools/cargo
 MOTO_VERSION := 5.1.4
 MOTO := .cache/tools/moto-$(MOTO_VERSION)/installed
 # How long each target of fuzz/ is run.
-FUZZ_SECONDS ?= 15
+FUZZ_SECONDS ?= 8
 # What is fuzzed is safe Rust: panics, overflows, hangs and memory are found without a sanitizer, five times
 # as fast. "address" looks into the unsafe code of dependencies; it works with stable rustc as well.
 FUZZ_SANITIZER ?= none
@@ -42,7 +42,7 @@ PEERS_WITH_NEEDS := google-guest-agent amazon-ec2-net-utils \
 	cloud-init:python3-configobj,python3-jinja2,python3-markupsafe,python3-jsonpatch,python3-json-pointer,python3-netifaces,python3-oauthlib,python3-requests,python3-serial,python3-yaml,python3-six,python3-urllib3,python3-certifi,python3-chardet,python3-idna
 
 .NOTPARALLEL:
-.PHONY: build deps demo test lint advisories unit peers soak crash fuzz size vm-test clean
+.PHONY: build deps demo test lint advisories unit peers soak crash fuzz size vm-test vm-test-all clean
 
 build:
 	$(CARGO) build --release -p pilotlight -p pilotlight-boot
@@ -141,6 +141,7 @@ crash: deps
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --test io_errors -- --ignored --nocapture --test-threads=1
 	$(CARGO) test --workspace --test accounts_cut -- --ignored --nocapture
+	$(CARGO) test --workspace --test volumes -- --ignored --nocapture
 	$(CARGO) test --workspace --test crash_consistency -- --ignored --nocapture $(CASES)
 
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
@@ -161,10 +162,13 @@ size: build
 		if [ -n "$$foreign" ]; then echo "links more than libc and libgcc:"; echo "$$foreign"; exit 1; fi; \
 	done
 
-# SCENARIOS="files disks" runs only these.
+# SCENARIOS="files disks" runs only these; without it a sample is run, and the others are named.
 vm-test: deps build
 	$(CARGO) build --workspace --bin pilotlight-vm-tests
 	$(SUDO) $(RUNNER) --agent $(AGENT) test $(SCENARIOS)
+
+vm-test-all: SCENARIOS := --all
+vm-test-all: vm-test
 
 clean:
 	$(CARGO) clean

@@ -71,8 +71,8 @@ struct Amount {
 }
 
 const SAMPLE: Amount = Amount {
-    flushes: Some(2),
-    torn: 2,
+    flushes: Some(1),
+    torn: 1,
     twice: (1, 1),
     minutes: 30,
 };

@@ -558,9 +558,15 @@ fn converges_after(milliseconds: u64, stages: &[&str]) {
     });
 }
 
+#[test]
+fn a_power_cut_while_the_second_volume_is_made() {
+    converges_after(1500, &STAGES[..2]);
+}
+
 macro_rules! power_cuts {
     ($($name:ident: $milliseconds:literal ms into $stages:expr;)*) => {$(
         #[test]
+        #[ignore = "by the clock; crash_consistency has a sample by recorded writes (make crash)"]
         fn $name() {
             converges_after($milliseconds, $stages);
         }
@@ -570,7 +576,6 @@ macro_rules! power_cuts {
 power_cuts! {
     a_power_cut_while_the_array_is_made: 150 ms into &STAGES[..2];
     a_power_cut_while_the_first_volume_is_made: 700 ms into &STAGES[..2];
-    a_power_cut_while_the_second_volume_is_made: 1500 ms into &STAGES[..2];
     a_power_cut_while_file_systems_are_made: 2500 ms into &STAGES[..2];
     a_power_cut_while_files_are_written: 60 ms into &STAGES[..4];
     a_power_cut_when_all_but_the_marks_is_done: 3000 ms into &STAGES[..4];

@@ -45,10 +45,13 @@ struct Arguments {
 enum Task {
     /// Build what is missing of boot disks, kernel and initramfs for all scenarios
     Prepare,
-    /// Run the named scenarios, or all of them
+    /// Run the named scenarios, or the sample of them that shows the most in the least time
     Test {
         /// Directories below vm-tests/scenarios
         names: Vec<String>,
+        /// Without names: all of them, and not the sample alone
+        #[arg(long)]
+        all: bool,
         /// How many at a time; without it as many as there are processors, at most two
         #[arg(long, value_name = "NUMBER")]
         jobs: Option<usize>,
@@ -75,13 +78,13 @@ fn main() -> Result<ExitCode> {
             run::prepare(repository, &agent()?, &[])?;
             true
         }
-        Task::Test { names, jobs } => {
+        Task::Test { names, all, jobs } => {
             let jobs = jobs.unwrap_or_else(|| {
                 thread::available_parallelism()
                     .map_or(1, usize::from)
                     .min(2)
             });
-            run::test(repository, &agent()?, &names, jobs)?
+            run::test(repository, &agent()?, &names, all, jobs)?
         }
         Task::Demo { config, console } => {
             demo::demo(repository, &agent()?, config.as_deref(), console)?

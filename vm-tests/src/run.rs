@@ -40,9 +40,26 @@ pub fn prepare(
     Ok((scenarios, artefacts))
 }
 
-/// Runs scenarios, `jobs` at a time, and reports on each when it has ended; true when all passed.
-pub fn test(repository: &Path, agent: &Path, names: &[String], jobs: usize) -> Result<bool> {
+/// Runs scenarios, `jobs` at a time, and reports on each when it has ended; true when all passed. Without names those
+/// of the sample are run, or `all`.
+pub fn test(
+    repository: &Path,
+    agent: &Path,
+    names: &[String],
+    all: bool,
+    jobs: usize,
+) -> Result<bool> {
     let (mut scenarios, artefacts) = prepare(repository, agent, names)?;
+    let mut left_out = Vec::new();
+    if names.is_empty() && !all {
+        scenarios.retain(|scenario| match &scenario.spec.not_in_sample {
+            Some(why) => {
+                left_out.push(format!("{}: not in the sample: {why}", scenario.name));
+                false
+            }
+            None => true,
+        });
+    }
     scenarios.sort_by_key(|scenario| Reverse(scenario.spec.length()));
     let begun = Instant::now();
     let next = AtomicUsize::new(0);
@@ -81,6 +98,9 @@ pub fn test(repository: &Path, agent: &Path, names: &[String], jobs: usize) -> R
         begun.elapsed().as_secs_f32(),
         processors()?
     );
+    for line in left_out {
+        println!("{line}");
+    }
     println!("{passed} passed, {failed} failed");
     Ok(failed == 0)
 }

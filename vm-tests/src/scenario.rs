@@ -29,6 +29,8 @@ pub struct Scenario {
 pub struct Spec {
     /// One sentence: what is proven.
     pub about: String,
+    /// Why it is not in the sample that `make test` takes: where the same is shown there. `make vm-test-all` runs it.
+    pub not_in_sample: Option<String>,
     /// Name of the fw_cfg item that carries config.ign.
     #[serde(default = "flatcar_fw_cfg")]
     pub fw_cfg: String,
