@@ -117,6 +117,20 @@ impl Platform {
         }
     }
 
+    /// Whether the platform tells of moves after which a machine's time of day is behind.
+    pub fn tells_clock(self) -> bool {
+        self == Platform::Gcp
+    }
+
+    /// The platform's mark of what the machine's clock has gone through, in a document of this boot: another one after
+    /// the machine was moved.
+    pub fn clock_token(self, document: &str) -> Option<String> {
+        match self {
+            Platform::Gcp => gcp::clock_token(document),
+            _ => None,
+        }
+    }
+
     /// Whether the platform takes the machine's public host keys, by a document of this boot.
     pub fn wants_host_keys(self, document: &str) -> bool {
         self == Platform::Gcp && gcp::wants_host_keys(document)

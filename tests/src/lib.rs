@@ -6,7 +6,9 @@ use std::process::{Command, Output};
 
 pub mod block_log;
 pub mod faults;
+pub mod metadata_server;
 pub mod portrait;
+pub mod services;
 pub mod uml;
 
 /// The program that `cargo build` made in the same profile as the calling test.
