@@ -102,26 +102,53 @@ pub(crate) fn json(what: &str, bytes: &[u8]) -> Result<Value, HostError> {
 /// YAML as the same kind of value; scalars without quotation marks are texts, and of a key that stands twice the
 /// last one counts.
 pub(crate) fn yaml(what: &str, bytes: &[u8]) -> Result<Value, HostError> {
+    yaml_with(what, bytes, Value::String)
+}
+
+/// The same with a meaning of what is not quoted.
+pub(crate) fn yaml_with(
+    what: &str,
+    bytes: &[u8],
+    plain: fn(String) -> Value,
+) -> Result<Value, HostError> {
     let text = String::from_utf8_lossy(bytes);
     let source = Sources::default().add(what, "");
     match pilotlight_core::yaml::parse(source, &text) {
-        Ok(node) => Ok(value_of(node)),
+        Ok(node) => Ok(value_of(node, plain)),
         Err(_) => Err(HostError::Broken(format!(
             "{what} is not the YAML that it should be"
         ))),
     }
 }
 
+/// Parts of a JSON value by their pointers (RFC 6901), with the objects that hold them.
+pub(crate) fn parts(all: &Value, pointers: &[&str]) -> Value {
+    let mut kept = Value::Object(serde_json::Map::new());
+    for pointer in pointers {
+        let Some(found) = all.pointer(pointer) else {
+            continue;
+        };
+        let mut place = &mut kept;
+        for key in pointer.split('/').skip(1) {
+            // A number of a list is a key here, which no pointer of ours has.
+            place = &mut place[key];
+        }
+        *place = found.clone();
+    }
+    kept
+}
+
 /// The parser has bounded depth and number.
-fn value_of(node: Node) -> Value {
+fn value_of(node: Node, plain: fn(String) -> Value) -> Value {
     match node.value {
-        Tree::Plain(text) | Tree::String(text) | Tree::Number(text) => Value::String(text),
+        Tree::Plain(text) => plain(text),
+        Tree::String(text) | Tree::Number(text) => Value::String(text),
         Tree::Bool(truth) => Value::Bool(truth),
-        Tree::Array(list) => list.into_iter().map(value_of).collect(),
+        Tree::Array(list) => list.into_iter().map(|one| value_of(one, plain)).collect(),
         Tree::Object(members) => {
             let members = members.into_iter();
             members
-                .map(|member| (member.key, value_of(member.value)))
+                .map(|member| (member.key, value_of(member.value, plain)))
                 .collect()
         }
         Tree::Null | Tree::Binary(_) => Value::Null,

@@ -3,6 +3,7 @@
 //! DHCP and router advertisements give each interface its first address and the machine its default route. What
 //! they do not give (amazon-ec2-net-utils has the same numbers, so that one can take the place of the other):
 //! - secondary IPv4 addresses, on every interface, as networks of one address;
+//! - the platform's names of an interface, beside the kernel's;
 //! - for every interface but the primary one a table of its own, with the subnet and its router, and a rule that
 //!   leads there from each address and each delegated prefix: replies leave by the interface that they belong to,
 //!   since a VPC drops what comes from another one's address. The primary interface has the main table; rules for
@@ -59,9 +60,12 @@ pub struct Said<'t> {
     pub heard: Heard,
 }
 
-/// What is switched on. With both off nothing is wanted, and what was added is removed.
+/// What is switched on. With all off nothing is wanted, and what was added is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Switches<'t> {
+    /// Whether interfaces get their id, and `device-number-N` with `.CARD` where the type of the machine has several
+    /// network cards, as names beside their own: those of amazon-ec2-net-utils.
+    pub altnames: bool,
     /// Whether secondary IPv4 addresses are added.
     pub secondary_addresses: bool,
     /// Whether secondary interfaces get tables and rules.
@@ -73,6 +77,7 @@ pub struct Switches<'t> {
 impl Default for Switches<'_> {
     fn default() -> Self {
         Self {
+            altnames: true,
             secondary_addresses: true,
             policy_routing: true,
             left_alone: &[],
@@ -86,6 +91,7 @@ impl Switches<'_> {
     pub fn yielding_to_vpc_cni(self, actual: &Actual) -> Self {
         let on = !has_vpc_cni(actual);
         Self {
+            altnames: self.altnames && on,
             secondary_addresses: self.secondary_addresses && on,
             policy_routing: self.policy_routing && on,
             ..self
@@ -148,6 +154,13 @@ pub fn desired(said: &Said<'_>, switches: &Switches<'_>) -> (Desired, Vec<Invali
         }
         if let Some(mut link) = wishes.link(interface.mac, None, INTERFACES) {
             plan.wish(&mut link);
+            if switches.altnames {
+                let number = numbers.get(&mac).copied();
+                let number = number.or_else(|| (Some(mac) == primary).then_some(0));
+                // The card's number comes later than the others.
+                let number = number.filter(|_| !several_cards || interface.network_card.is_some());
+                names(interface, number, &place, &mut link);
+            }
         }
     }
     wishes.end(said.heard)
@@ -196,6 +209,7 @@ pub fn of_document(
     };
     let left_alone: Vec<&str> = left_alone.iter().map(String::as_str).collect();
     let own = Switches {
+        altnames: switches.altnames,
         secondary_addresses: switches.secondary_addresses,
         policy_routing: switches.policy_routing,
         left_alone: &left_alone,
@@ -239,6 +253,24 @@ pub fn has_vpc_cni(actual: &Actual) -> bool {
         .iter()
         .any(|rule| rule.priority == PRIORITY && rule.more && rule.table == Some(table::MAIN));
     to_container || marked
+}
+
+/// Names by which an interface is found whatever the kernel calls it. Its number is one once it is known.
+fn names(interface: &Interface<'_>, number: Option<u32>, place: &str, link: &mut LinkWishes<'_>) {
+    const NAMED: &str = "the platform calls the interface so";
+    if let Some(id) = interface.interface_id {
+        link.altname(id.trim(), &format!("{place}/interface-id"), NAMED);
+    }
+    if let Some(number) = number {
+        let card = interface.network_card;
+        let card = card.map(|_| format!(".{}", number / PER_CARD));
+        let name = format!(
+            "device-number-{}{}",
+            number % PER_CARD,
+            card.unwrap_or_default()
+        );
+        link.altname(&name, &format!("{place}/device-number"), NAMED);
+    }
 }
 
 fn is_left(mac: Mac, interface: &Interface<'_>, switches: &Switches<'_>) -> bool {

@@ -85,7 +85,7 @@ proptest! {
             interface.ipv6_router = router;
         }
         let left = [left.as_str()];
-        let switches = Switches { secondary_addresses: on[0], policy_routing: on[1], left_alone: &left };
+        let switches = Switches { altnames: on[1], secondary_addresses: on[0], policy_routing: on[1], left_alone: &left };
         let (found, invalid) = desired(&said, &switches);
         if found.may_remove() {
             prop_assert!(invalid.is_empty());

@@ -106,7 +106,45 @@ fn a_secondary_interface_has_a_table_and_rules() {
 }
 
 #[test]
+fn interfaces_have_the_platforms_names_once_they_are_known() {
+    let names = |said: &Said<'_>, mac: &str| -> Vec<String> {
+        let (desired, _) = desired(said, &on());
+        link(&desired, mac).altnames.keys().cloned().collect()
+    };
+    assert_eq!(names(&machine(), SECOND), ["device-number-1", "eni-0a02"]);
+    let mut said = machine();
+    said.interfaces[0].interface_id = Some("eni-0a01\n");
+    assert_eq!(names(&said, FIRST), ["device-number-0", "eni-0a01"]);
+    // Types of several cards have the card in it, of number 0 as well.
+    said.interfaces[0].network_card = Some("0");
+    said.interfaces[1].network_card = Some("1");
+    assert_eq!(names(&said, FIRST), ["device-number-0.0", "eni-0a01"]);
+    assert_eq!(names(&said, SECOND), ["device-number-1.1", "eni-0a02"]);
+    // Attached just now.
+    said.interfaces[1].network_card = None;
+    assert_eq!(names(&said, SECOND), ["eni-0a02"]);
+    said = machine();
+    said.interfaces[1].device_number = Some("0");
+    assert_eq!(names(&said, SECOND), ["eni-0a02"]);
+    said.interfaces[1].interface_id = Some("eni 1; reboot");
+    let (found, invalid) = desired(&said, &on());
+    assert!(link(&found, SECOND).altnames.is_empty());
+    assert!(
+        invalid
+            .iter()
+            .any(|one| one.place.ends_with("/interface-id")),
+        "{invalid:?}"
+    );
+}
+
+#[test]
 fn each_part_has_its_switch() {
+    let off = Switches {
+        altnames: false,
+        ..on()
+    };
+    let (named, _) = desired(&machine(), &off);
+    assert!(link(&named, SECOND).altnames.is_empty());
     let of = |secondary_addresses, policy_routing| {
         let switches = Switches {
             secondary_addresses,

@@ -3,11 +3,13 @@
 use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 
 use crate::UserConfig;
-use crate::answer::{address, at, bounded, config, each, fetch, json, texts};
+use crate::answer::{address, at, bounded, config, each, fetch, json, parts, texts};
 use crate::host::{Ask, Host, HostError};
 use crate::said::Said;
 
 const BASE: &str = "http://169.254.169.254/metadata";
+/// What of the document is the network.
+pub(crate) const OF_NETWORK: &[&str] = &["/interfaces", "/dns"];
 
 pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     config(host, &Ask::link(format!("{BASE}/v1/user-data"))).await
@@ -30,6 +32,8 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
         region: at(&all, "/region"),
         ..Metadata::default()
     };
+    // The rest is no part of the network, and may be secret.
+    said.network = Some(parts(&all, OF_NETWORK));
     let hostname = at(&all, "/hostname");
     said.set_hostname(hostname.as_deref());
     texts(&all, "/tags").for_each(|tag| said.add_tag(tag, ""));

@@ -99,6 +99,12 @@ pub(crate) fn wants_host_keys(document: &str) -> bool {
     truth(said("instance").or_else(|| said("project")))
 }
 
+/// What changes when the machine was moved to another host (Google's guest agents, `virtual-clock/drift-token`).
+pub(crate) fn clock_token(document: &str) -> Option<String> {
+    let all = serde_json::from_slice::<Value>(document.as_bytes()).ok()?;
+    at(&all, "/instance/virtualClock/driftToken")
+}
+
 /// Gives the server a public host key, by which `gcloud compute ssh` knows the machine.
 pub(crate) async fn publish_host_key(
     host: &impl Host,
@@ -280,6 +286,24 @@ mod tests {
             ));
             let why = now(user_config(&host)).unwrap_err().to_string();
             assert!(why.contains("not Google's metadata server"), "{why}");
+        }
+    }
+
+    #[test]
+    fn moves_have_a_mark() {
+        for (document, expected) in [
+            (
+                r#"{"instance": {"virtualClock": {"driftToken": "-7"}}}"#,
+                Some("-7"),
+            ),
+            (
+                r#"{"instance": {"virtualClock": {"driftToken": 7}}}"#,
+                Some("7"),
+            ),
+            (r#"{"instance": {}}"#, None),
+            ("{", None),
+        ] {
+            assert_eq!(clock_token(document).as_deref(), expected, "{document}");
         }
     }
 

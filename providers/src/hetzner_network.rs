@@ -48,14 +48,22 @@ pub fn networkd_units(said: &Said<'_>) -> (Vec<(String, String)>, Vec<Invalid>) 
 
 /// The same of a document as the provider makes it: both texts by their keys.
 pub(crate) fn of_document(document: &str, switches: &Switches) -> (Desired, Vec<Invalid>) {
+    with_document(document, |said| desired(said, switches))
+}
+
+/// The same as units.
+pub(crate) fn units_of_document(document: &str) -> (Vec<(String, String)>, Vec<Invalid>) {
+    with_document(document, networkd_units)
+}
+
+fn with_document<T>(document: &str, then: impl FnOnce(&Said<'_>) -> T) -> T {
     let all = serde_json::from_slice::<serde_json::Value>(document.as_bytes());
     let all = all.unwrap_or_default();
     let text = |key: &str| all.get(key).and_then(serde_json::Value::as_str);
-    let said = Said {
+    then(&Said {
         network_config: text(CONFIG).unwrap_or_default(),
         private_networks: text(PRIVATE),
-    };
-    desired(&said, switches)
+    })
 }
 
 fn read<'t>(said: &Said<'t>) -> (Network, Reading<'t>) {

@@ -200,15 +200,6 @@ impl Platform {
         }
     }
 
-    /// Units of systemd-networkd for a network of which the metadata tell everything: name and text of each file.
-    /// None where the network tells addresses and routes itself (DHCP, router advertisements).
-    pub fn networkd_units(self, said: &Metadata) -> Vec<(String, String)> {
-        match self {
-            Platform::Packet => networkd::networkd_units(said),
-            _ => Vec::new(),
-        }
-    }
-
     /// Finds a platform by name or alias. The error names the known ones.
     pub fn parse(name: &str) -> Result<Platform, String> {
         let found = Self::NAMES.iter().find(|(known, _)| *known == name);

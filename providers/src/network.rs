@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
+use pilotlight_core::model::Metadata;
 use pilotlight_core::net::{Actual, Desired, Heard, Invalid, Owner, Wishes};
 use serde_json::Value;
 
-use crate::answer::shown;
+use crate::answer::{parts, shown};
 use crate::host::{Host, HostError};
 use crate::{
     Platform, aws, aws_network, azure, azure_network, digitalocean, digitalocean_network, gcp,
-    gcp_network, hetzner, hetzner_network, openstack, openstack_network, packet, packet_network,
-    qemu_network, static_network,
+    gcp_network, hetzner, hetzner_network, networkd, openstack, openstack_network, packet,
+    packet_network, qemu_network, static_network, vmware_network,
 };
 
 pub use crate::said::{Cursor, PolicySwitches, Rhythm, Said};
@@ -87,13 +88,46 @@ impl Platform {
         }
     }
 
+    /// Units of systemd-networkd for what the metadata tell and the network does not: name and text of each file, and
+    /// what of the metadata was left out. None where the network tells addresses and routes itself (DHCP, router
+    /// advertisements).
+    pub fn networkd_units(self, said: &Metadata) -> (Vec<(String, String)>, Vec<Invalid>) {
+        let units = match self {
+            Platform::Packet => return (networkd::networkd_units(said), Vec::new()),
+            Platform::Azure => return (azure_network::networkd_units(said), Vec::new()),
+            Platform::DigitalOcean => digitalocean_network::networkd_units,
+            Platform::Hetzner => hetzner_network::units_of_document,
+            Platform::OpenStack => openstack_network::networkd_units,
+            Platform::VmWare => vmware_network::networkd_units,
+            Platform::Aws | Platform::File | Platform::Gcp | Platform::Metal | Platform::Qemu => {
+                return Default::default();
+            }
+        };
+        let network = said.network.as_ref().map(Value::to_string);
+        network.map(|text| units(&text)).unwrap_or_default()
+    }
+
     /// What of an answer is kept for the time when the platform does not answer: the network alone.
     pub fn kept(self, document: &str) -> Option<String> {
         match self {
             Platform::Gcp => part(document, gcp_network::OF_NETWORK),
             Platform::Packet => part(document, &["/network", "/bgp_neighbors"]),
-            Platform::DigitalOcean => part(document, &["/interfaces", "/dns"]),
+            Platform::DigitalOcean => part(document, digitalocean::OF_NETWORK),
             _ => Some(document.into()),
+        }
+    }
+
+    /// Whether the platform tells of moves after which a machine's time of day is behind.
+    pub fn tells_clock(self) -> bool {
+        self == Platform::Gcp
+    }
+
+    /// The platform's mark of what the machine's clock has gone through, in a document of this boot: another one after
+    /// the machine was moved.
+    pub fn clock_token(self, document: &str) -> Option<String> {
+        match self {
+            Platform::Gcp => gcp::clock_token(document),
+            _ => None,
         }
     }
 
@@ -150,24 +184,10 @@ impl Platform {
     }
 }
 
-/// Parts of a JSON text by their pointers (RFC 6901), with what holds them; `None` where it is no JSON.
+/// Parts of a JSON text by their pointers, with what holds them; `None` where it is no JSON.
 fn part(document: &str, pointers: &[&str]) -> Option<String> {
     let all: Value = serde_json::from_slice(document.as_bytes()).ok()?;
-    let mut kept = Value::Object(serde_json::Map::new());
-    for pointer in pointers {
-        let Some(found) = all.pointer(pointer) else {
-            continue;
-        };
-        let mut place = &mut kept;
-        for key in pointer.split('/').skip(1) {
-            place = place
-                .as_object_mut()?
-                .entry(key)
-                .or_insert_with(|| Value::Object(serde_json::Map::new()));
-        }
-        *place = found.clone();
-    }
-    Some(kept.to_string())
+    Some(parts(&all, pointers).to_string())
 }
 
 #[cfg(test)]
@@ -187,6 +207,101 @@ mod tests {
         let kept = Platform::DigitalOcean.kept(said);
         assert_eq!(kept.unwrap(), r#"{"interfaces":{"public":[]}}"#);
         assert_eq!(Platform::Gcp.kept("{"), None);
+    }
+
+    /// The units of what the metadata are after the way from one stage to the next, with the names of their files.
+    fn units(platform: Platform, host: &Transcript) -> (Vec<(String, String)>, String) {
+        let said = now(platform.metadata(host)).unwrap().unwrap();
+        let text = serde_json::to_string(&said).unwrap();
+        let (units, left_out) = platform.networkd_units(&serde_json::from_str(&text).unwrap());
+        assert_eq!(left_out, []);
+        assert!(!units.is_empty(), "{text}");
+        (units, text)
+    }
+
+    #[test]
+    fn units_are_those_of_the_platforms_own_words() {
+        let body = |transcript: &'static str, url: &str| -> &'static str {
+            let rest = transcript.split_once(url).unwrap().1;
+            let rest = rest.split_once("< 200\n").unwrap().1;
+            rest.split("\n> ").next().unwrap()
+        };
+        let of = |platform, transcript: &str| {
+            // The first request is for the user config.
+            let rest = transcript.split_once("\n> ").unwrap().1;
+            units(platform, &Transcript::of(&format!("> {rest}"))).0
+        };
+        let transcript = include_str!("../testdata/digitalocean.txt");
+        let (own, _) = digitalocean_network::networkd_units(body(transcript, "v1.json"));
+        assert_eq!(of(Platform::DigitalOcean, transcript), own);
+        let transcript = include_str!("../testdata/openstack.txt");
+        let broken = "\n  {\"id\": \"network1\", \"type\": \"ipv4_dhcp\", \"link\": \"tap1\"}";
+        let transcript: &'static str = transcript.replace(&format!(",{broken}"), "").leak();
+        let (own, _) = openstack_network::networkd_units(body(transcript, "network_data.json"));
+        assert_eq!(of(Platform::OpenStack, transcript), own);
+        let transcript = include_str!("../testdata/hetzner.txt");
+        let config = body(transcript, "network-config");
+        // As the service answers: the transcript's lists are in part for another reader.
+        let usual = "version: 1\nconfig:\n- type: physical\n  name: eth0\n  mac_address: 96:00:00:00:00:01\n  \
+            subnets:\n  - {type: dhcp, ipv4: true}\n  - {type: static, ipv6: true, address: 2001:db8:30::1/64, \
+            gateway: fe80::1}";
+        let private = "- {ip: 10.0.0.2, mac_address: 86:00:00:00:00:02, alias_ips: [10.0.0.9]}";
+        let given = body(transcript, "private-networks");
+        let transcript = transcript.replace(config, usual).replace(given, private);
+        let (own, _) = hetzner_network::networkd_units(&hetzner_network::Said {
+            network_config: usual,
+            private_networks: Some(private),
+        });
+        assert_eq!(of(Platform::Hetzner, &transcript), own);
+    }
+
+    #[test]
+    fn of_guestinfo_the_network_alone_is_taken() {
+        let machine = crate::vmware_network_tests::MACHINE;
+        let (own, _) = vmware_network::networkd_units(machine);
+        let secret = format!("{machine}password: hunter2\n");
+        let inner: &'static str = secret.leak();
+        let host = |guestinfo| Transcript {
+            guestinfo,
+            ..Transcript::default()
+        };
+        let (made, kept) = units(Platform::VmWare, &host(vec![("metadata", inner)]));
+        assert_eq!(made, own);
+        assert!(!kept.contains("hunter2"), "{kept}");
+        // {"network": {"version":2,"ethernets":{"a":{"match":{"macaddress":"00:50:56:00:00:01"},
+        //  "addresses":["192.0.2.30/24"]}}}}
+        let encoded = "eyJuZXR3b3JrIjogeyJ2ZXJzaW9uIjoyLCJldGhlcm5ldHMiOnsiYSI6eyJtYXRjaCI6eyJtYWNhZGRyZXNzIjoiMDA6NTA6NTY6MDA6MDA6MDEifSwiYWRkcmVzc2VzIjpbIjE5Mi4wLjIuMzAvMjQiXX19fX0=";
+        let (made, _) = units(
+            Platform::VmWare,
+            &host(vec![("metadata", encoded), ("metadata.encoding", "base64")]),
+        );
+        assert!(made[0].1.contains("Address=192.0.2.30/24"), "{made:?}");
+        // No network is none; what cannot be read is told, and not taken for none.
+        for (text, has) in [
+            ("instance-id: a\n", true),
+            ("network:\n", true),
+            ("a: [", false),
+        ] {
+            let said = now(Platform::VmWare.metadata(&host(vec![("metadata", text)])));
+            assert_eq!(
+                said.is_ok_and(|said| said.unwrap().network.is_none()),
+                has,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        let said = Metadata {
+            network: Some(
+                serde_json::json!({"links": [{"id": "tap0", "type": "phy"}], "networks": []}),
+            ),
+            ..Metadata::default()
+        };
+        let (units, left_out) = Platform::OpenStack.networkd_units(&said);
+        assert_eq!(units, []);
+        assert_eq!(left_out.len(), 1, "{left_out:?}");
     }
 
     /// The links that are wanted by what a platform answers.

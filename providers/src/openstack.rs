@@ -120,6 +120,7 @@ fn machine(said: &mut Metadata, meta: &[u8]) -> Result<(), HostError> {
 
 fn interfaces(said: &mut Metadata, network: &[u8]) -> Result<(), HostError> {
     let all = json(NETWORK_DATA, network)?;
+    said.network = Some(all.clone());
     for link in each(&all, "/links") {
         let Some(mut interface) = at(link, "/ethernet_mac_address")
             .as_deref()

@@ -51,6 +51,8 @@ pub enum Rhythm {
 /// What is switched on where secondary interfaces have tables of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PolicySwitches {
+    /// Whether interfaces get the platform's names for them beside their own; Amazon EC2 has such names.
+    pub altnames: bool,
     /// Whether secondary addresses are added.
     pub secondary_addresses: bool,
     /// Whether secondary interfaces get tables and rules.
@@ -62,6 +64,7 @@ pub struct PolicySwitches {
 impl Default for PolicySwitches {
     fn default() -> Self {
         Self {
+            altnames: true,
             secondary_addresses: true,
             policy_routing: true,
             yield_to_cni: true,

@@ -3,8 +3,11 @@
 use std::io::Read as _;
 
 use pilotlight_core::model::Metadata;
+use pilotlight_core::yaml;
+use serde_json::Value;
 
 use crate::UserConfig;
+use crate::answer::{parts, yaml_with};
 use crate::azure_media::decode;
 use crate::host::{Host, HostError};
 
@@ -62,7 +65,27 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
     let mut said = Metadata::default();
     let name = host.guestinfo("hostname")?.unwrap_or_default();
     said.set_hostname(Some(&String::from_utf8_lossy(&name)));
+    said.network = network(host)?;
     Ok(Some(said))
+}
+
+/// The network of `guestinfo.metadata`: the rest of that document is not for us to keep.
+fn network(host: &impl Host) -> Result<Option<Value>, HostError> {
+    let Some(data) = host.guestinfo("metadata")?.filter(|data| !data.is_empty()) else {
+        return Ok(None);
+    };
+    let encoding = host.guestinfo("metadata.encoding")?.unwrap_or_default();
+    let encoding = String::from_utf8_lossy(&encoding).trim().to_string();
+    let bytes = decoded(data, &encoding)
+        .map_err(|why| HostError::Broken(format!("while decoding guestinfo.metadata: {why}")))?;
+    // JSON, as which it is kept, has no other words for a boolean.
+    let plain = |text: String| match yaml::boolean(&text) {
+        Some(truth) => Value::Bool(truth),
+        None => Value::String(text),
+    };
+    let all = yaml_with("guestinfo.metadata", &bytes, plain)?;
+    let has_network = all.get("network").is_some_and(|network| !network.is_null());
+    Ok(has_network.then(|| parts(&all, &["/network", "/network.encoding"])))
 }
 
 /// Arguments for the network of the initramfs that the owner of the guest wants.

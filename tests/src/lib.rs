@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 pub mod block_log;
 pub mod faults;
+pub mod metadata_server;
 pub mod portrait;
+pub mod services;
 pub mod uml;
 
 /// The program that `cargo build` made in the same profile as the calling test.

@@ -502,6 +502,21 @@ fn what_comes_from_the_platform_is_shown_too() {
         "{}",
         answer.err
     );
+    // A network that DHCP does not tell, and what of it nobody understands.
+    let network = r#"{"network": {"interfaces": {"public": [{"mac": "04:01:2a:00:00:01", "ipv4":
+        {"ip_address": "198.51.100.20", "netmask": "255.255.240.0", "gateway": "198.51.96.1"}}, {"mac": "x"}]}}}"#;
+    fs::write(dir.path().join("said.json"), network).unwrap();
+    let answer = plan(
+        dir.path(),
+        config,
+        &[&given[..], &["digitalocean"]].concat(),
+    );
+    let unit =
+        "  write file /etc/systemd/network/70-pilotlight-static0.network, mode 0644, owner 0:0";
+    assert!(answer.out.contains(unit), "{}", answer.out);
+    let told = "warning: of the platform's network, interfaces/public/1/mac: ";
+    assert!(answer.err.contains(told), "{}", answer.err);
+    fs::write(dir.path().join("said.json"), said).unwrap();
     // DHCP names this one.
     let answer = plan(dir.path(), config, &[&given[..], &["aws"]].concat());
     assert!(!answer.out.contains("/etc/hostname"), "{}", answer.out);

@@ -12,13 +12,6 @@
 //! it costs on hardware, for both. It takes ten minutes, most of which are waited.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#[allow(
-    dead_code,
-    reason = "the tests of the daemon alone use all of its moods"
-)]
-#[path = "../../../tests/tests/oem/server.rs"]
-mod server;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -26,10 +19,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use pilotlight_tests::metadata_server::Server;
 use pilotlight_tests::uml::Guest;
 use pilotlight_tests::{program, run, tool};
 use serde_json::{Value, json};
-use server::Server;
 
 /// As long as something that has to come may take.
 const SOON: Duration = Duration::from_secs(300);

@@ -154,6 +154,7 @@ fn multi(given: Multi) -> ExitCode {
         attributes: given.attributes,
         flatcar_attributes: None,
         hostname: given.hostname,
+        set_hostname: false,
         network_units: given.network_units,
         ssh_keys: given.ssh_keys,
         check_in: given.check_in,

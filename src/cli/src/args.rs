@@ -282,7 +282,7 @@ pub struct Metadata {
     /// Write the attributes to this file instead of printing what the platform says
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub attributes: Option<PathBuf>,
-    /// Write units of systemd-networkd to this directory instead, where the platform describes the network whole:
+    /// Write units of systemd-networkd to this directory instead, where the network does not tell what they have:
     /// those that the first boot writes to /etc/systemd/network
     #[arg(long, value_name = "DIR", conflicts_with = "json")]
     pub network_units: Option<PathBuf>,

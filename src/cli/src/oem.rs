@@ -63,6 +63,8 @@ enum Part {
     Network,
     /// Users' SSH keys
     Keys,
+    /// The time of day, after the machine was moved to another host
+    Clock,
 }
 
 #[derive(Debug, Args)]
@@ -157,6 +159,7 @@ fn daemon(given: &Run) -> anyhow::Result<ExitCode> {
             None => pilotlight_oem::Part::All,
             Some(Part::Network) => pilotlight_oem::Part::Network,
             Some(Part::Keys) => pilotlight_oem::Part::Keys,
+            Some(Part::Clock) => pilotlight_oem::Part::Clock,
         },
         platform: given.common.platform()?,
         state: given.common.state.clone(),

@@ -42,7 +42,11 @@ pub struct Once {
     /// Write the host name to this file, where the platform gives one
     #[arg(long, value_name = "FILE")]
     pub hostname: Option<PathBuf>,
-    /// Write units of systemd-networkd to this directory, where the platform describes the network whole
+    /// Give the running machine its host name, where neither /etc/hostname nor the network has: that of the platform,
+    /// or rpi4-SERIAL on a Raspberry Pi
+    #[arg(long)]
+    pub set_hostname: bool,
+    /// Write units of systemd-networkd to this directory, where the network does not tell what they have
     #[arg(long, value_name = "DIR")]
     pub network_units: Option<PathBuf>,
     /// Give this user the SSH keys of the platform
@@ -64,6 +68,7 @@ pub fn run(given: &Once) -> ExitCode {
         attributes: given.attributes.clone(),
         flatcar_attributes: given.flatcar_attributes.clone(),
         hostname: given.hostname.clone(),
+        set_hostname: given.set_hostname,
         network_units: given.network_units.clone(),
         ssh_keys: given.ssh_keys.clone(),
         check_in: given.check_in,
@@ -71,8 +76,8 @@ pub fn run(given: &Once) -> ExitCode {
     };
     if jobs.are_none() {
         eprintln!(
-            "error: nothing is asked for: add --attributes, --flatcar-attributes, --hostname, --network-units, \
-             --ssh-keys or --check-in"
+            "error: nothing is asked for: add --attributes, --flatcar-attributes, --hostname, --set-hostname, \
+             --network-units, --ssh-keys or --check-in"
         );
         return ExitCode::from(2);
     }

@@ -31,8 +31,10 @@ pub fn kept(config_cache: &Path) -> std::io::Result<Option<Metadata>> {
 /// What of it is used: a host name where the network gives none, keys, and units where the network does not
 /// configure machines itself.
 pub fn given(platform: Platform, said: Metadata) -> FromPlatform {
+    let (units, left_out) = platform.networkd_units(&said);
     FromPlatform {
-        units: platform.networkd_units(&said),
+        units,
+        left_out: left_out.iter().map(ToString::to_string).collect(),
         hostname: (said.hostname).filter(|_| platform.naming() == Naming::Metadata),
         ssh_keys: said.ssh_keys,
     }
@@ -92,7 +94,8 @@ mod tests {
             (name.clone(), units.map(Into::into).into())
         );
         // These have DHCP for their addresses, whatever they say.
-        assert_eq!(used(Platform::Azure), (name.clone(), Vec::new()));
+        let functions = vec!["10-pilotlight-virtual-functions.network".to_string()];
+        assert_eq!(used(Platform::Azure), (name.clone(), functions));
         assert_eq!(used(Platform::OpenStack), (name, Vec::new()));
         assert_eq!(used(Platform::Aws), (None, Vec::new()));
     }

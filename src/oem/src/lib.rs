@@ -2,6 +2,7 @@
 //! and the difference is applied.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod clock;
 mod host_keys;
 mod kept;
 mod keys;

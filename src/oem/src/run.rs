@@ -21,6 +21,7 @@ use sd_notify::NotifyState;
 use tokio::io::unix::AsyncFd;
 use tokio::time::sleep_until;
 
+use crate::clock;
 use crate::host_keys;
 use crate::kept::Kept;
 use crate::keys::Keys;
@@ -56,15 +57,21 @@ pub enum Part {
     Network,
     /// Users' SSH keys.
     Keys,
+    /// The time of day, after the machine was moved to another host.
+    Clock,
 }
 
 impl Part {
     fn has_network(self) -> bool {
-        self != Part::Keys
+        matches!(self, Part::All | Part::Network)
     }
 
     fn has_keys(self) -> bool {
-        self != Part::Network
+        matches!(self, Part::All | Part::Keys)
+    }
+
+    fn has_clock(self) -> bool {
+        matches!(self, Part::All | Part::Clock)
     }
 }
 
@@ -87,7 +94,8 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), String> {
     let has_keys = options.part.has_keys() && options.platform.tells_keys();
     let rhythm = options.platform.rhythm();
-    let rhythm = rhythm.filter(|_| options.part.has_network() || has_keys);
+    let has_clock = options.part.has_clock() && options.platform.tells_clock();
+    let rhythm = rhythm.filter(|_| options.part.has_network() || has_keys || has_clock);
     let Some(rhythm) = rhythm else {
         tracing::info!("{}", nothing_to_do(options.platform));
         ready("nothing to do on this platform");
@@ -112,12 +120,13 @@ fn nothing_to_do(platform: Platform) -> String {
 }
 
 /// One daemon keeps each part. The lock of the network is that of the directory of states, the other one's that of a
-/// directory in it.
+/// directory in it for each.
 fn locks(options: &Options) -> Result<Vec<lock::Lock>, String> {
-    let keys = options.state.join("keys");
+    let [keys, clock] = ["keys", "clock"].map(|name| options.state.join(name));
     let parts = [
         (options.part.has_network(), &options.state, "network"),
         (options.part.has_keys(), &keys, "SSH keys"),
+        (options.part.has_clock(), &clock, "time of day"),
     ];
     let mut locks = Vec::new();
     for (_, directory, what) in parts.iter().filter(|(wanted, ..)| *wanted) {
@@ -183,6 +192,8 @@ struct Daemon<'d> {
     keys_on: bool,
     /// When keys are looked at again though the platform says the same.
     keys_at: Option<Instant>,
+    /// What the platform said last of its clock.
+    clock: clock::Token,
     known: Option<Known>,
     /// Whether the last answer is another one than that before.
     is_news: bool,
@@ -198,6 +209,7 @@ enum Event {
     Answered(Result<Option<Said>, HostError>, Duration),
     Changed(Changes),
     Published,
+    ClockSet,
     Due,
     Ask,
     Watchdog,
@@ -250,6 +262,7 @@ impl<'d> Daemon<'d> {
             keys: Keys::of(&options.root, &options.state),
             keys_on: settings.keys && options.part.has_keys(),
             keys_at: None,
+            clock: clock::Token::default(),
             known,
             is_news: false,
             cursor: None,
@@ -266,6 +279,7 @@ impl<'d> Daemon<'d> {
         let watchdog = watchdog();
         let mut begun = false;
         let mut publishing: Option<Work<'d, ()>> = None;
+        let mut setting: Option<Work<'d, ()>> = None;
         // One of two services does it.
         let mut published = !self.options.part.has_network();
         let mut asking: Option<Asking<'d>> = None;
@@ -278,6 +292,7 @@ impl<'d> Daemon<'d> {
                 changes = next_change(&mut self.network) => Event::Changed(changes?),
                 () = until(due) => Event::Due,
                 () = finished(&mut publishing) => Event::Published,
+                () = finished(&mut setting) => Event::ClockSet,
                 () = until(ask_at) => Event::Ask,
                 () = until(pet_at) => Event::Watchdog,
                 signal = next_signal(&mut self.signals) => Event::Signal(signal?),
@@ -304,6 +319,9 @@ impl<'d> Daemon<'d> {
                             host_keys::of_directory(&self.options.root.join(SSH)),
                         )));
                     }
+                    if self.was_moved() {
+                        setting = Some(Box::pin(clock::put_right()));
+                    }
                     ask_at = pause.map(|pause| Instant::now() + pause);
                     if !begun {
                         begun = true;
@@ -320,6 +338,7 @@ impl<'d> Daemon<'d> {
                     }
                 }
                 Event::Published => publishing = None,
+                Event::ClockSet => setting = None,
                 Event::Due => {
                     due = None;
                     self.put_right(true);
@@ -421,6 +440,16 @@ impl<'d> Daemon<'d> {
         pause
     }
 
+    /// Whether the last answer says that the machine was moved since the one before.
+    fn was_moved(&mut self) -> bool {
+        if !(self.is_news && self.options.part.has_clock()) {
+            return false;
+        }
+        let known = self.known.as_ref();
+        let said = known.and_then(|known| self.options.platform.clock_token(&known.document));
+        self.clock.is_new(said)
+    }
+
     fn wants_host_keys(&self) -> bool {
         let fresh = self
             .known
@@ -510,6 +539,9 @@ impl<'d> Daemon<'d> {
             (Some(_), true) => format!("by the last answer of {name}, which does not answer now"),
             (Some(_), false) if self.options.part == Part::Keys => {
                 format!("SSH keys are as {name} wants them")
+            }
+            (Some(_), false) if self.options.part == Part::Clock => {
+                format!("the time of day is looked at when {name} moves the machine")
             }
             (Some(_), false) => format!("the network is as {name} wants it"),
         }

@@ -71,6 +71,7 @@ const KEYS: &[Key] = &[
     }),
     ("Daemons", "accounts_daemon", |to, on| to.keys = on),
     ("accountManager", "disable", |to, on| to.keys = !on),
+    ("AWS", "altnames", |to, on| to.switches.aws.altnames = on),
     ("AWS", "secondary_addresses", |to, on| {
         to.switches.aws.secondary_addresses = on
     }),

@@ -6,8 +6,9 @@ use pilotlight_core::http::Reply;
 use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Platform};
 use pilotlight_tests::Answer;
 use pilotlight_tests::faults::{Act, Asked, Authority, Web, isolated, tls};
+use pilotlight_tests::services;
 
-use crate::{Scratch, recorded, services, sorted};
+use crate::{Scratch, recorded, sorted};
 
 type Service = fn(&Asked) -> Act;
 

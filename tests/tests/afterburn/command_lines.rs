@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use pilotlight_tests::Answer;
 use pilotlight_tests::faults::{Web, isolated};
+use pilotlight_tests::services;
 
-use crate::{Scratch, recorded, services, sorted};
+use crate::{Scratch, recorded, sorted};
 
 /// Kernel command line, "|", and the words behind the program's name; `''` is an empty one. The servers are those
 /// of GCE, where nothing differs that is asked for.

@@ -7,7 +7,6 @@
 
 mod attributes;
 mod command_lines;
-mod services;
 
 use std::ffi::OsStr;
 use std::fs;

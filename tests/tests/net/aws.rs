@@ -37,7 +37,8 @@ fn a_secondary_interface_answers_by_itself() {
         let (wanted, invalid) = desired(&said, &Switches::default());
         assert_eq!(invalid, []);
         // Before DHCP has given the interface its address.
-        assert_eq!(settle(machine, &wanted, &owner), 10);
+        // Two of them are names.
+        assert_eq!(settle(machine, &wanted, &owner), 12);
         assert_eq!(
             shown("ip -4 route show table 10001"),
             [

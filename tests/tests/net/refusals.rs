@@ -83,6 +83,46 @@ fn an_address_that_has_become_anothers_stays() {
 }
 
 #[test]
+fn a_name_is_of_one_link() {
+    on_machine(|machine| {
+        tool("ip link property add dev eth1 altname eni-1");
+        let wanted = machine.wanted(|wishes, kind| {
+            let mut link = wishes.link(FIRST, kind, "").unwrap();
+            for name in ["device-number-0", "eni-1", "eth0"] {
+                link.altname(name, "", "the platform calls it so");
+            }
+        });
+        let found = difference(&wanted, &machine.observe(), &OWNER);
+        let lines: Vec<String> = found.ops.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            lines,
+            ["add the name device-number-0 to eth0: the platform calls it so"]
+        );
+        let unmet: Vec<String> = found.unmet.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            unmet,
+            ["not done: add the name eni-1 to eth0: eth1 has that name"]
+        );
+        for expected in [Applied::Done, Applied::AlreadySo] {
+            assert_eq!(machine.netlink.apply(&found.ops[0]).unwrap(), expected);
+        }
+        let shown = tool("ip -d link show device-number-0");
+        assert!(shown.contains("eth0"), "{shown}");
+        let mut predicted = machine.observe();
+        found.ops[0].predict(&mut predicted);
+        assert_eq!(predicted, machine.observe());
+        // It came to another link since the look.
+        let mut late = found.ops[0].clone();
+        let Change::AddAltname { name, .. } = &mut late.change else {
+            panic!("{late}");
+        };
+        *name = "eni-1".into();
+        let error = machine.netlink.apply(&late).unwrap_err().to_string();
+        assert!(error.contains("eni-1"), "{error}");
+    });
+}
+
+#[test]
 fn a_refusal_has_the_kernels_own_words() {
     on_machine(|machine| {
         let wanted = machine.wanted(|wishes, kind| {

@@ -1,43 +1,16 @@
 //! EC2: secondary interfaces have tables of their own.
 
-use pilotlight_tests::tool;
+use pilotlight_tests::metadata_server::Server;
+use pilotlight_tests::metadata_server::ec2::{BEGIN, FIRST, SECOND, Says};
 use pilotlight_tests::uml::Guest;
+use pilotlight_tests::{run, tool};
 
-use crate::server::Server;
 use crate::{Daemon, LINK, becomes, becomes_of, foreign, lines};
-
-const FIRST: &str = "02:00:00:00:0a:01";
-const SECOND: &str = "02:00:00:00:0a:02";
 
 /// What the service says, by the number of the second interface; `None` is that it is gone.
 fn says(second: Option<&'static str>) -> impl Fn(&str) -> Option<String> {
-    move |path| {
-        let key = path.split_once("/meta-data/")?.1;
-        let macs = "network/interfaces/macs/";
-        if key == "mac" {
-            return Some(FIRST.into());
-        }
-        if key == macs {
-            return Some(match second {
-                Some(_) => format!("{FIRST}/\n{SECOND}/"),
-                None => format!("{FIRST}/"),
-            });
-        }
-        let (mac, key) = key.strip_prefix(macs)?.split_once('/')?;
-        let text = match (mac, key) {
-            (FIRST, "device-number") => "0",
-            (FIRST, "interface-id") => "eni-1",
-            (FIRST, "local-ipv4s") => "10.0.1.20\n10.0.1.21",
-            (FIRST, "subnet-ipv4-cidr-block") => "10.0.1.0/24",
-            (SECOND, "device-number") => second?,
-            (SECOND, "interface-id") => "eni-2",
-            (SECOND, "local-ipv4s") => "10.0.2.20\n10.0.2.21",
-            (SECOND, "subnet-ipv4-cidr-block") => "10.0.2.0/24",
-            (SECOND, "ipv4-prefix") => "10.0.2.32/28",
-            _ => return None,
-        };
-        Some(text.into())
-    }
+    let says = Says { second, ..BEGIN };
+    move |path| says.answer(path)
 }
 
 /// The daemon's rules.
@@ -62,6 +35,15 @@ fn secondary_interfaces_come_and_go() {
         tool("ip rule add from 172.30.0.0/16 lookup 200 priority 100");
         tool("ip route add 172.30.0.0/16 via 10.0.1.9 table 200 proto static");
         let before = foreign(176);
+        let names = |link: &str| {
+            let shown = tool(&format!("ip -d link show dev {link}"));
+            let words = shown.lines().filter_map(|line| line.trim().strip_prefix("altname "));
+            let mut words: Vec<String> = words.map(str::to_string).collect();
+            words.sort();
+            words
+        };
+        let files = || run("find /etc/systemd/network /run/systemd/network -type f").out;
+        let no_files = files();
         // Attached, and its number has not come to the service yet.
         let server = Server::start(&format!("{LINK}:80"), says(Some("0")));
         let daemon = Daemon::start("aws");
@@ -70,6 +52,8 @@ fn secondary_interfaces_come_and_go() {
         let more = format!("2: {first}    inet 10.0.1.21/32 scope global {first}\\       valid_lft forever preferred_lft forever");
         becomes(&addresses, &[&own, &more]);
         assert_eq!(rules(), NONE);
+        becomes_of(|| names(first), "names", &["device-number-0", "eni-1"]);
+        assert_eq!(names(second), ["eni-2"]);
         // The number has come, and then the link comes up, which is a reason to ask.
         server.change(says(Some("1")));
         tool(&format!("ip link set {second} up"));
@@ -86,6 +70,7 @@ fn secondary_interfaces_come_and_go() {
         ];
         let routes: Vec<&str> = routes.iter().map(String::as_str).collect();
         becomes("ip route show table 10001", &routes);
+        becomes_of(|| names(second), "names", &["device-number-1", "eni-2"]);
         let way = tool("ip route get 192.0.2.1 from 10.0.2.20");
         assert!(way.contains(&format!("via 10.0.2.1 dev {second}")), "{way}");
         // Detached: nothing of it is left.
@@ -94,6 +79,8 @@ fn secondary_interfaces_come_and_go() {
         becomes_of(rules, "rules", NONE);
         becomes("ip route show table all proto 176", &[]);
         tool(&format!("ip address del 10.0.2.20/24 dev {second}"));
+        // No file of it was ever written that could stay.
+        assert_eq!(files(), no_files);
         // Its addresses are the kernel's own routes.
         becomes(&addresses, &[&own, &more]);
         daemon.stop();

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use pilotlight_tests::metadata_server::{Mood, Server};
 use pilotlight_tests::uml::Guest;
 use pilotlight_tests::{Answer, tool};
 
-use crate::server::{Mood, Server};
 use crate::{Daemon, LINK, STATE, becomes, foreign, settings};
 
 const FIRST: &str = "42:01:0a:80:00:0d";

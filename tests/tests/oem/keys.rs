@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::Instant;
 
+use pilotlight_tests::metadata_server::{Mood, Server};
 use pilotlight_tests::tool;
 use pilotlight_tests::uml::Guest;
 
-use crate::server::{Mood, Server};
 use crate::{Daemon, LINK, SOON};
 
 const MAC: &str = "42:01:0a:80:00:0d";

@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod aws;
+mod clock;
 mod gcp;
 mod keys;
 mod links;
 mod pods;
 mod qemu;
-mod server;
 mod traffic;
 mod unit;
 mod world;

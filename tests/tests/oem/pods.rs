@@ -1,8 +1,8 @@
 //! Containers beside the daemon: what their programs add stays, and their packets arrive, whatever the daemon does.
 
+use pilotlight_tests::metadata_server::Server;
 use pilotlight_tests::uml::Guest;
 
-use crate::server::Server;
 use crate::traffic::{connect, gce};
 use crate::world::{
     HERE, Monitor, Pinger, all_but, asks, assert_same, echo, ip, serve, settled_but, space, sysctl,

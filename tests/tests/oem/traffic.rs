@@ -1,9 +1,10 @@
 //! Packets: clients outside of the machine, which reach it by what the daemon adds and by nothing else.
 
+use pilotlight_tests::metadata_server::Server;
+use pilotlight_tests::metadata_server::ec2::{self, SECOND, Says};
 use pilotlight_tests::tool;
 use pilotlight_tests::uml::Guest;
 
-use crate::server::Server;
 use crate::world::{
     HERE, Monitor, Pinger, all_but, asks, asks_in_vain, assert_same, echo, ip, serve, settled_but,
     space, sysctl,
@@ -126,29 +127,14 @@ fn clients_reach_what_is_forwarded_by_the_daemon_alone() {
     });
 }
 
-const PRIMARY: &str = "02:00:00:00:0a:01";
-const SECONDARY: &str = "02:00:00:00:0a:02";
-
 /// What EC2 says of a machine with two interfaces.
 fn ec2(path: &str) -> Option<String> {
-    let key = path.split_once("/meta-data/")?.1;
-    let macs = "network/interfaces/macs/";
-    if key == "mac" {
-        return Some(PRIMARY.into());
-    }
-    if key == macs {
-        return Some(format!("{PRIMARY}/\n{SECONDARY}/"));
-    }
-    let text = match key.strip_prefix(macs)?.split_once('/')? {
-        (PRIMARY, "device-number") => "0",
-        (PRIMARY, "local-ipv4s") => "10.0.1.20",
-        (PRIMARY, "subnet-ipv4-cidr-block") => "10.0.1.0/24",
-        (SECONDARY, "device-number") => "1",
-        (SECONDARY, "local-ipv4s") => "10.0.2.20\n10.0.2.21\n10.0.2.50",
-        (SECONDARY, "subnet-ipv4-cidr-block") => "10.0.2.0/24",
-        _ => return None,
+    let says = Says {
+        own: "10.0.1.20",
+        second: Some("1"),
+        addresses: Some("10.0.2.20\n10.0.2.21\n10.0.2.50"),
     };
-    Some(text.into())
+    says.answer(path)
 }
 
 /// The daemon's rules.
@@ -161,8 +147,8 @@ fn rules() -> Vec<String> {
 #[test]
 fn replies_of_a_secondary_interface_leave_by_it() {
     let mut guest = Guest::new();
-    let [first, far_first] = guest.cable([PRIMARY, "02:00:00:00:ff:01"]);
-    let [second, far_second] = guest.cable([SECONDARY, "02:00:00:00:ff:02"]);
+    let [first, far_first] = guest.cable([ec2::FIRST, "02:00:00:00:ff:01"]);
+    let [second, far_second] = guest.cable([SECOND, "02:00:00:00:ff:02"]);
     guest.boot(|| {
         crate::begin();
         // Each interface has a router of its own, and a client is behind the second one's only.
@@ -202,7 +188,9 @@ fn replies_of_a_secondary_interface_leave_by_it() {
                 &[
                     &format!("route add {address} dev {far_second} src 192.0.2.9"),
                     // The filter drops requests of ARP as well: it is to be the packets themselves.
-                    &format!("neighbour replace {address} lladdr {SECONDARY} dev {far_second} nud permanent"),
+                    &format!(
+                        "neighbour replace {address} lladdr {SECOND} dev {far_second} nud permanent"
+                    ),
                 ],
             );
         }
@@ -213,12 +201,11 @@ fn replies_of_a_secondary_interface_leave_by_it() {
         let server = Server::start(&format!("{LINK}:80"), ec2);
         let daemon = Daemon::start("aws");
         let rule = |address: &str| format!("10001:\tfrom {address} lookup 10001 proto 176");
-        let all = ["10.0.2.20", "10.0.2.21", "10.0.2.50"].map(rule);
+        let all = ["10.0.2.20", "10.0.2.21", "10.0.2.50", "10.0.2.32/28"].map(rule);
         let all = all.each_ref().map(String::as_str);
         becomes_of(rules, "rules", &all);
-        let reached = || {
-            ["10.0.2.20", "10.0.2.21"].map(|address| asks("two", &format!("{address}:8080")))
-        };
+        let reached =
+            || ["10.0.2.20", "10.0.2.21"].map(|address| asks("two", &format!("{address}:8080")));
         let replies = ["10.0.2.20 for 192.0.2.9", "10.0.2.21 for 192.0.2.9"];
         assert_eq!(reached(), replies);
 
@@ -233,7 +220,7 @@ fn replies_of_a_secondary_interface_leave_by_it() {
             becomes_of(rules, "rules", if on { &all } else { &[] });
         }
         let mut removed = monitor.stop();
-        assert_eq!(removed.len(), 25 * 5, "{removed:#?}");
+        assert_eq!(removed.len(), 25 * 6, "{removed:#?}");
         removed.retain(|line| !line.contains("proto 176"));
         assert_eq!(removed, Vec::<String>::new());
         let answers = pinger.stop();
@@ -300,7 +287,10 @@ fn replies_of_a_secondary_interface_leave_by_it() {
         assert_same(&with_cni, &all_but(176));
 
         // It goes, and all is as it was.
-        ip(HERE, &[&format!("link del {veth}"), "rule del priority 512"]);
+        ip(
+            HERE,
+            &[&format!("link del {veth}"), "rule del priority 512"],
+        );
         ip(HERE, &["rule del priority 1024", "rule del priority 1536"]);
         ip(HERE, &["route flush table 2"]);
         becomes_of(rules, "rules", &all);

@@ -5,9 +5,11 @@ use std::process::Command;
 
 use pilotlight_tests::{Answer, program};
 
-const UNITS: [&str; 2] = [
+const UNITS: [&str; 4] = [
     "pilotlight-oem-network.service",
     "pilotlight-oem-keys.service",
+    "pilotlight-oem-hostname.service",
+    "pilotlight-oem-clock.service",
 ];
 
 fn unit(name: &str) -> PathBuf {

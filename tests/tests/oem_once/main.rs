@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod failing;
+mod naming;
 mod services;
 mod units;
 

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pilotlight_tests::faults::Running;
+use pilotlight_tests::metadata_server::Server;
 use pilotlight_tests::tool;
 use pilotlight_tests::uml::Guest;
 use serde_json::{Value, json};
 
 use crate::machine::{begin, daemon, install, lines, stop, write};
-use crate::server::Server;
 use crate::side_by_side::{Named, Only, State, all_of, becomes, expected};
 use crate::{LINK, SOON};
 

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
+use pilotlight_tests::metadata_server::Server;
 use pilotlight_tests::uml::Guest;
 use pilotlight_tests::{run, tool};
 use serde_json::json;
 
 use crate::gcp::{FIRST, NETWORK_ALONE, interfaces, start};
 use crate::machine::{begin, stop};
-use crate::server::Server;
 use crate::{LINK, SOON};
 
 const KEYS: &str = "alice:ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAlice alice@desk

@@ -10,12 +10,6 @@ mod azure;
 mod gcp;
 mod gcp_keys;
 mod machine;
-#[allow(
-    dead_code,
-    reason = "the tests of the daemon alone use all of its moods"
-)]
-#[path = "../oem/server.rs"]
-mod server;
 mod side_by_side;
 
 use std::time::Duration;

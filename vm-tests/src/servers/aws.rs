@@ -53,6 +53,27 @@ impl Aws {
         }
     }
 
+    /// Of the only interface.
+    fn interface(&self, item: &str) -> Option<String> {
+        let mac = crate::network::MAC;
+        let known = match item.strip_prefix(mac) {
+            None => return item.is_empty().then(|| format!("{mac}/")),
+            Some(rest) => rest,
+        };
+        let text = match known.trim_start_matches('/') {
+            "device-number" => "0",
+            "interface-id" => "eni-0123456789abcdef0",
+            "subnet-ipv4-cidr-block" => "10.0.2.0/24",
+            "local-ipv4s" => {
+                let own = std::iter::once("10.0.2.50");
+                let all = own.chain(self.facts.secondary.iter().map(String::as_str));
+                return Some(all.collect::<Vec<_>>().join("\n"));
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
     fn meta_data(&self, item: &str) -> Option<String> {
         if let Some(number) = item.strip_prefix("public-keys/") {
             let keys = &self.facts.keys;
@@ -63,6 +84,9 @@ impl Aws {
             let number = number.strip_suffix("/openssh-key")?;
             // AWS ends a key with a line feed.
             return Some(format!("{}\n", keys.get(number.parse::<usize>().ok()?)?));
+        }
+        if let Some(item) = item.strip_prefix("network/interfaces/macs/") {
+            return self.interface(item);
         }
         Some(
             match item {
@@ -146,6 +170,7 @@ mod tests {
             host_name: "node".to_owned(),
             keys: vec!["ssh-ed25519 AAAA".to_owned()],
             forwarded: Vec::new(),
+            secondary: Vec::new(),
             token_uses: Some(2),
         });
         let token = "/latest/api/token";

@@ -42,12 +42,17 @@ impl Imds {
     }
 
     fn instance(&self) -> Value {
+        let own = std::iter::once("10.0.2.50");
+        let all = own.chain(self.0.secondary.iter().map(String::as_str));
+        let addresses: Vec<Value> = all
+            .map(|ip| json!({ "privateIpAddress": ip, "publicIpAddress": "" }))
+            .collect();
         json!({
             "compute": self.compute(),
             "network": { "interface": [{
                 "macAddress": crate::network::MAC.replace(':', "").to_uppercase(),
                 "ipv4": {
-                    "ipAddress": [{ "privateIpAddress": "10.0.2.50", "publicIpAddress": "" }],
+                    "ipAddress": addresses,
                     "subnet": [{ "address": "10.0.2.0", "prefix": "24" }],
                 },
                 "ipv6": { "ipAddress": [] },
@@ -160,6 +165,7 @@ mod tests {
             host_name: "node".to_owned(),
             keys: vec!["ssh-ed25519 AAAA".to_owned()],
             forwarded: Vec::new(),
+            secondary: Vec::new(),
             token_uses: None,
         });
         let flag = [("metadata", "true")];

@@ -122,6 +122,7 @@ mod tests {
             host_name: "node".to_owned(),
             keys: Vec::new(),
             forwarded: Vec::new(),
+            secondary: Vec::new(),
             token_uses: None,
         });
         assert_eq!(ask(&mut metadata, "GET", "/metadata", "*/*", ""), 200);

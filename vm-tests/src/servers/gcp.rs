@@ -116,6 +116,7 @@ mod tests {
             host_name: "node.zone.internal".to_owned(),
             keys: vec!["ssh-ed25519 AAAA".to_owned()],
             forwarded: Vec::new(),
+            secondary: Vec::new(),
             token_uses: None,
         });
         let mut ask = |target: &str, flavor: Option<&str>| {

@@ -52,6 +52,9 @@ pub struct Spec {
     /// Addresses that Compute Engine forwards to the machine.
     #[serde(default)]
     pub forwarded: Vec<String>,
+    /// Secondary addresses of the interface, on EC2 and Azure.
+    #[serde(default)]
+    pub secondary: Vec<String>,
     /// How many answers a token of EC2 is good for, any number when absent.
     pub token_uses: Option<u32>,
 }
@@ -86,6 +89,8 @@ pub struct Facts {
     pub keys: Vec<String>,
     /// See [`Spec::forwarded`].
     pub forwarded: Vec<String>,
+    /// See [`Spec::secondary`].
+    pub secondary: Vec<String>,
     /// See [`Spec::token_uses`].
     pub token_uses: Option<u32>,
 }
@@ -262,6 +267,7 @@ impl Servers {
                     host_name: spec.host_name.clone(),
                     keys: spec.keys.clone(),
                     forwarded: spec.forwarded.clone(),
+                    secondary: spec.secondary.clone(),
                     token_uses: spec.token_uses,
                 },
             )?;

@@ -48,6 +48,10 @@ pub struct Metadata {
     /// Mode of the bonds, 0 to 6 (bonding.rst of the Linux kernel, "mode").
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bond_mode: Option<u8>,
+    /// The network in the platform's own words, where they tell more of it than the interfaces here. Whoever reads
+    /// it checks it: nothing of it is fit for a file as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<serde_json::Value>,
     /// Attributes by the names that afterburn gives them, without the leading `AFTERBURN_`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,

@@ -19,6 +19,9 @@ const LAST_PRIORITY: u32 = 32765;
 /// The smallest MTU that IPv4 works with, and the largest that a link can have, in bytes (RFC 791; IP_MAX_MTU).
 const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
 
+/// Longest other name of a link, in bytes (linux/if.h, `ALTIFNAMSIZ`, which counts the end of the text).
+const MAX_ALTNAME: usize = 127;
+
 /// How much of what a platform says was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
@@ -76,6 +79,9 @@ pub struct DesiredLink {
     pub mac: Mac,
     /// Its kind, by the kernel's name (`bond`); `None` for hardware. Links of other kinds can have the same address.
     pub kind: Option<String>,
+    /// Other names by which people and programs find it (ip-link(8), "property"). Nobody owns them: they stay until the
+    /// link goes.
+    pub altnames: BTreeMap<String, &'static str>,
     /// Largest packet, in bytes.
     pub mtu: Option<Wish<u32>>,
     /// Destinations that are this machine, though no link has them as an address.
@@ -176,6 +182,7 @@ impl Wishes {
             .or_insert_with(|| DesiredLink {
                 mac,
                 kind,
+                altnames: BTreeMap::new(),
                 mtu: None,
                 locals: BTreeMap::new(),
                 addresses: BTreeMap::new(),
@@ -308,6 +315,23 @@ impl LinkWishes<'_> {
         let text = format!("rule {}", rule.priority);
         if let Some(rule) = note(self.invalid, place, &text, read) {
             wish(&mut self.link.rules, rule, reason);
+        }
+    }
+
+    /// Another name of the link.
+    pub fn altname(&mut self, text: &str, place: &str, reason: &'static str) {
+        // The kernel takes more, and what has a meaning in a path or a configuration is nobody's name.
+        let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let begins = text.bytes().next();
+        let read = match begins.is_some_and(|byte| byte.is_ascii_alphabetic())
+            && text.len() <= MAX_ALTNAME
+            && text.bytes().all(usual)
+        {
+            true => Ok(text.to_string()),
+            false => Err("it is no name of a link".to_string()),
+        };
+        if let Some(name) = note(self.invalid, place, text, read) {
+            wish(&mut self.link.altnames, name, reason);
         }
     }
 

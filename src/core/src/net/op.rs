@@ -35,6 +35,15 @@ pub enum Change {
         /// What it becomes.
         to: u32,
     },
+    /// Give a link another name beside its own.
+    AddAltname {
+        /// The link's index.
+        index: u32,
+        /// The link's name.
+        link: String,
+        /// The other one.
+        name: String,
+    },
     /// Add an address.
     AddAddress {
         /// The address.
@@ -98,6 +107,9 @@ impl fmt::Display for Change {
         match self {
             Change::SetMtu { link, from, to, .. } => {
                 write!(f, "set the MTU of {link} from {from} to {to} bytes")
+            }
+            Change::AddAltname { link, name, .. } => {
+                write!(f, "add the name {name} to {link}")
             }
             Change::AddAddress { address, link } => {
                 write!(f, "add {} to {link}", address.address)

@@ -21,6 +21,11 @@ impl NetOp {
                     link.mtu = *to;
                 }
             }
+            Change::AddAltname { index, name, .. } => {
+                if let Some(link) = actual.links.get_mut(index) {
+                    link.altnames.insert(name.clone());
+                }
+            }
             Change::AddAddress { address, .. } => {
                 actual.routes.extend(kernel_routes(address));
                 actual.addresses.insert(address.clone());

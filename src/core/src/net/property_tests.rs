@@ -300,7 +300,7 @@ fn reached(actual: &Actual, family: Family) -> bool {
 /// The link that an operation is about.
 fn link_of(op: &NetOp) -> Option<u32> {
     match &op.change {
-        Change::SetMtu { index, .. } => Some(*index),
+        Change::SetMtu { index, .. } | Change::AddAltname { index, .. } => Some(*index),
         Change::AddAddress { address, .. } | Change::RemoveAddress { address, .. } => {
             Some(address.link)
         }

@@ -28,6 +28,8 @@ pub struct FromPlatform {
     /// Units of systemd-networkd, name and text. What the config writes there under other names, it sorts in by
     /// its own numbers.
     pub units: Vec<(String, String)>,
+    /// What the platform says of the network and is in no unit, in words.
+    pub left_out: Vec<String>,
     /// SSH keys; those of users that there are not are passed over.
     pub ssh_keys: Vec<SshKey>,
 }
@@ -97,13 +99,17 @@ pub(super) fn add_to(
     fragment: bool,
 ) -> Report {
     let mut notes = Report::default();
+    for what in &given.left_out {
+        let what = format!("of the platform's network, {what}");
+        notes.push(Diagnostic::warning(None, what));
+    }
     let accounts = &facts.accounts;
     let name = given.hostname.iter().map(|name| {
         let why = "the platform names the machine, and its network does not";
         (HOSTNAME.into(), format!("{name}\n"), why)
     });
     let units = given.units.iter().map(|(name, text)| {
-        let why = "the platform describes the network, which does not do it itself";
+        let why = "the platform tells it of the network, which does not tell it itself";
         (format!("{NETWORK_UNITS}{name}"), text.clone(), why)
     });
     for (path, text, why) in name.chain(units) {

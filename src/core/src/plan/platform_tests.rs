@@ -44,6 +44,7 @@ fn given(named: bool) -> FromPlatform {
         hostname: said.hostname.filter(|_| named),
         ssh_keys: said.ssh_keys,
         units: Vec::new(),
+        left_out: Vec::new(),
     }
 }
 
@@ -118,6 +119,21 @@ fn the_config_wins() {
         "links":[{"path":"/home/ann/.ssh","target":"/var/keys"}]}}"#;
     let found = wanted(given(true), config, true, "");
     assert_eq!(found, of(&[(CORE, "ssh-ed25519 AAAAone a\n")]));
+}
+
+#[test]
+fn what_is_in_no_unit_is_told() {
+    let given = FromPlatform {
+        left_out: vec!["networks/1: \"x\" is left out: it is no list".into()],
+        ..FromPlatform::default()
+    };
+    let mut wants = Vec::new();
+    let facts = Facts::default();
+    let notes = add_to(&mut wants, &[], &parsed(EMPTY), &facts, &given, true);
+    let told = notes.render(&Sources::default());
+    let expected =
+        "warning: of the platform's network, networks/1: \"x\" is left out: it is no list";
+    assert_eq!((told.trim_end(), wants.len()), (expected, 0));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod attributes;
 mod files;
 mod kargs;
 mod keys;
+mod machine_name;
 mod provider;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ use pilotlight_providers::{Naming, Platform};
 pub use attributes::Names;
 pub use kargs::network_kargs;
 pub use provider::Provider;
+
+use machine_name::Named;
 
 /// How long the platform is waited for where nobody says otherwise.
 ///
@@ -41,6 +44,8 @@ pub struct Jobs {
     pub flatcar_attributes: Option<PathBuf>,
     /// Write the host name to this file.
     pub hostname: Option<PathBuf>,
+    /// Give the running machine its host name, where nobody else has.
+    pub set_hostname: bool,
     /// Write units of systemd-networkd to this directory.
     pub network_units: Option<PathBuf>,
     /// Give this user the platform's keys.
@@ -58,6 +63,7 @@ impl Default for Jobs {
             attributes: None,
             flatcar_attributes: None,
             hostname: None,
+            set_hostname: false,
             network_units: None,
             ssh_keys: None,
             check_in: false,
@@ -69,7 +75,7 @@ impl Default for Jobs {
 impl Jobs {
     /// Whether nothing is to be done.
     pub fn are_none(&self) -> bool {
-        !self.check_in && !self.need_metadata()
+        !self.check_in && !self.set_hostname && !self.need_metadata()
     }
 
     fn need_metadata(&self) -> bool {
@@ -93,7 +99,7 @@ impl Jobs {
             || self.flatcar_attributes.is_some()
             || self.network_units.is_some()
             || self.ssh_keys.is_some();
-        metadata && platform.has_metadata()
+        (metadata || self.set_hostname) && platform.has_metadata()
             || self.hostname.is_some() && platform.naming() == Naming::Metadata
             || self.check_in && platform.wants_status()
     }
@@ -107,16 +113,25 @@ pub fn applies(jobs: &Jobs) -> Result<(bool, String), String> {
         Some(because) => format!("{}, because {because}", platform.name()),
         None => platform.name().to_string(),
     };
-    Ok((jobs.apply_to(platform), said))
+    // A board has a name wherever it stands.
+    let by_board = jobs.set_hostname && Named::observe(Path::new("/")).has_board();
+    Ok((jobs.apply_to(platform) || by_board, said))
 }
 
 /// Does the jobs. One that fails does not keep the others from being done, but a machine with one that failed does
 /// not say that it is up. The errors are for a person.
 pub fn run(jobs: &Jobs) -> Result<(), Vec<String>> {
     let (platform, _) = jobs.provider.platform().map_err(|why| vec![why])?;
-    if jobs.need_metadata() {
+    let root = Path::new("/");
+    let is_named = |platform| Named::observe(root).settled(platform).is_some();
+    // Whoever has a name is not kept waiting for one.
+    let asks_for_name = jobs.set_hostname && platform.has_metadata() && !is_named(platform);
+    if jobs.need_metadata() || asks_for_name {
         let said = ask::metadata(platform, jobs.patience).map_err(|why| failed(jobs, why))?;
         write(jobs, platform, &said)?;
+    } else if jobs.set_hostname {
+        let done = machine_name::give(root, platform, None).map_err(|why| vec![why])?;
+        tracing::info!("{done}");
     }
     if jobs.check_in {
         match ask::report(platform, &Status::Ready, jobs.patience) {
@@ -161,6 +176,9 @@ fn write(jobs: &Jobs, platform: Platform, said: &Metadata) -> Result<(), Vec<Str
     if let Some(path) = &jobs.hostname {
         job(files::hostname(path, platform, said));
     }
+    if jobs.set_hostname {
+        job(machine_name::give(Path::new("/"), platform, Some(said)));
+    }
     if let Some(directory) = &jobs.network_units {
         job(files::network_units(directory, platform, said));
     }
@@ -202,6 +220,7 @@ mod tests {
                 jobs(|jobs| jobs.hostname = Some("a".into())),
                 "azure digitalocean hetzner openstack packet vmware",
             ),
+            (jobs(|jobs| jobs.set_hostname = true), clouds),
             (jobs(|jobs| jobs.check_in = true), "azure packet"),
             (Jobs::default(), ""),
         ] {

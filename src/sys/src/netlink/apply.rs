@@ -33,6 +33,16 @@ impl Netlink {
                 set.map(|()| Applied::Done)
                     .map_err(|why| why.during(&doing))
             }
+            Change::AddAltname { index, name, .. } => {
+                let message = encode::altname(*index, name);
+                let added = self.request(message, NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND);
+                self.unless_there(added, &doing, |netlink| {
+                    let mut there = Actual::default();
+                    netlink.whole(&doing, encode::all_links, &mut there)?;
+                    let link = there.links.get(index);
+                    Ok(link.is_some_and(|link| link.name == *name || link.altnames.contains(name)))
+                })
+            }
             Change::AddAddress { address, .. } => self.add_address(address, &doing),
             Change::AddRoute { route, .. } => self.add_route(route, NLM_F_EXCL, &doing),
             Change::ReplaceRoute { old, new, .. } => {

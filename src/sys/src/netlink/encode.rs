@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressProtocol};
-use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage, Prop};
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteType,
 };
@@ -56,6 +56,15 @@ pub(super) fn mtu(index: u32, bytes: u32) -> RouteNetlinkMessage {
     message.header.index = index;
     message.attributes.push(LinkAttribute::Mtu(bytes));
     RouteNetlinkMessage::SetLink(message)
+}
+
+/// A link with another name beside those that it has.
+pub(super) fn altname(index: u32, name: &str) -> RouteNetlinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    let names = vec![Prop::AltIfName(name.into())];
+    message.attributes.push(LinkAttribute::PropList(names));
+    RouteNetlinkMessage::NewLinkProp(message)
 }
 
 /// An address. Without a lifetime it has no end.

@@ -11,6 +11,7 @@ mod ours;
 mod service;
 mod theirs;
 
+use pilotlight_tests::metadata_server::ec2::BEGIN;
 use pilotlight_tests::tool;
 use pilotlight_tests::uml::Guest;
 
@@ -19,7 +20,7 @@ use crate::side_by_side::{State, all_of};
 
 use differences::NAMED;
 use ours::Ours;
-use service::{BEGIN, Service};
+use service::Service;
 use theirs::Peer;
 
 const NUMBERLESS: &str =

@@ -1,6 +1,6 @@
 //! What has to be done for the network to be as the platform wants it.
 //!
-//! The order within a pass: MTUs; addresses; routes, those on the link before those that need a router;
+//! The order within a pass: names; MTUs; addresses; routes, those on the link before those that need a router;
 //! rules, once the tables that they lead to are filled; then removals in the reverse order. Removing an address
 //! takes others along, which the kernel does by itself; a second pass puts back what of that is wanted. Each
 //! operation is tried on a copy first: one that would take along what is another's, or cut the machine off, is
@@ -115,6 +115,7 @@ impl Search<'_> {
                 }
             };
             let obstacle = self.down(index);
+            self.altnames(link, index);
             self.mtu(link, index);
             self.addresses(link, index, obstacle.as_deref(), &mut kept_addresses);
             routes.extend(self.wanted_routes(link, index, obstacle.as_deref()));
@@ -125,6 +126,28 @@ impl Search<'_> {
             self.remove_rules(&wanted_rules);
             self.remove_routes(&kept_routes);
             self.remove_addresses(&kept_addresses);
+        }
+    }
+
+    fn altnames(&mut self, wanted: &DesiredLink, index: u32) {
+        for (name, reason) in &wanted.altnames {
+            let mut links = self.now.links.iter();
+            let holder = links
+                .find(|(_, link)| link.name == *name || link.altnames.contains(name))
+                .map(|(index, _)| *index);
+            let change = Change::AddAltname {
+                index,
+                link: self.now.name(index).into(),
+                name: name.clone(),
+            };
+            match holder {
+                None => self.perform(change, reason),
+                Some(holder) if holder == index => {}
+                Some(holder) => {
+                    let why = format!("{} has that name", self.now.name(holder));
+                    self.unmet(change, why);
+                }
+            }
         }
     }
 

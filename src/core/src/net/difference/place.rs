@@ -19,6 +19,16 @@ pub(super) fn bond_of(member: &Link, actual: &Actual) -> Option<u32> {
     (AGGREGATES.contains(&kind) && bond.is_touchable()).then_some(index)
 }
 
+/// Kinds of links whose ports belong to guests and containers.
+const SWITCHES: [&str; 2] = ["bridge", "openvswitch"];
+
+/// Whether hardware is a port of a bridge: what arrives at it may be for somebody behind the others.
+pub(super) fn is_port(link: &Link, actual: &Actual) -> bool {
+    let bridge = link.master.and_then(|index| actual.links.get(&index));
+    let kind = bridge.and_then(|bridge| bridge.kind.as_deref());
+    link.kind.is_none() && kind.is_some_and(|kind| SWITCHES.contains(&kind))
+}
+
 /// The link that is meant, or why there is none.
 pub(super) fn place(
     wanted: &DesiredLink,

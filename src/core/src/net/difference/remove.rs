@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::place::bond_of;
+use super::place::{bond_of, is_port};
 use super::{Search, UNNAMED, routes};
 use crate::net::actual::{Address, PROTOCOL_KERNEL, Route, Rule};
 use crate::net::op::Change;
@@ -95,9 +95,14 @@ impl Search<'_> {
     }
 
     /// Whether things of ours on a link may be removed. What was added to a link before it became a member of a bond
-    /// that is meant now is of no use any more.
+    /// that is meant now is of no use any more; before it became a port of a bridge, it takes away what is for those
+    /// behind it.
     pub(super) fn may_touch(&self, index: u32) -> bool {
         self.now.links.get(&index).is_some_and(|link| {
+            if is_port(link, &self.now) {
+                let is_left = |mac| self.desired.leaves_alone(mac);
+                return !link.mac.is_some_and(is_left);
+            }
             let is_left = |mac: Mac| self.desired.leaves_alone(mac) || self.unplaced.contains(&mac);
             let bond = bond_of(link, &self.now).filter(|_| link.kind.is_none());
             let is_member = || bond.is_some_and(|bond| self.placed.contains(&bond));

@@ -1,10 +1,15 @@
 //! A platform's metadata server whose answers change while it is asked.
 
+pub mod ec2;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// As long as a request that has to come may take.
+const SOON: Duration = Duration::from_secs(60);
 
 /// How it behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +96,7 @@ impl Server {
         let begun = Instant::now();
         while self.count() < times {
             assert!(
-                begun.elapsed() < crate::SOON,
+                begun.elapsed() < SOON,
                 "asked {} times, not {times}",
                 self.count()
             );

@@ -1,10 +1,13 @@
 //! Metadata services with data of a made-up machine each.
 
-use pilotlight_tests::faults::{Act, Asked, say};
+use crate::faults::{Act, Asked, say};
 use serde_json::json;
 
+/// The address of nearly every metadata service.
 pub const LINK: &str = "169.254.169.254";
+/// The address of Azure's server for reports.
 pub const WIRESERVER: &str = "168.63.129.16";
+/// The address that the tests' name server has for Equinix Metal's service.
 pub const PACKET: &str = "192.0.2.80";
 
 /// A key whose other half is lost.
@@ -18,6 +21,7 @@ fn found(text: Option<impl AsRef<str>>) -> Act {
     }
 }
 
+/// Amazon EC2.
 pub fn aws(asked: &Asked) -> Act {
     if asked.method == "PUT" {
         return found(Some("token"));
@@ -50,6 +54,7 @@ pub fn aws(asked: &Asked) -> Act {
     )
 }
 
+/// Microsoft Azure.
 pub fn azure(asked: &Asked) -> Act {
     let path = asked.path.strip_prefix("/metadata/instance");
     let (path, query) = path
@@ -74,6 +79,7 @@ pub fn azure(asked: &Asked) -> Act {
     }))
 }
 
+/// Azure's server for reports.
 pub fn wireserver(asked: &Asked) -> Act {
     let shared = "<SharedConfig><Incarnation instance=\"i-a\"/><Instances><Instance id=\"i-a\" address=\"10.1.0.4\">\
         <InputEndpoints><Endpoint loadBalancedPublicAddress=\"203.0.113.4:22\"/></InputEndpoints>\
@@ -94,6 +100,7 @@ pub fn wireserver(asked: &Asked) -> Act {
     })
 }
 
+/// Google Compute Engine.
 pub fn gcp(asked: &Asked) -> Act {
     let path = asked.path.strip_prefix("/computeMetadata/v1/");
     let machine = "projects/1234/machineTypes/e9-small";
@@ -122,6 +129,7 @@ pub fn gcp(asked: &Asked) -> Act {
     }
 }
 
+/// DigitalOcean.
 pub fn digitalocean(asked: &Asked) -> Act {
     let all = json!({
         "droplet_id": 7, "hostname": "drop-1", "region": "sea9", "tags": ["web"], "public_keys": [KEY],
@@ -138,6 +146,7 @@ pub fn digitalocean(asked: &Asked) -> Act {
     found((asked.path == "/metadata/v1.json").then(|| all.to_string()))
 }
 
+/// Hetzner Cloud.
 pub fn hetzner(asked: &Asked) -> Act {
     const NETWORK: &str = "version: 1\nconfig:\n- type: physical\n  name: eth0\n  mac_address: 96:00:00:00:00:01\n  \
         subnets:\n  - type: dhcp\n    ipv4: true\n  - type: static\n    address: 2001:db8:30:0::1/64\n    ipv6: true\n    \
@@ -167,6 +176,7 @@ pub fn hetzner(asked: &Asked) -> Act {
     })
 }
 
+/// OpenStack.
 pub fn openstack(asked: &Asked) -> Act {
     let meta = json!({"uuid": "c0ffee00-0000-4000-8000-000000000002", "hostname": "vm-2.cloud.example",
         "public_keys": {"mine": KEY}});
@@ -186,6 +196,7 @@ pub fn openstack(asked: &Asked) -> Act {
     })
 }
 
+/// Equinix Metal's document.
 pub fn packet_document() -> String {
     json!({
         "id": "u-1", "hostname": "m1", "iqn": "iqn.2021-01.example:u1", "plan": "c3.small.x86", "facility": "xx1",
@@ -207,6 +218,7 @@ pub fn packet_document() -> String {
     .to_string()
 }
 
+/// Equinix Metal.
 pub fn packet(asked: &Asked) -> Act {
     found((asked.path == "/metadata").then(packet_document))
 }
