@@ -107,6 +107,7 @@ impl Root {
             gshadow: gshadow.as_deref(),
             login_defs: login_defs.as_deref(),
             useradd: useradd.as_deref(),
+            ..Texts::default()
         });
         Facts {
             accounts,

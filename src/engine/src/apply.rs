@@ -56,6 +56,7 @@ pub struct Hands {
     keys: KeyStore,
     platform: Option<Platform>,
     journal: RefCell<Log>,
+    mounted: BTreeSet<SysPath>,
 }
 
 impl Hands {
@@ -70,6 +71,7 @@ impl Hands {
             cmdline: None,
             platform: None,
             journal: RefCell::new(Log::none()),
+            mounted: BTreeSet::new(),
         }
     }
 
@@ -96,6 +98,12 @@ impl Hands {
         self
     }
 
+    /// After runs of this boot that have mounted something at these places.
+    pub fn having_mounted(mut self, mounted: BTreeSet<SysPath>) -> Self {
+        self.mounted = mounted;
+        self
+    }
+
     /// With the keys of encrypted volumes in this store.
     pub fn with_keys(mut self, keys: KeyStore) -> Self {
         self.keys = keys;
@@ -115,6 +123,17 @@ impl Hands {
         }
     }
 
+    /// Plans one part on facts observed now.
+    pub fn plan(&self, part: Part, around: &Surroundings) -> Result<Plan, Failure> {
+        let images = DeviceMap::new();
+        let earlier = Earlier::of(&self.journal.borrow());
+        let mut facts = pilotlight_core::facts::Facts::default();
+        self.observer(&images, &earlier)
+            .observe(part, around, &mut facts)
+            .and_then(|()| part.plan(&self.config, &facts, around))
+            .map_err(|report| self.failure(report))
+    }
+
     /// Runs parts one after the other, each planned on facts observed right before it.
     pub fn run(&self, parts: &[Part], around: &Surroundings) -> Result<Done, Failure> {
         self.run_noting(parts, around).map(|(done, _)| done)
@@ -129,6 +148,7 @@ impl Hands {
             wait: device_wait(),
             keys: Some(&self.keys),
             journal: Some(earlier),
+            mounted: &self.mounted,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The dry run: the rehearsal of all stages, printed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -69,6 +70,7 @@ pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
         wait: Duration::ZERO,
         keys: None,
         journal: None,
+        mounted: &BTreeSet::new(),
     };
     let root = match run.root {
         Some(_) => Root::Known,

@@ -1,11 +1,12 @@
 //! Looking at the machine as the plan says, and at what stands for it in a dry run.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::journal::Earlier;
 use pilotlight_core::diag::Report;
-use pilotlight_core::facts::accounts::{Accounts, Texts};
+use pilotlight_core::facts::accounts::{self, Accounts, Texts};
 use pilotlight_core::facts::boot::Boot;
 use pilotlight_core::facts::selinux::PROGRAM;
 use pilotlight_core::facts::{self, Facts, Look, Refused, Sight, Trial};
@@ -33,6 +34,8 @@ pub struct Observer<'a> {
     pub keys: Option<&'a KeyStore>,
     /// What an earlier run has begun on the disks; `None` where none can have run.
     pub journal: Option<&'a Earlier>,
+    /// Where this boot has mounted something below the root.
+    pub mounted: &'a BTreeSet<SysPath>,
 }
 
 fn broken(error: impl std::fmt::Display) -> Report {
@@ -110,7 +113,7 @@ impl Observer<'_> {
     ) -> Result<(), Report> {
         let (required, optional): (Vec<_>, Vec<_>) =
             (required.iter().collect(), optional.iter().collect());
-        let mounts = std::mem::take(&mut facts.disks.mounts);
+        let before = std::mem::take(&mut facts.disks);
         facts.disks = disks::observe(disks::Request {
             required: &required,
             optional: &optional,
@@ -121,7 +124,8 @@ impl Observer<'_> {
         if let Some(journal) = self.journal {
             journal.says.forget_unfinished(&mut facts.disks);
         }
-        facts.disks.mounts = mounts;
+        facts.disks.mounts = before.mounts;
+        facts.disks.mounted = before.mounted;
         Ok(())
     }
 
@@ -166,6 +170,7 @@ impl Observer<'_> {
                     root.display()
                 ))
             })?;
+            facts.disks.mounted = self.mounted.clone();
         }
         Ok(())
     }
@@ -209,7 +214,16 @@ impl Observer<'_> {
         let (passwd, group) = (account_file("passwd")?, account_file("group")?);
         let (shadow, gshadow) = (account_file("shadow")?, account_file("gshadow")?);
         let (login_defs, useradd) = (read("/etc/login.defs")?, read("/etc/default/useradd")?);
+        let nsswitch = read("/etc/nsswitch.conf")?;
+        let beside = |database: &str| -> Result<Vec<Vec<u8>>, Report> {
+            let paths = accounts::beside(database, nsswitch.as_deref()).into_iter();
+            let texts: Vec<Option<Vec<u8>>> = paths.map(&read).collect::<Result<_, _>>()?;
+            Ok(texts.into_iter().flatten().collect())
+        };
+        let (users_beside, groups_beside) = (beside("passwd")?, beside("group")?);
         facts.accounts = Accounts::parse(&Texts {
+            users_beside: &users_beside,
+            groups_beside: &groups_beside,
             passwd: passwd.as_deref(),
             group: group.as_deref(),
             shadow: shadow.as_deref(),

@@ -1,5 +1,6 @@
 //! The rehearsal on the machine: what the core plans ahead, with this machine to look at.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use pilotlight_core::diag::Sources;
@@ -85,6 +86,7 @@ impl<'a> Rehearsal<'a> {
             wait: device_wait(),
             keys: Some(&self.keys),
             journal: self.journal,
+            mounted: &BTreeSet::new(),
         };
         let mut look = |look: &Look, facts: &mut Facts| {
             observer.look(look, facts)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pilotlight_core::diag::{Report, Severity, Sources};
 use pilotlight_core::model::Config;
 use pilotlight_core::needs_network;
+use pilotlight_core::op::{MountOp, Op};
 use pilotlight_core::plan::platform::FromPlatform;
 use pilotlight_core::plan::result::Provisioned;
 use pilotlight_core::plan::{Part, Surroundings};
@@ -30,7 +31,7 @@ pub fn run(options: &Options, state: &mut State) -> Result<Done, Failure> {
         Stage::Fetch => fetch(options, state, true),
         Stage::Kargs => kargs(options, state),
         Stage::Disks => disks(options, state),
-        Stage::Mount => later(options, &[Part::Mounts]),
+        Stage::Mount => mount(options, state),
         Stage::Umount => umount(options, state),
         Stage::Files => files(options, state),
     }
@@ -179,10 +180,25 @@ fn announce(acquired: &Acquired) {
     }
 }
 
-/// Runs parts of a stage after the fetch stages, with the cached config.
-fn later(options: &Options, parts: &[Part]) -> Result<Done, Failure> {
+/// Mounts what the config names below the root. Where, is kept before it is done: that, and nothing else, is
+/// unmounted again.
+fn mount(options: &Options, state: &mut State) -> Result<Done, Failure> {
     let cached = cache::read(&options.config_cache)?;
-    hands(options, cached.config, cached.sources).run(parts, &Surroundings::default())
+    let sources = cached.sources.clone();
+    let hands = hands(options, cached.config, cached.sources);
+    let plan = hands.plan(Part::Mounts, &Surroundings::default())?;
+    let points = plan.steps.iter().filter_map(|step| match &step.op {
+        Op::Mount(MountOp::Mount { path, .. }) => Some(path.clone()),
+        _ => None,
+    });
+    state.mounted.extend(points);
+    state.save(&options.state_file).map_err(|error| {
+        let place = options.state_file.display();
+        Failure::new(format!("while writing the state {place}: {error}"))
+    })?;
+    let done = hands.perform_plan(&plan)?;
+    warn(&plan.notes, &sources, state);
+    Ok(done)
 }
 
 /// Each layer is planned when the one below it is there. Disks of a fresh image are looked for whatever the
@@ -208,10 +224,12 @@ fn disks(options: &Options, state: &mut State) -> Result<Done, Failure> {
 }
 
 /// It also runs after a stage that failed, so that it does not say anything about the first boot.
-fn umount(options: &Options, state: &State) -> Result<Done, Failure> {
+fn umount(options: &Options, state: &mut State) -> Result<Done, Failure> {
     let cached = cache::read(&options.config_cache)?;
     let done = hands(options, cached.config, cached.sources)
+        .having_mounted(state.mounted.clone())
         .run(&[Part::Unmounts], &Surroundings::default())?;
+    state.mounted.clear();
     volumes::forget_keys(options)?;
     if state.has_done(Stage::Files) {
         BlobStore::beside(&options.config_cache).remove();

@@ -1,8 +1,10 @@
 //! What the stages of this boot did: the state file, the failure report and the lines on the console.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pilotlight_core::model::SysPath;
 use pilotlight_host::log;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,9 @@ pub struct State {
     /// Warnings about the config, a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Where the mount stage has mounted something, or has begun to.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub mounted: BTreeSet<SysPath>,
 }
 
 impl State {
@@ -195,6 +200,7 @@ mod tests {
             stages: vec![done(3)],
             user_config_provided: true,
             warnings: vec!["user.ign:1:2: warning: odd".into()],
+            mounted: [SysPath::parse("/var").unwrap()].into(),
         };
         state.save(&path).unwrap();
         assert_eq!(State::load(&path).unwrap(), state);

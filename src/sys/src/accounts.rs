@@ -161,6 +161,12 @@ pub fn apply(op: &AccountOp, root: &Path) -> Result<(), AccountError> {
     };
     let call = match op {
         AccountOp::Restore(restore) => return transaction::restore(restore, &root),
+        AccountOp::Adopt { of, name, line } => {
+            return transaction::add_line(*of, line, &root).map_err(|source| AccountError::Look {
+                name: name.as_str().into(),
+                source,
+            });
+        }
         op => Call::new(op, &root),
     };
     match call.map_or(Ok(()), |call| call.run()) {
@@ -257,7 +263,9 @@ impl Call {
     /// `None` for what is done without a tool, or for many at once.
     fn new(op: &AccountOp, root: &Path) -> Option<Self> {
         Some(match op {
-            AccountOp::Restore(_) | AccountOp::SetPassword { .. } => return None,
+            AccountOp::Restore(_) | AccountOp::Adopt { .. } | AccountOp::SetPassword { .. } => {
+                return None;
+            }
             AccountOp::AddGroup { name, gid, system } => {
                 let mut call = Self::on_root("groupadd", root);
                 call.option("--password", Some("*"));

@@ -13,8 +13,8 @@ use rustix::mount::{
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
 };
 
-use crate::fat;
 use crate::root::Sysroot;
+use crate::{blockdev, fat};
 
 /// Why a mount failed.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +35,28 @@ pub fn observe(root: &Path) -> io::Result<BTreeMap<SysPath, String>> {
         let Ok(inside) = Path::new(&line.mount_point).strip_prefix(&root) else {
             continue;
         };
-        let source = line.mount_source.to_string_lossy().into_owned();
+        let source = source(&line);
         if let Ok(path) = SysPath::parse(&format!("/{}", inside.display())) {
             mounts.insert(path, source);
         }
     }
     Ok(mounts)
+}
+
+/// What is mounted, a device by the name by which it is known here.
+fn source(line: &libmount::mountinfo::MountPoint<'_>) -> String {
+    let text = line.mount_source.to_string_lossy().into_owned();
+    if !text.starts_with('/') {
+        return text;
+    }
+    // The kernel says /dev/root of what it mounted itself, which is no node.
+    let by_number = || {
+        let device = format!("/sys/dev/block/{}:{}", line.major, line.minor);
+        let node = Path::new("/dev").join(std::fs::canonicalize(device).ok()?.file_name()?);
+        node.exists().then_some(node)
+    };
+    let node = std::fs::canonicalize(&text).ok().or_else(by_number);
+    node.map_or(text, |node| blockdev::stable_name(&node))
 }
 
 /// Performs one operation.

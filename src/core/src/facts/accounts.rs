@@ -32,6 +32,41 @@ pub struct Texts<'a> {
     pub login_defs: Option<&'a [u8]>,
     /// `/etc/default/useradd`
     pub useradd: Option<&'a [u8]>,
+    /// The image's own users, beside /etc: the files that [`beside`] names, in its order.
+    pub users_beside: &'a [Vec<u8>],
+    /// The image's own groups.
+    pub groups_beside: &'a [Vec<u8>],
+}
+
+/// The files besides /etc that the name service reads users (`passwd`) or groups (`group`) of, by the text of
+/// `/etc/nsswitch.conf` (nsswitch.conf(5)): those of nss-altfiles, and Flatcar's.
+///
+/// Without a line for them the file of nss-altfiles counts where there is one: nothing else reads it.
+pub fn beside(database: &str, nsswitch: Option<&[u8]>) -> Vec<&'static str> {
+    let of = |service: &str| match (service, database) {
+        ("altfiles", "passwd") => Some("/usr/lib/passwd"),
+        ("altfiles", "group") => Some("/usr/lib/group"),
+        ("usrfiles", "passwd") => Some("/usr/share/baselayout/passwd"),
+        ("usrfiles", "group") => Some("/usr/share/baselayout/group"),
+        _ => None,
+    };
+    let mut found = None;
+    for line in lines(nsswitch) {
+        let line = line.split('#').next().unwrap_or_default();
+        if let Some((name, services)) = line.split_once(':')
+            && name.trim() == database
+        {
+            found = Some(services.to_string());
+        }
+    }
+    let services = found.unwrap_or_else(|| "altfiles".into());
+    let mut list = Vec::new();
+    for path in services.split_whitespace().filter_map(of) {
+        if !list.contains(&path) {
+            list.push(path);
+        }
+    }
+    list
 }
 
 /// Groups and users of the sysroot.
@@ -43,6 +78,12 @@ pub struct Accounts {
     pub groups: BTreeMap<String, Group>,
     /// What useradd does where it is not told.
     pub defaults: Defaults,
+    /// Lines of users that stand beside /etc and not in it, where no tool changes them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub users_beside: BTreeMap<String, String>,
+    /// Lines of groups that stand beside /etc and not in it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups_beside: BTreeMap<String, String>,
     /// What an earlier run was cut off at. Users and groups are those of before it, which have to be put back.
     #[serde(skip)]
     pub unfinished: Option<Before>,
@@ -128,53 +169,37 @@ impl Accounts {
             ..Self::default()
         };
         for line in lines(texts.passwd) {
-            let mut fields = line.split(':');
-            let mut field = || fields.next();
-            let (Some(name), Some(password), Some(uid), Some(gid)) =
-                (field(), field(), number(field()), number(field()))
-            else {
-                continue;
-            };
-            let mut text = || field().unwrap_or_default().to_string();
-            let user = User {
-                uid: Some(uid),
-                gid: Some(gid),
-                group: None,
-                gecos: text(),
-                home: text(),
-                shell: Some(text()),
-                password: match password {
-                    SHADOWED => shadow.get(name).map(|field| password_digest(field)),
-                    field => Some(password_digest(field)),
-                },
-            };
-            // The first line of a name is the one that getpwnam(3) finds.
-            accounts.users.entry(name.into()).or_insert(user);
+            if let Some((name, user)) = user(&line, &shadow) {
+                // The first line of a name is the one that getpwnam(3) finds.
+                accounts.users.entry(name).or_insert(user);
+            }
         }
         for line in lines(texts.group) {
-            let mut fields = line.split(':');
-            let (Some(name), Some(password), Some(gid)) =
-                (fields.next(), fields.next(), number(fields.next()))
-            else {
-                continue;
-            };
-            let members = fields.next().unwrap_or_default();
-            let password = match (password, gshadow.get(name)) {
-                (_, Some(field)) => Some(password_digest(field)),
-                (SHADOWED, None) => None,
-                (field, None) => Some(password_digest(field)),
-            };
-            let group = Group {
-                gid: Some(gid),
-                members: members
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|name| !name.is_empty())
-                    .map(String::from)
-                    .gather(),
-                password,
-            };
-            accounts.groups.entry(name.into()).or_insert(group);
+            if let Some((name, group)) = group(&line, &gshadow) {
+                accounts.groups.entry(name).or_insert(group);
+            }
+        }
+        for line in texts.users_beside.iter().flat_map(|text| lines(Some(text))) {
+            if let Some((name, user)) = user(&line, &shadow)
+                && !accounts.users.contains_key(&name)
+            {
+                accounts.users_beside.insert(name.clone(), line.to_string());
+                accounts.users.insert(name, user);
+            }
+        }
+        for line in texts
+            .groups_beside
+            .iter()
+            .flat_map(|text| lines(Some(text)))
+        {
+            if let Some((name, group)) = group(&line, &gshadow)
+                && !accounts.groups.contains_key(&name)
+            {
+                accounts
+                    .groups_beside
+                    .insert(name.clone(), line.to_string());
+                accounts.groups.insert(name, group);
+            }
         }
         accounts
     }
@@ -215,7 +240,7 @@ impl Accounts {
             shadow: None,
             gshadow: None,
             login_defs: Some(b"USERGROUPS_ENAB yes\n"),
-            useradd: None,
+            ..Texts::default()
         })
     }
 
@@ -318,6 +343,51 @@ impl Accounts {
     }
 }
 
+/// A line of passwd(5).
+fn user(line: &str, shadow: &BTreeMap<String, String>) -> Option<(String, User)> {
+    let mut fields = line.split(':');
+    let (name, password) = (fields.next()?, fields.next()?);
+    let (uid, gid) = (number(fields.next())?, number(fields.next())?);
+    let mut text = || fields.next().unwrap_or_default().to_string();
+    let user = User {
+        uid: Some(uid),
+        gid: Some(gid),
+        group: None,
+        gecos: text(),
+        home: text(),
+        shell: Some(text()),
+        password: match password {
+            SHADOWED => shadow.get(name).map(|field| password_digest(field)),
+            field => Some(password_digest(field)),
+        },
+    };
+    Some((name.into(), user))
+}
+
+/// A line of group(5).
+fn group(line: &str, gshadow: &BTreeMap<String, String>) -> Option<(String, Group)> {
+    let mut fields = line.split(':');
+    let (name, password) = (fields.next()?, fields.next()?);
+    let gid = number(fields.next())?;
+    let members = fields.next().unwrap_or_default();
+    let password = match (password, gshadow.get(name)) {
+        (_, Some(field)) => Some(password_digest(field)),
+        (SHADOWED, None) => None,
+        (field, None) => Some(password_digest(field)),
+    };
+    let group = Group {
+        gid: Some(gid),
+        members: members
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(String::from)
+            .gather(),
+        password,
+    };
+    Some((name.into(), group))
+}
+
 impl Defaults {
     fn parse(texts: &Texts<'_>) -> Self {
         let mut defaults = Self::default();
@@ -390,6 +460,7 @@ mod tests {
             gshadow: Some(b"wheel:!::core\n"),
             login_defs: Some(b"# USERGROUPS_ENAB no\nUSERGROUPS_ENAB \t yes\nMAIL_DIR /mail\n"),
             useradd: Some(b"# useradd\nGROUP=100\nHOME=/var/home\nSHELL=/bin/zsh\nSKEL\nSKEL=\n"),
+            ..Texts::default()
         })
     }
 
@@ -476,6 +547,68 @@ mod tests {
     }
 
     #[test]
+    fn the_name_service_says_which_files_count_beside_etc() {
+        let lib = &["/usr/lib/passwd"][..];
+        let flatcar = &["/usr/share/baselayout/passwd"][..];
+        let table: &[(Option<&str>, &[&str])] = &[
+            (None, lib),
+            (Some(""), lib),
+            (Some("hosts: files dns\n"), lib),
+            (Some("passwd: files altfiles\n"), lib),
+            (Some("passwd:altfiles files"), lib),
+            (Some("  passwd :  files   altfiles  systemd"), lib),
+            (Some("passwd: files [SUCCESS=merge] altfiles"), lib),
+            (Some("passwd: files usrfiles systemd\n"), flatcar),
+            (Some("passwd: altfiles altfiles"), lib),
+            (
+                Some("passwd: files altfiles usrfiles"),
+                &["/usr/lib/passwd", "/usr/share/baselayout/passwd"],
+            ),
+            (Some("passwd: files systemd\n"), &[]),
+            (Some("passwd: files # altfiles\n"), &[]),
+            (Some("#passwd: files\npasswd: files\n"), &[]),
+            (Some("passwd: files\ngroup: files altfiles\n"), &[]),
+            (Some("passwd:"), &[]),
+            (Some("passwd: files\npasswd: altfiles\n"), lib),
+        ];
+        for (text, expected) in table {
+            let found = beside("passwd", text.map(str::as_bytes));
+            assert_eq!(found, *expected, "{text:?}");
+        }
+        assert_eq!(beside("group", None), ["/usr/lib/group"]);
+        assert!(beside("shadow", Some(b"shadow: altfiles")).is_empty());
+    }
+
+    #[test]
+    fn what_stands_in_etc_hides_what_stands_beside() {
+        let beside = [
+            b"root:x:7:7::/:\ncore:x:500:600:Image:/home/core:/bin/sh\n".to_vec(),
+            b"core:x:1:1:::\nother:x:8:9:::\n".to_vec(),
+        ];
+        let accounts = Accounts::parse(&Texts {
+            passwd: Some(b"root:x:0:0:root:/root:/bin/bash\n"),
+            group: Some(b"wheel:x:10:\n"),
+            users_beside: &beside,
+            groups_beside: &[b"wheel:x:11:\nusers2:x:777:core\nbad line\n".to_vec()],
+            ..Texts::default()
+        });
+        let uid = |name: &str| accounts.user(name).and_then(|user| user.uid);
+        assert_eq!(
+            ["root", "core", "other"].map(uid),
+            [Some(0), Some(500), Some(8)]
+        );
+        let gid = |name: &str| accounts.group(name).and_then(|group| group.gid);
+        assert_eq!(
+            ["wheel", "users2", "bad line"].map(gid),
+            [Some(10), Some(777), None]
+        );
+        assert_eq!(accounts.groups_of("core"), ["users2"].into());
+        let names: Vec<&String> = accounts.users_beside.keys().collect();
+        assert_eq!(names, ["core", "other"]);
+        assert_eq!(accounts.groups_beside["users2"], "users2:x:777:core");
+    }
+
+    #[test]
     fn no_bytes_make_it_fail() {
         for text in [
             &b"\xff\xfe:\xff"[..],
@@ -490,6 +623,8 @@ mod tests {
                 gshadow: Some(text),
                 login_defs: Some(text),
                 useradd: Some(text),
+                users_beside: &[text.to_vec()],
+                groups_beside: &[text.to_vec()],
             });
         }
     }

@@ -3,7 +3,7 @@
 //! What an operation leaves to chance (a random GUID) or what cannot be known before it ran (what an
 //! old disk holds where a new partition begins) is predicted as unknown and agrees with anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ pub struct Disks {
     pub missing: BTreeMap<String, String>,
     /// Mounts below the sysroot, mount point → node.
     pub mounts: BTreeMap<SysPath, String>,
+    /// Mount points below the sysroot where a run of this boot has mounted something.
+    #[serde(default)]
+    pub mounted: BTreeSet<SysPath>,
     /// Running RAID arrays that the observed members belong to, UUID → node.
     #[serde(default)]
     pub arrays: BTreeMap<String, String>,

@@ -28,6 +28,16 @@ pub enum AccountOp {
         /// Whether a chosen number is from the system range.
         system: bool,
     },
+    /// Copies a user or a group that the image has beside /etc into /etc, where it can be changed.
+    Adopt {
+        /// Which of the two.
+        of: AccountKind,
+        /// Its name.
+        name: AccountName,
+        /// Its line in passwd(5) or group(5).
+        #[serde(skip)]
+        line: String,
+    },
     /// Gives a group another number; the users whose main group it is follow.
     ModifyGroup {
         /// Its name.
@@ -156,6 +166,7 @@ impl AccountOp {
         Some(match self {
             AccountOp::Restore(_) => return None,
             AccountOp::AddGroup { name, .. }
+            | AccountOp::Adopt { name, .. }
             | AccountOp::ModifyGroup { name, .. }
             | AccountOp::DeleteGroup { name }
             | AccountOp::ModifyUser { name, .. }
@@ -182,6 +193,13 @@ impl AccountOp {
                     ..Group::default()
                 };
                 accounts.groups.insert(name.as_str().into(), group);
+            }
+            AccountOp::Adopt { of, name, .. } => {
+                let beside = match of {
+                    AccountKind::User => &mut accounts.users_beside,
+                    AccountKind::Group => &mut accounts.groups_beside,
+                };
+                beside.remove(name.as_str());
             }
             AccountOp::ModifyGroup { name, gid } => {
                 let Some(group) = accounts.groups.get_mut(name.as_str()) else {
@@ -332,6 +350,13 @@ impl fmt::Display for AccountOp {
                 let kind = if *system { "system group" } else { "group" };
                 write!(f, "add {kind} {name}")?;
                 gid.map_or(Ok(()), |gid| write!(f, ": number {gid}"))
+            }
+            AccountOp::Adopt { of, name, .. } => {
+                let (kind, file) = match of {
+                    AccountKind::User => ("user", "passwd"),
+                    AccountKind::Group => ("group", "group"),
+                };
+                write!(f, "copy the image's {kind} {name} to /etc/{file}")
             }
             AccountOp::ModifyGroup { name, gid } => {
                 write!(f, "change group {name}: number {gid}")

@@ -41,10 +41,12 @@ impl MountOp {
         match self {
             MountOp::Mount { device, path, .. } => {
                 facts.disks.mounts.insert(path.clone(), device.clone());
+                facts.disks.mounted.insert(path.clone());
             }
             MountOp::MakeMountPoint { .. } => {}
             MountOp::Unmount { path } => {
                 facts.disks.mounts.remove(path);
+                facts.disks.mounted.remove(path);
             }
         }
     }

@@ -252,6 +252,15 @@ impl AccountOp {
                     None => Ok(()),
                 }
             }
+            AccountOp::Adopt { of, name, .. } => {
+                let beside = match of {
+                    crate::op::AccountKind::User => &accounts.users_beside,
+                    crate::op::AccountKind::Group => &accounts.groups_beside,
+                };
+                require(beside.contains_key(name.as_str()), || {
+                    format!("{name} is not among what the image has beside /etc")
+                })
+            }
             AccountOp::ModifyGroup { name, .. } => group(name.as_str()),
             AccountOp::DeleteGroup { name } => {
                 group(name.as_str())?;

@@ -118,7 +118,7 @@ impl AccountOp {
     /// The program of shadow-utils that performs it, if one does.
     fn program(&self) -> Option<&'static str> {
         Some(match self {
-            AccountOp::Restore(_) => return None,
+            AccountOp::Restore(_) | AccountOp::Adopt { .. } => return None,
             AccountOp::AddGroup { .. } => "groupadd",
             AccountOp::ModifyGroup { .. } => "groupmod",
             AccountOp::DeleteGroup { .. } => "groupdel",

@@ -114,11 +114,41 @@ impl Planner {
         self.checked(&what, AccountName::parse(name), at)
     }
 
+    /// Whether an account is one that the image has beside /etc, which nothing can remove: an error then.
+    fn is_images_own(&mut self, kind: &str, name: &str, beside: bool, at: Option<Span>) -> bool {
+        if beside {
+            let message = format!(
+                "the {kind} {name:?} cannot be removed: it is in the image itself, outside of /etc"
+            );
+            let help =
+                "take \"shouldExist\": false out of the config, or the account out of the image";
+            self.report.push(Diagnostic::error(at, message).help(help));
+        }
+        beside
+    }
+
+    /// Copies an account that the image has beside /etc: the programs that change accounts know those in /etc alone.
+    fn adopt(&mut self, of: AccountKind, name: &AccountName, at: Option<Span>) {
+        let (beside, file) = match of {
+            AccountKind::User => (&self.now.users_beside, "passwd"),
+            AccountKind::Group => (&self.now.groups_beside, "group"),
+        };
+        if let Some(line) = beside.get(name.as_str()).cloned() {
+            let name = name.clone();
+            let why = format!("it is to be changed, and is not in /etc/{file}");
+            self.push(AccountOp::Adopt { of, name, line }, why, at);
+        }
+    }
+
     fn remove_user(&mut self, user: &User) {
         let Some(facts) = self.now.user(&user.name) else {
             return;
         };
+        let beside = self.now.users_beside.contains_key(&user.name);
         let home = facts.home.clone();
+        if self.is_images_own("user", &user.name, beside, user.at) {
+            return;
+        }
         if let Some(name) = self.name("user", &user.name, user.at) {
             let op = AccountOp::DeleteUser { name, home };
             self.push(op, "it should not exist", user.at);
@@ -127,6 +157,10 @@ impl Planner {
 
     fn remove_group(&mut self, group: &Group) {
         if self.now.group(&group.name).is_none() {
+            return;
+        }
+        let beside = self.now.groups_beside.contains_key(&group.name);
+        if self.is_images_own("group", &group.name, beside, group.at) {
             return;
         }
         if let Some(user) = self.now.user_of_main_group(&group.name) {
@@ -179,6 +213,7 @@ impl Planner {
                         format!("its number is {was}")
                     });
                     let name = name.clone();
+                    self.adopt(AccountKind::Group, &name, group.at);
                     self.push(AccountOp::ModifyGroup { name, gid }, why, group.at);
                 }
             }
@@ -203,6 +238,7 @@ impl Planner {
             return;
         };
         if has != Some(hash.digest()) {
+            self.adopt(of, &name, at);
             let op = AccountOp::SetPassword { of, name, hash };
             self.push(op, "the config gives another password hash", at);
         }
@@ -219,6 +255,8 @@ impl Planner {
             Some(facts) => {
                 let (fields, why) = difference(fields, &user.name, facts, &self.now);
                 if !fields.is_empty() {
+                    self.adopt(AccountKind::User, &name, user.at);
+                    self.adopt_groups(&fields, user.at);
                     let name = name.clone();
                     self.push(AccountOp::ModifyUser { name, fields }, why, user.at);
                 }
@@ -235,6 +273,7 @@ impl Planner {
                 if op.makes_group(&self.now) && !self.own_group_is_free(user, removed_groups) {
                     return;
                 }
+                self.adopt_groups(&op.fields, user.at);
                 let why = format!("there is no user {name} yet");
                 self.push(AccountOp::AddUser(op), why, user.at);
             }
@@ -243,6 +282,16 @@ impl Planner {
         let has = has.and_then(|facts| facts.password.clone());
         let hash = user.password_hash.as_deref();
         self.password(AccountKind::User, name, hash, has, user.at);
+    }
+
+    /// The groups that a user is put into.
+    fn adopt_groups(&mut self, fields: &UserFields, at: Option<Span>) {
+        let groups: Vec<AccountName> = (fields.groups.iter().chain(&fields.primary_group))
+            .cloned()
+            .collect();
+        for group in groups {
+            self.adopt(AccountKind::Group, &group, at);
+        }
     }
 
     /// useradd(8) refuses to make the user's own group where a group has its name.

@@ -18,6 +18,7 @@ fn facts() -> Facts {
         gshadow: Some(b"wheel:*::core\n"),
         login_defs: Some(b"USERGROUPS_ENAB yes\n"),
         useradd: Some(b"SHELL=/bin/bash\n"),
+        ..Texts::default()
     });
     Facts {
         accounts,
@@ -355,4 +356,120 @@ fn what_was_cut_off_is_put_back_first() {
     "#);
     // Even where nothing is to be done otherwise.
     assert_eq!(plan(&[], &[], &facts).unwrap().steps.len(), 1);
+}
+
+/// Facts of an image with users and groups beside /etc.
+fn facts_beside() -> Facts {
+    let accounts = Accounts::parse(&Texts {
+        passwd: Some(b"root:x:0:0:root:/root:/bin/bash\n"),
+        group: Some(b"root:x:0:\nsudo:x:150:\n"),
+        login_defs: Some(b"USERGROUPS_ENAB yes\n"),
+        users_beside: &[b"core:x:500:777:Core:/home/core:/bin/sh\n".to_vec()],
+        groups_beside: &[b"users2:x:777:\ndocker:x:233:core\n".to_vec()],
+        ..Texts::default()
+    });
+    Facts {
+        accounts,
+        ..Facts::default()
+    }
+}
+
+#[test]
+fn what_the_image_has_beside_etc_is_known_and_copied_where_it_is_changed() {
+    let of = |change: &dyn Fn(&mut User)| {
+        let mut user = user("op");
+        change(&mut user);
+        (Vec::new(), vec![user])
+    };
+    let core = |change: &dyn Fn(&mut User)| {
+        let mut user = user("core");
+        change(&mut user);
+        (Vec::new(), vec![user])
+    };
+    let of_group = |change: &dyn Fn(&mut Group)| {
+        let mut group = group("users2");
+        change(&mut group);
+        (vec![group], Vec::new())
+    };
+    let copied = "copy the image's group users2 to /etc/group; ";
+    let table: Vec<((Vec<Group>, Vec<User>), String)> = vec![
+        (
+            of(&|user| user.groups = vec!["users2".into(), "sudo".into()]),
+            format!("{copied}add user op: further groups sudo users2; "),
+        ),
+        (
+            of(&|user| user.groups = vec!["777".into()]),
+            format!("{copied}add user op: further groups users2; "),
+        ),
+        (
+            of(&|user| user.primary_group = text("users2")),
+            format!("{copied}add user op: main group users2; "),
+        ),
+        (
+            of(&|user| user.groups = vec!["sudo".into()]),
+            "add user op: further groups sudo; ".into(),
+        ),
+        (core(&|_| {}), String::new()),
+        (core(&|user| user.primary_group = text("users2")), String::new()),
+        (core(&|user| user.groups = vec!["docker".into()]), String::new()),
+        (
+            core(&|user| user.groups = vec!["docker".into(), "sudo".into()]),
+            "copy the image's user core to /etc/passwd; copy the image's group docker to /etc/group; \
+             change user core: further groups docker sudo; "
+                .into(),
+        ),
+        (
+            core(&|user| user.shell = text("/bin/zsh")),
+            "copy the image's user core to /etc/passwd; change user core: shell /bin/zsh; ".into(),
+        ),
+        (
+            core(&|user| user.password_hash = text("$6$a$b")),
+            "copy the image's user core to /etc/passwd; set the password of user core; ".into(),
+        ),
+        (of_group(&|_| {}), String::new()),
+        (of_group(&|group| group.gid = Some(Gid(777))), String::new()),
+        (
+            of_group(&|group| group.gid = Some(Gid(900))),
+            format!("{copied}change group users2: number 900; "),
+        ),
+        (
+            of_group(&|group| group.password_hash = text("*")),
+            format!("{copied}disable the password of group users2; "),
+        ),
+        (
+            of_group(&|group| group.should_exist = false),
+            "error: the group users2 cannot be removed: it is the main group of the user core".into(),
+        ),
+        (
+            core(&|user| user.should_exist = false),
+            "error: the user core cannot be removed: it is in the image itself, outside of /etc".into(),
+        ),
+        (
+            of(&|user| user.uid = Some(Uid(500))),
+            "error: the user op cannot have the number 500: the user core has it".into(),
+        ),
+    ];
+    for ((groups, users), expected) in table {
+        let facts = facts_beside();
+        let said = match plan(&groups, &users, &facts) {
+            Ok(planned) => {
+                let mut after = facts.clone();
+                for step in &planned.steps {
+                    step.op.precondition(&after).unwrap();
+                    step.op.predict(&mut after);
+                }
+                assert!(
+                    plan(&groups, &users, &after).unwrap().is_empty(),
+                    "{users:?}"
+                );
+                planned
+                    .steps
+                    .iter()
+                    .map(|step| format!("{}; ", step.op))
+                    .collect()
+            }
+            Err(report) => format!("error: {}", report.items[0].message),
+        };
+        assert_eq!(said.replace('"', ""), expected, "{groups:?} {users:?}");
+    }
 }

@@ -21,8 +21,22 @@ pub(super) fn points(config: &Config) -> impl Iterator<Item = &SysPath> {
     mounted(config).into_iter().map(|mounted| mounted.path)
 }
 
-/// What is mounted: file systems and shares with a path, sorted by depth.
+/// What is mounted: file systems and shares with a path, sorted by depth. What has the path `/` is not among them:
+/// by then that is the root's own file system, which the initramfs has mounted ([`of_root`]).
 pub(super) fn mounted(config: &Config) -> Vec<Mounted<'_>> {
+    let mut list = with_path(config);
+    list.retain(|mounted| *mounted.path != SysPath::root());
+    list.arrange_by_key(|mounted| mounted.path.depth());
+    list
+}
+
+/// What the config names as the root's own file system.
+pub(super) fn of_root(config: &Config) -> Option<Mounted<'_>> {
+    let mut list = with_path(config).into_iter();
+    list.find(|mounted| *mounted.path == SysPath::root())
+}
+
+fn with_path(config: &Config) -> Vec<Mounted<'_>> {
     let filesystems = config.filesystems.iter().filter_map(|filesystem| {
         let format = filesystem
             .format
@@ -46,7 +60,5 @@ pub(super) fn mounted(config: &Config) -> Vec<Mounted<'_>> {
             filesystem: None,
         })
     });
-    let mut list: Vec<_> = filesystems.chain(shares).collect();
-    list.arrange_by_key(|mounted| mounted.path.depth());
-    list
+    filesystems.chain(shares).collect()
 }

@@ -1,12 +1,14 @@
 //! Mounts below the sysroot for the files stage, outermost first.
+//!
+//! What is there already is left to whoever mounted it; only what a run of ours has mounted is unmounted.
 
-use crate::diag::Report;
+use crate::diag::{Diagnostic, Report};
 use crate::facts::Facts;
-use crate::model::Config;
+use crate::model::{Config, SysPath};
 use crate::op::MountOp;
 use crate::plan::devices::find;
 use crate::plan::filesystems::kept_as;
-use crate::plan::mounted::mounted;
+use crate::plan::mounted::{mounted, of_root};
 use crate::plan::{Plan, Planned, selinux};
 
 /// Plans the mounts that are not there yet.
@@ -14,10 +16,8 @@ pub fn plan(config: &Config, facts: &Facts) -> Planned {
     selinux::check(facts)?;
     let mut plan = Plan::default();
     let mut report = Report::default();
+    plan.notes.items.extend(other_root(config, facts));
     for mounted in mounted(config) {
-        if facts.disks.mounts.contains_key(mounted.path) {
-            continue;
-        }
         // A share is no device: only the kernel knows whether there is one of that tag.
         let found = match mounted.filesystem {
             None => Ok((mounted.source.to_string(), mounted.format)),
@@ -27,6 +27,8 @@ pub fn plan(config: &Config, facts: &Facts) -> Planned {
             }),
         };
         match found {
+            // Another device there is covered: the files of the config belong on this one.
+            Ok((device, _)) if facts.disks.mounts.get(mounted.path) == Some(&device) => {}
             Ok((device, format)) => {
                 let path = mounted.path.clone();
                 let label = selinux::mount_point(&path, facts);
@@ -59,11 +61,30 @@ pub fn plan(config: &Config, facts: &Facts) -> Planned {
     }
 }
 
-/// Plans to undo the mounts, innermost first.
+/// The path `/` names the root's own file system, which the kernel command line chooses. What a person should know
+/// where it has chosen another one.
+fn other_root(config: &Config, facts: &Facts) -> Option<Diagnostic> {
+    let named = of_root(config)?;
+    let mounted = facts.disks.mounts.get(&SysPath::root())?;
+    let (node, _) = find(named.source, named.at, facts).ok()?;
+    (node != *mounted).then(|| {
+        Diagnostic::warning(
+            named.at,
+            format!(
+                "the root is mounted from {mounted}, not from {}: files go there",
+                named.source
+            ),
+        )
+        .help("name the same device by root= on the kernel command line")
+    })
+}
+
+/// Plans to undo the mounts that a run has made, innermost first.
 pub fn unmount(config: &Config, facts: &Facts) -> Planned {
     let mut plan = Plan::default();
     for mounted in mounted(config).into_iter().rev() {
-        if facts.disks.mounts.contains_key(mounted.path) {
+        let disks = &facts.disks;
+        if disks.mounts.contains_key(mounted.path) && disks.mounted.contains(mounted.path) {
             let path = mounted.path.clone();
             plan.push(
                 MountOp::Unmount { path },

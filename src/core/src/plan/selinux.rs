@@ -169,6 +169,7 @@ mod tests {
                 gshadow: None,
                 login_defs: None,
                 useradd: None,
+                ..Texts::default()
             }),
             ..Facts::default()
         }

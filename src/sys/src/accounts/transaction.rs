@@ -10,7 +10,7 @@ use std::path::Path;
 use pilotlight_core::facts::accounts::{Accounts, Texts};
 use pilotlight_core::facts::unfinished_accounts::{Before, FILES};
 use pilotlight_core::model::SysPath;
-use pilotlight_core::op::Restore;
+use pilotlight_core::op::{AccountKind, Restore};
 use pilotlight_core::ordered::Gather as _;
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, fsync, openat, renameat,
@@ -148,12 +148,36 @@ pub(super) fn in_etc(name: &str) -> io::Result<SysPath> {
     SysPath::parse(&format!("/etc/{name}")).map_err(io::Error::other)
 }
 
+/// Adds a line to the file of users or groups.
+pub(super) fn add_line(of: AccountKind, line: &str, root: &Path) -> io::Result<()> {
+    let name = match of {
+        AccountKind::User => "passwd",
+        AccountKind::Group => "group",
+    };
+    let root = Sysroot::open(root)?;
+    let path = in_etc(name)?;
+    let etc = root.parent(&root.resolve(&path)?)?;
+    let mut text = root.read_text(&path)?.unwrap_or_default();
+    if !text.is_empty() && !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    text.extend_from_slice(line.as_bytes());
+    text.push(b'\n');
+    replace(&etc, name, Some(text))?;
+    Ok(fsync(&etc)?)
+}
+
 fn put_back(root: &Sysroot, etc: &OwnedFd, name: &str, before: &Before) -> io::Result<()> {
     let now = root.read_text(&in_etc(name)?)?;
     let text = before.restored(name, now.as_deref());
-    if text == now {
-        return Ok(());
+    match text == now {
+        true => Ok(()),
+        false => replace(etc, name, text),
     }
+}
+
+/// Puts a file in the place of another, with its owner and mode; no text removes it.
+fn replace(etc: &OwnedFd, name: &str, text: Option<Vec<u8>>) -> io::Result<()> {
     let is = match stat_at(etc.as_fd(), name) {
         Ok(stat) if stat.kind == FileType::RegularFile => Some(stat),
         // The tools write into no other.

@@ -40,7 +40,7 @@ pub fn begin<'o>(ops: impl Iterator<Item = &'o AccountOp>, accounts: &Accounts) 
             AccountOp::ModifyUser { name, .. } => {
                 before.users.insert(name.as_str().into());
             }
-            AccountOp::SetPassword { of, name, .. } => {
+            AccountOp::SetPassword { of, name, .. } | AccountOp::Adopt { of, name, .. } => {
                 let names = match of {
                     crate::op::AccountKind::User => &mut before.users,
                     crate::op::AccountKind::Group => &mut before.groups,
