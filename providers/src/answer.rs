@@ -159,6 +159,26 @@ pub(crate) fn texts<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item =
     each(value, pointer).filter_map(Value::as_str)
 }
 
+/// Parts of a JSON text by their pointers (RFC 6901), with what holds them; `None` where it is no JSON.
+pub(crate) fn parts(document: &str, pointers: &[&str]) -> Option<String> {
+    let all: Value = serde_json::from_slice(document.as_bytes()).ok()?;
+    let mut kept = Value::Object(serde_json::Map::new());
+    for pointer in pointers {
+        let Some(found) = all.pointer(pointer) else {
+            continue;
+        };
+        let mut place = &mut kept;
+        for key in pointer.split('/').skip(1) {
+            place = place
+                .as_object_mut()?
+                .entry(key)
+                .or_insert_with(|| Value::Object(serde_json::Map::new()));
+        }
+        *place = found.clone();
+    }
+    Some(kept.to_string())
+}
+
 /// A boolean as Go writes it (strconv.ParseBool), in any case; `None` where it is none.
 pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {

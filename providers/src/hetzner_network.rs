@@ -14,7 +14,7 @@ use pilotlight_core::net::{Desired, Family, InterfaceAddress, Invalid};
 
 use crate::reading::Reading;
 use crate::static_network::{Link, Network};
-use crate::static_units::units;
+use crate::static_units::{Units, of_reading};
 
 pub use crate::static_network::Switches;
 
@@ -40,22 +40,28 @@ pub fn desired(said: &Said<'_>, switches: &Switches) -> (Desired, Vec<Invalid>) 
 }
 
 /// The same as units of systemd-networkd: name and text of each file, and what was left out.
-pub fn networkd_units(said: &Said<'_>) -> (Vec<(String, String)>, Vec<Invalid>) {
-    let (network, reading) = read(said);
-    let (desired, invalid) = network.desired(reading, &Switches::default());
-    (units(&network, &desired), invalid)
+pub fn networkd_units(said: &Said<'_>) -> (Units, Vec<Invalid>) {
+    of_reading(read(said))
 }
 
-/// The same of a document as the provider makes it: both texts by their keys.
+/// What is wanted by a document as the provider makes it: both texts by their keys.
 pub(crate) fn of_document(document: &str, switches: &Switches) -> (Desired, Vec<Invalid>) {
+    in_document(document, |said| desired(said, switches))
+}
+
+/// The units of such a document.
+pub(crate) fn units_of_document(document: &str) -> (Units, Vec<Invalid>) {
+    in_document(document, networkd_units)
+}
+
+fn in_document<T>(document: &str, then: impl FnOnce(&Said<'_>) -> T) -> T {
     let all = serde_json::from_slice::<serde_json::Value>(document.as_bytes());
     let all = all.unwrap_or_default();
     let text = |key: &str| all.get(key).and_then(serde_json::Value::as_str);
-    let said = Said {
+    then(&Said {
         network_config: text(CONFIG).unwrap_or_default(),
         private_networks: text(PRIVATE),
-    };
-    desired(&said, switches)
+    })
 }
 
 fn read<'t>(said: &Said<'t>) -> (Network, Reading<'t>) {

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use pilotlight_core::model::Metadata;
-
+use crate::evidence::Evidence;
+use crate::vmware;
 use crate::{DeviceFiles, Host, HostError, UserConfig, Which};
 
 /// Where the OEM partition's files are, in the order in which they count.
@@ -47,8 +47,22 @@ pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, 
     }))
 }
 
-pub(crate) async fn metadata(_: &impl Host) -> Result<Option<Metadata>, HostError> {
-    Ok(None)
+/// A board that is a computer's own, or a machine of VMware's whose image cannot ask it: such images are made for
+/// metal, and keep booting as such.
+pub(crate) fn sign(seen: &Evidence) -> Option<String> {
+    let board = vmware::board(seen).map(|seen| {
+        format!("{seen}, and vmware-rpctool is not here, which would ask VMware")
+    });
+    board.filter(|_| !seen.rpctool).or_else(|| raspberry(seen))
+}
+
+/// By device tree, or by DMI where the firmware shows ACPI alone.
+fn raspberry(seen: &Evidence) -> Option<String> {
+    let mut all = seen.compatible.iter();
+    let tree = all.find(|name| name.starts_with("raspberrypi,"));
+    let tree = tree.map(|name| format!("the device tree is compatible with {name:?}"));
+    tree.or_else(|| seen.begins("product_name", "Raspberry Pi"))
+        .or_else(|| seen.is("sys_vendor", &["Raspberry Pi Foundation"]))
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 
+use crate::evidence::Evidence;
 use crate::UserConfig;
 use crate::answer::{at, bounded, config, each, fetch, json, text};
 use crate::host::{Ask, DeviceFiles, Found, Host, HostError, Which};
-use crate::said::Said;
+use crate::said::{Cursor, Said};
 
 const BASE: &str = "http://169.254.169.254";
 const USER_DATA: &str = "openstack/latest/user_data";
@@ -51,9 +52,12 @@ pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, 
 
 /// What the service says of the network. A config drive has the same and does not change: the first boot has made
 /// units of it.
-pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
+pub(crate) async fn network(
+    host: &impl Host,
+    _: Option<&Cursor>,
+) -> Result<Option<Said>, HostError> {
     let ask = bounded(Ask::link(format!("{BASE}/{NETWORK_DATA}")));
-    Said::of(&ask, fetch(host, &ask).await?)
+    Said::of(&ask.shown(), fetch(host, &ask).await?)
 }
 
 pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {
@@ -88,6 +92,7 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
     said.instance_type = said.attributes.get("OPENSTACK_INSTANCE_TYPE").cloned();
     if let Some(network) = network {
         interfaces(&mut said, &network)?;
+        said.network = Some(text(network));
     }
     Ok(Some(said))
 }
@@ -147,6 +152,21 @@ fn interfaces(said: &mut Metadata, network: &[u8]) -> Result<(), HostError> {
         said.interfaces.push(interface);
     }
     Ok(())
+}
+
+/// Nova's own names, and those that clouds give it by its setting `[DEFAULT] chassis_asset_tag` and the like
+/// (tools/ds-identify of cloud-init). One of them is VMware underneath.
+pub(crate) fn sign(seen: &Evidence) -> Option<String> {
+    const TAGS: [&str; 4] = [
+        "OpenTelekomCloud",
+        "SAP CCloud VM",
+        "HUAWEICLOUD",
+        "Samsung Cloud Platform",
+    ];
+    ["product_name", "chassis_asset_tag"]
+        .into_iter()
+        .find_map(|field| seen.begins(field, "OpenStack "))
+        .or_else(|| seen.is("chassis_asset_tag", &TAGS))
 }
 
 #[cfg(test)]

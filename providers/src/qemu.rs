@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use pilotlight_core::model::Metadata;
-
+use crate::evidence::Evidence;
 use crate::UserConfig;
 use crate::host::{FwCfg, Host, HostError};
 
@@ -47,8 +46,34 @@ fn item(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     Ok(None)
 }
 
-pub(crate) async fn metadata(_: &impl Host) -> Result<Option<Metadata>, HostError> {
-    Ok(None)
+/// QEMU's own name, and KVM's.
+pub(crate) fn sign(seen: &Evidence) -> Option<String> {
+    // It shows KVM's signature to its guests, and has nothing else of it.
+    if seen.dmi("product_name") == "VirtualBox" {
+        return None;
+    }
+    let fields = [
+        "product_name",
+        "sys_vendor",
+        "board_vendor",
+        "bios_vendor",
+        "product_version",
+    ];
+    let mut vendors = ["QEMU", "KVM"].into_iter().flat_map(|name| {
+        let fields = fields.into_iter();
+        fields.filter_map(move |field| seen.begins(field, name))
+    });
+    vendors
+        .next()
+        .or_else(|| seen.signed(&["TCGTCGTCGTCG", "KVMKVMKVM"]))
+        .or_else(|| {
+            let node = seen.nodes.iter().find(|node| node.contains("fw-cfg"))?;
+            Some(format!("the device tree has the node {node:?}"))
+        })
+        .or_else(|| {
+            seen.fw_cfg
+                .then(|| "/sys/firmware/qemu_fw_cfg is there".to_string())
+        })
 }
 
 #[cfg(test)]

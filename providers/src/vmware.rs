@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use pilotlight_core::model::Metadata;
 
+use crate::evidence::Evidence;
 use crate::UserConfig;
 use crate::azure_media::decode;
 use crate::host::{Host, HostError};
@@ -69,6 +70,17 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
 pub(crate) fn network_kargs(host: &impl Host) -> Result<Option<String>, HostError> {
     let found = host.guestinfo("afterburn.initrd.network-kargs")?;
     Ok(found.map(|text| String::from_utf8_lossy(&text).trim().to_string()))
+}
+
+/// What VMware's board and processor say.
+pub(crate) fn board(seen: &Evidence) -> Option<String> {
+    seen.begins("sys_vendor", "VMware")
+        .or_else(|| seen.signed(&["VMwareVMware"]))
+}
+
+/// The same where the image can ask it.
+pub(crate) fn sign(seen: &Evidence) -> Option<String> {
+    board(seen).filter(|_| seen.rpctool)
 }
 
 #[cfg(test)]

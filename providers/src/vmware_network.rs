@@ -12,7 +12,7 @@ use pilotlight_core::net::{Desired, Family, InterfaceAddress, Invalid, Prefix};
 
 use crate::reading::Reading;
 use crate::static_network::{Device, Link, Network, Route};
-use crate::static_units::units;
+use crate::static_units::{Units, of_reading};
 use crate::vmware::decoded;
 
 pub use crate::static_network::Switches;
@@ -26,48 +26,41 @@ const UNKNOWN: [&str; 6] = ["bonds", "vlans", "bridges", "wifis", "tunnels", "vr
 ///
 /// Nothing may be removed because of a document that is no YAML, has no network, or anything that cannot be read.
 pub fn desired(document: &str, switches: &Switches) -> (Desired, Vec<Invalid>) {
-    with(document, |network, reading| {
-        network.desired(reading, switches)
-    })
+    let (network, reading) = read(document);
+    network.desired(reading, switches)
 }
 
 /// The same as units of systemd-networkd: name and text of each file, and what was left out.
-pub fn networkd_units(document: &str) -> (Vec<(String, String)>, Vec<Invalid>) {
-    with(document, |network, reading| {
-        let (desired, invalid) = network.desired(reading, &Switches::default());
-        (units(network, &desired), invalid)
-    })
+pub fn networkd_units(document: &str) -> (Units, Vec<Invalid>) {
+    of_reading(read(document))
 }
 
-fn with<T>(document: &str, then: impl FnOnce(&Network, Reading<'_>) -> T) -> T {
+fn read(document: &str) -> (Network, Reading<'_>) {
     let mut network = Network::default();
     let mut reading = Reading::new(document);
-    let Some(all) = reading.yaml(ROOT) else {
-        return then(&network, reading);
-    };
-    let Some(value) = reading.required(&all, NETWORK, ROOT) else {
-        return then(&network, reading);
+    let all = reading.yaml(ROOT);
+    let value = all
+        .as_ref()
+        .and_then(|all| Some((all, reading.required(all, NETWORK, ROOT)?)));
+    let Some((all, value)) = value else {
+        return (network, reading);
     };
     let (Value::String(text) | Value::Plain(text)) = &value.value else {
         whole(value, &mut network, &mut reading);
-        return then(&network, reading);
+        return (network, reading);
     };
-    let encoding = reading.optional(&all, "network.encoding", ROOT);
+    let encoding = reading.optional(all, "network.encoding", ROOT);
     let encoding = encoding.and_then(|encoding| reading.text(encoding, ROOT));
     let bytes = decoded(text.clone().into_bytes(), encoding.unwrap_or_default());
-    match bytes.map(String::from_utf8) {
-        Ok(Ok(inner)) => {
-            let mut reading = reading.next(&inner);
-            if let Some(inner) = reading.yaml(NETWORK) {
-                whole(&inner, &mut network, &mut reading);
-            }
-            then(&network, reading)
-        }
-        _ => {
-            reading.unreadable(NETWORK, value, "it cannot be decoded");
-            then(&network, reading)
-        }
+    let Some(inner) = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
+        reading.unreadable(NETWORK, value, "it cannot be decoded");
+        return (network, reading);
+    };
+    let mut reading = reading.next(inner);
+    if let Some(inner) = reading.yaml(NETWORK) {
+        whole(&inner, &mut network, &mut reading);
     }
+    (network, reading)
 }
 
 fn whole(value: &Node, network: &mut Network, reading: &mut Reading<'_>) {

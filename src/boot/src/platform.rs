@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(files.len(), 1);
         let unit = directory.join("70-pilotlight-single.network");
         let text = std::fs::read_to_string(unit).unwrap();
-        assert_eq!(Platform::Packet.networkd_units(&said)[0].1, text);
+        assert_eq!(Platform::Packet.networkd_units(&said).0[0].1, text);
     }
 
     #[test]

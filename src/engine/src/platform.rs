@@ -31,8 +31,12 @@ pub fn kept(config_cache: &Path) -> std::io::Result<Option<Metadata>> {
 /// What of it is used: a host name where the network gives none, keys, and units where the network does not
 /// configure machines itself.
 pub fn given(platform: Platform, said: Metadata) -> FromPlatform {
+    let (units, left_out) = platform.networkd_units(&said);
+    for one in left_out {
+        tracing::warn!("what {} says of the network: {one}", platform.name());
+    }
     FromPlatform {
-        units: platform.networkd_units(&said),
+        units,
         hostname: (said.hostname).filter(|_| platform.naming() == Naming::Metadata),
         ssh_keys: said.ssh_keys,
     }

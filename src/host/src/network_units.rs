@@ -12,7 +12,10 @@ pub fn write_network_units(
     platform: Platform,
     said: &Metadata,
 ) -> Result<usize, String> {
-    let units = platform.networkd_units(said);
+    let (units, left_out) = platform.networkd_units(said);
+    for one in &left_out {
+        tracing::warn!("what {} says of the network: {one}", platform.name());
+    }
     if units.is_empty() {
         return Ok(0);
     }

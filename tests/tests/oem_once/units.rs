@@ -99,7 +99,10 @@ fn every_name_of_a_platform_starts_its_units() {
         for (unit, text) in units() {
             let condition = values(&text, "ExecCondition")[0];
             for argument in detect::ARGUMENTS {
-                for (name, platform) in Platform::NAMES {
+                let names = Platform::ALL
+                    .iter()
+                    .flat_map(|platform| platform.names().iter().map(move |name| (name, platform)));
+                for (name, platform) in names {
                     fs::write(&line, format!("quiet {argument}={name}\n")).unwrap();
                     assert_eq!(
                         holds(condition),

@@ -1,0 +1,481 @@
+//! The platforms: a row each, from which everything follows that is known of one before it is asked.
+//!
+//! What a row leaves out, the platform has not: without `metadata` it is asked for none, without `network` the daemon
+//! has nothing to do there, without `report` nobody is told how a boot goes. The README's table is compared with the
+//! rows by a test.
+
+use std::time::Duration;
+
+use pilotlight_core::model::Metadata;
+use pilotlight_core::net::{Actual, Desired, Heard, Invalid, Owner, Wishes};
+
+use crate::UserConfig;
+use crate::answer::{parts, shown};
+use crate::evidence::{Look, Says};
+use crate::host::{Host, HostError};
+use crate::said::{Cursor, Rhythm, Said};
+use crate::static_units::{self, Units};
+use crate::status::{Status, Told};
+use crate::switches::Switches;
+use crate::{
+    aws, aws_network, azure, azure_network, digitalocean, digitalocean_network, file, gcp,
+    gcp_network, hetzner, hetzner_network, keys, metal, networkd, openstack, openstack_network,
+    packet, packet_network, qemu, qemu_network, vmware, vmware_network, wireserver,
+};
+
+/// How a machine comes to its host name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// The network gives it, or nobody does.
+    Network,
+    /// The platform's metadata is the only place that has it.
+    Metadata,
+}
+
+/// What is data in a row.
+struct Row {
+    /// The platform's own name, which is also that of its directory in `base.platform.d`, and those by which kernel
+    /// arguments and other tools call it.
+    names: &'static [&'static str],
+    /// Where the user config is, for people: what the README says.
+    place: &'static str,
+    /// What its machines are known by; without it the platform has to be named.
+    sign: Option<(Says, Look)>,
+    naming: Naming,
+    /// How the daemon asks it for the network.
+    rhythm: Rhythm,
+    /// Whether it is asked over TLS, and not on the machine's own link alone.
+    tls: bool,
+    /// Whose number what the daemon adds carries.
+    owner: Owner,
+    /// What of an answer about the network is kept, as JSON pointers (RFC 6901); empty is all.
+    kept: &'static [&'static str],
+}
+
+/// Where most services have it.
+const SERVICE: &str = "user data of the metadata service";
+
+/// A platform of which nothing else is said.
+const PLAIN: Row = Row {
+    names: &[],
+    place: SERVICE,
+    sign: None,
+    naming: Naming::Network,
+    rhythm: Rhythm::Every(Duration::from_secs(60)),
+    tls: false,
+    owner: Owner::PILOTLIGHT,
+    kept: &[],
+};
+
+/// The first of two expressions that is there.
+macro_rules! first {
+    (($($there:tt)+) $($otherwise:tt)+) => { $($there)+ };
+    (() $($otherwise:tt)+) => { $($otherwise)+ };
+}
+
+macro_rules! platforms {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident {
+            row: $row:expr,
+            user_config: $user_config:path,
+            $(metadata: $metadata:path,)?
+            $(network: $network:path,)?
+            $(desired: $desired:expr,)?
+            $(units: $units:expr,)?
+            $(keys: $keys:path,)?
+            $(host_keys: ($wants_host_keys:path, $publish_host_key:path),)?
+            $(report: $report:path,)?
+            $(network_kargs: $network_kargs:path,)?
+        }
+    )*) => {
+        /// A platform that pilotlight knows.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Platform {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Platform {
+            /// All platforms, by name.
+            pub const ALL: &[Platform] = &[$(Platform::$variant),*];
+
+            const fn row(self) -> &'static Row {
+                match self { $(Platform::$variant => { const ROW: &Row = &$row; ROW })* }
+            }
+
+            /// Asks the platform for the user config.
+            pub async fn user_config(self, host: &impl Host) -> Result<Option<UserConfig>, HostError> {
+                match self { $(Platform::$variant => $user_config(host).await,)* }
+            }
+
+            /// Asks the platform what it knows of the machine; `None` where it has no such service.
+            pub async fn metadata(self, host: &impl Host) -> Result<Option<Metadata>, HostError> {
+                match self {
+                    $(Platform::$variant => first!(($($metadata(host).await)?) Ok(None)),)*
+                }
+            }
+
+            /// Whether machines of the platform can ask it what it knows of them: attributes, keys, names.
+            pub fn has_metadata(self) -> bool {
+                match self {
+                    $(Platform::$variant => first!(($({ let _ = stringify!($metadata); true })?) false),)*
+                }
+            }
+
+            /// How the platform is asked for the network; `None` where it says nothing of it that DHCP does not, or
+            /// nothing that changes while the machine runs.
+            pub fn rhythm(self) -> Option<Rhythm> {
+                match self {
+                    $(Platform::$variant => first!(
+                        ($({ let _ = stringify!($network); Some(self.row().rhythm) })?) None
+                    ),)*
+                }
+            }
+
+            /// Asks for the network; with a cursor, once it is another one or the platform's patience is over. `None`
+            /// where the platform says nothing.
+            pub async fn network(
+                self,
+                host: &impl Host,
+                after: Option<&Cursor>,
+            ) -> Result<Option<Said>, HostError> {
+                match self {
+                    $(Platform::$variant => first!(($($network(host, after).await)?) Ok(None)),)*
+                }
+            }
+
+            /// What a document wants, and what of it was left out. `actual` tells what platforms do not say: routers
+            /// that advertise themselves, and whether another program has the network.
+            pub fn desired(
+                self,
+                document: &str,
+                switches: &Switches,
+                actual: &Actual,
+            ) -> (Desired, Vec<Invalid>) {
+                type Wanted = fn(&str, &Switches, &Actual) -> (Desired, Vec<Invalid>);
+                let wanted: Option<Wanted> = match self {
+                    $(Platform::$variant => first!(($(Some($desired))?) None),)*
+                };
+                let (desired, invalid) = match wanted {
+                    Some(wanted) => wanted(document, switches, actual),
+                    None => self.unknown(document),
+                };
+                let names = switches.left_alone.iter();
+                let macs = names.filter_map(|name| name.parse().ok());
+                (desired.leaving_alone(macs), invalid)
+            }
+
+            /// Units of systemd-networkd for a network of which the metadata tell what DHCP does not, and what of the
+            /// metadata was left out. None where the network tells addresses and routes itself.
+            pub fn networkd_units(self, said: &Metadata) -> (Units, Vec<Invalid>) {
+                type Made = fn(&Metadata) -> (Units, Vec<Invalid>);
+                let made: Option<Made> = match self {
+                    $(Platform::$variant => first!(($(Some($units))?) None),)*
+                };
+                made.map(|made| made(said)).unwrap_or_default()
+            }
+
+            /// Whether users' keys change while a machine runs, as [`Platform::keys`] tells.
+            pub fn tells_keys(self) -> bool {
+                match self {
+                    $(Platform::$variant => first!(($({ let _ = stringify!($keys); true })?) false),)*
+                }
+            }
+
+            /// The keys that a document of [`Platform::network`] wants, and what of them was left out; `None` where
+            /// keys do not change while a machine runs, or the document is none.
+            pub fn keys(self, document: &str) -> Option<keys::Wanted> {
+                match self { $(Platform::$variant => first!(($($keys(document))?) None),)* }
+            }
+
+            /// Whether the platform takes the machine's public host keys, by a document of this boot.
+            pub fn wants_host_keys(self, document: &str) -> bool {
+                match self { $(Platform::$variant => first!(($($wants_host_keys(document))?) false),)* }
+            }
+
+            /// Gives the platform a public host key: its type and its base64, as they stand in a `.pub` file.
+            pub async fn publish_host_key(
+                self,
+                host: &impl Host,
+                kind: &str,
+                key: &str,
+            ) -> Result<(), HostError> {
+                match self {
+                    $(Platform::$variant => first!(($($publish_host_key(host, kind, key).await)?) Ok(())),)*
+                }
+            }
+
+            /// Whether the platform wants to know how stages and the first boot end.
+            pub fn wants_status(self) -> bool {
+                match self {
+                    $(Platform::$variant => first!(($({ let _ = stringify!($report); true })?) false),)*
+                }
+            }
+
+            /// Tells the platform, within bounds. The boot goes on whatever the answer is.
+            pub async fn report(self, host: &impl Host, status: &Status<'_>) -> Result<Told, HostError> {
+                match self {
+                    $(Platform::$variant => first!(($($report(host, status).await)?) Ok(Told::Nobody)),)*
+                }
+            }
+
+            /// Kernel arguments by which the platform's owner of a machine wants its network configured in the
+            /// initramfs; they are asked for without any network.
+            pub fn network_kargs(self, host: &impl Host) -> Result<Option<String>, HostError> {
+                match self { $(Platform::$variant => first!(($($network_kargs(host))?) Ok(None)),)* }
+            }
+        }
+    };
+}
+
+platforms! {
+    /// Amazon EC2.
+    Aws {
+        row: Row {
+            names: &["aws", "ec2"],
+            place: "user data of the metadata service, version 2, over IPv4 or IPv6",
+            sign: Some((Says::Cloud, aws::sign)),
+            ..PLAIN
+        },
+        user_config: aws::user_config,
+        metadata: aws::metadata,
+        network: aws::network,
+        desired: |document, switches, actual| {
+            aws_network::of_document(document, &switches.aws, &switches.left_alone, actual)
+        },
+    }
+    /// Microsoft Azure.
+    Azure {
+        row: Row {
+            names: &["azure"],
+            place: "user data of the metadata service; else custom data on the provisioning CD-ROM (UDF or ISO 9660)",
+            // Its tag, because Hyper-V in anybody's cellar has the same vendor and product.
+            sign: Some((Says::Cloud, |seen| {
+                seen.is("chassis_asset_tag", &["7783-7084-3265-9085-8269-3286-77"])
+            })),
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: azure::user_config,
+        metadata: azure::metadata,
+        network: azure::network,
+        desired: |document, switches, actual| {
+            azure_network::of_document(document, &switches.azure, actual)
+        },
+        report: wireserver::report,
+    }
+    /// DigitalOcean.
+    DigitalOcean {
+        row: Row {
+            names: &["digitalocean"],
+            sign: Some((Says::Cloud, |seen| seen.is("sys_vendor", &["DigitalOcean"]))),
+            naming: Naming::Metadata,
+            kept: digitalocean::OF_NETWORK,
+            ..PLAIN
+        },
+        user_config: digitalocean::user_config,
+        metadata: digitalocean::metadata,
+        network: digitalocean::network,
+        desired: |document, switches, _| digitalocean_network::desired(document, &switches.fixed),
+        units: |said| static_units::of(said, digitalocean_network::networkd_units),
+    }
+    /// A config named by the environment; for tests and image builds.
+    File {
+        row: Row {
+            names: &["file"],
+            place: "the file that `IGNITION_CONFIG_FILE` names",
+            ..PLAIN
+        },
+        user_config: file::user_config,
+    }
+    /// Google Compute Engine.
+    Gcp {
+        row: Row {
+            names: &["gcp", "gce"],
+            place: "the attribute `user-data`",
+            sign: Some((Says::Cloud, |seen| {
+                seen.is("product_name", &["Google Compute Engine"])
+                    .or_else(|| seen.begins("product_serial", "GoogleCloud-"))
+            })),
+            rhythm: Rhythm::Waiting(Duration::from_secs(60)),
+            owner: Owner::GOOGLE,
+            kept: gcp_network::OF_NETWORK,
+            ..PLAIN
+        },
+        user_config: gcp::user_config,
+        metadata: gcp::metadata,
+        network: gcp::everything,
+        desired: |document, switches, _| gcp_network::desired(document, &switches.gcp),
+        keys: keys::of_compute_engine,
+        host_keys: (gcp::wants_host_keys, gcp::publish_host_key),
+    }
+    /// Hetzner Cloud.
+    Hetzner {
+        row: Row {
+            names: &["hetzner"],
+            // The vendor alone is that of their dedicated servers as well, which have no such service.
+            sign: Some((Says::Cloud, |seen| {
+                seen.is("product_name", &["vServer"])?;
+                seen.is("sys_vendor", &["Hetzner"])
+            })),
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: hetzner::user_config,
+        metadata: hetzner::metadata,
+        network: hetzner::network,
+        desired: |document, switches, _| hetzner_network::of_document(document, &switches.fixed),
+        units: |said| static_units::of(said, hetzner_network::units_of_document),
+    }
+    /// Bare metal: the OEM partition, or a medium labelled `ignition`.
+    Metal {
+        row: Row {
+            names: &["metal", "pxe", "baremetal", "rpi4", "raspberrypi"],
+            place: "`config.ign` on the partition labelled `OEM` (`base/base.ign` there is merged below it on every \
+                    platform), else `ignition/config.ign` on a medium labelled `ignition`",
+            sign: Some((Says::Machine, metal::sign)),
+            ..PLAIN
+        },
+        user_config: metal::user_config,
+    }
+    /// OpenStack: config drive, else metadata service.
+    OpenStack {
+        row: Row {
+            names: &["openstack"],
+            place: "the config drive (labelled `config-2`), else the metadata service",
+            sign: Some((Says::Cloud, openstack::sign)),
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: openstack::user_config,
+        metadata: openstack::metadata,
+        network: openstack::network,
+        desired: |document, switches, _| openstack_network::desired(document, &switches.fixed),
+        units: |said| static_units::of(said, openstack_network::networkd_units),
+    }
+    /// Equinix Metal, once Packet.
+    Packet {
+        row: Row {
+            names: &["packet", "equinixmetal", "equinix", "metal.packet"],
+            place: "user data of Equinix Metal",
+            naming: Naming::Metadata,
+            // Over TLS, and it seldom changes.
+            rhythm: Rhythm::Every(Duration::from_secs(300)),
+            tls: true,
+            kept: &["/network", "/bgp_neighbors"],
+            ..PLAIN
+        },
+        user_config: packet::user_config,
+        metadata: packet::metadata,
+        network: packet::network,
+        desired: |document, switches, _| packet_network::desired(document, &switches.packet),
+        units: |said| (networkd::networkd_units(said), Vec::new()),
+        report: packet::report,
+    }
+    /// QEMU and KVM: firmware configuration items.
+    Qemu {
+        row: Row {
+            names: &["qemu"],
+            place: "`-fw_cfg name=opt/org.flatcar-linux/config,file=node.ign`, else `opt/com.coreos/config`; without \
+                    fw_cfg the bytes of a virtio disk with the serial number `ignition`",
+            sign: Some((Says::Hypervisor, qemu::sign)),
+            rhythm: Rhythm::Once,
+            ..PLAIN
+        },
+        user_config: qemu::user_config,
+        network: qemu_network::network,
+        desired: |document, switches, _| qemu_network::desired(document, &switches.left_alone),
+    }
+    /// VMware: guestinfo.
+    VmWare {
+        row: Row {
+            names: &["vmware"],
+            place: "`guestinfo.ignition.config.data` or `guestinfo.coreos.config.data`, with `.encoding` `base64` or \
+                    `gzip+base64`; the initramfs needs `vmware-rpctool`",
+            sign: Some((Says::Machine, vmware::sign)),
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: vmware::user_config,
+        metadata: vmware::metadata,
+        // Its variables are asked for by a program, and are read by the first boot: the daemon has nothing to ask.
+        desired: |document, switches, _| vmware_network::desired(document, &switches.fixed),
+        units: |said| static_units::of(said, vmware_network::networkd_units),
+        network_kargs: vmware::network_kargs,
+    }
+}
+
+impl Platform {
+    /// The platform's own name, which is also that of its directory in `base.platform.d`.
+    pub fn name(self) -> &'static str {
+        self.row().names.first().unwrap_or(&"")
+    }
+
+    /// All names by which kernel arguments and today's tools call it, its own first.
+    pub fn names(self) -> &'static [&'static str] {
+        self.row().names
+    }
+
+    /// Where the user config is, for people.
+    pub fn place(self) -> &'static str {
+        self.row().place
+    }
+
+    /// Where the machine's host name comes from.
+    pub fn naming(self) -> Naming {
+        self.row().naming
+    }
+
+    /// Whether the platform is asked over TLS, and not on the machine's own link alone.
+    pub fn speaks_tls(self) -> bool {
+        self.row().tls
+    }
+
+    /// Whose number what is added carries.
+    pub fn owner(self) -> Owner {
+        self.row().owner
+    }
+
+    /// Whether its machines show whose they are; of the others the kernel command line has to name the platform.
+    pub fn is_detected(self) -> bool {
+        self.row().sign.is_some()
+    }
+
+    /// What its machines are known by.
+    pub(crate) fn sign(self) -> Option<(Says, Look)> {
+        self.row().sign
+    }
+
+    /// What of an answer is kept for the time when the platform does not answer: the network alone. `None` where it
+    /// is no JSON.
+    pub fn kept(self, document: &str) -> Option<String> {
+        match self.row().kept {
+            [] => Some(document.into()),
+            pointers => parts(document, pointers),
+        }
+    }
+
+    fn unknown(self, document: &str) -> (Desired, Vec<Invalid>) {
+        let mut wishes = Wishes::new();
+        let why = "nothing is known of this platform's network";
+        wishes.unreadable(self.name(), shown(document), why);
+        wishes.end(Heard::Partly)
+    }
+
+    /// Finds a platform by name or alias. The error names the known ones.
+    pub fn parse(name: &str) -> Result<Platform, String> {
+        let mut all = Self::ALL.iter();
+        all.find(|platform| platform.names().contains(&name))
+            .copied()
+            .ok_or_else(|| format!("unknown platform {name:?}; known are {}", Self::known()))
+    }
+
+    /// All names, aliases in parentheses behind the name that they stand for.
+    pub fn known() -> String {
+        let shown = Self::ALL.iter().map(|platform| match platform.names() {
+            [name, aliases @ ..] if !aliases.is_empty() => format!("{name} ({})", aliases.join(", ")),
+            _ => platform.name().to_string(),
+        });
+        shown.collect::<Vec<String>>().join(", ")
+    }
+}
