@@ -9,9 +9,9 @@ use pilotlight_core::http::{Method, Reply};
 use pilotlight_core::model::metadata::{Interface, MAX_INTERFACES, Metadata};
 use serde_json::Value;
 
-use crate::evidence::Evidence;
 use crate::UserConfig;
 use crate::answer::{at, bounded, first_of, json, last_part, present, refused, text};
+use crate::evidence::Evidence;
 use crate::host::{Ask, Host, HostError};
 use crate::said::{Cursor, Said};
 

@@ -7,8 +7,8 @@ use pilotlight_core::model::metadata::{Interface, MAX_INTERFACES, Metadata};
 use serde_json::Value;
 
 use crate::UserConfig;
-use crate::answer::{at, bounded, each, fetch, json, present, text};
-use crate::azure_media::{Media, decode, unfold, user_of};
+use crate::answer::{at, bounded, decode, each, fetch, json, present, text};
+use crate::azure_media::{Media, unfold, user_of};
 use crate::host::{Ask, Host, HostError, Patience};
 use crate::said::{Cursor, Said};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pilotlight_core::model::Metadata;
 
 use crate::UserConfig;
+use crate::answer::decode;
 use crate::host::{DeviceFiles, Host, HostError, Which};
 use crate::wireserver::elements;
 
@@ -114,16 +115,6 @@ pub(crate) fn unfold(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '\r' | '\n')).collect()
 }
 
-/// Base64, in which white space may stand.
-pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
-    use base64::Engine as _;
-    let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let engine = base64::engine::general_purpose::STANDARD;
-    engine
-        .decode(bare)
-        .map_err(|error| format!("it is not base64: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +137,10 @@ mod tests {
                 (Some("ann"), "ssh-ed25519 AAAAtwo")
             ]
         );
-        assert_eq!(media.user_config().unwrap().unwrap().bytes, br#"{"ignition":{}}"#);
+        assert_eq!(
+            media.user_config().unwrap().unwrap().bytes,
+            br#"{"ignition":{}}"#
+        );
     }
 
     #[test]
@@ -165,8 +159,16 @@ mod tests {
             ("bm8=", Some(""), Ok(Some("no"))),
             ("", None, Ok(None)),
             ("", Some(""), Ok(None)),
-            ("?", None, Err("the CustomData in ovf-env.xml on /dev/cdrom cannot be read: it is not base64")),
-            ("?", Some(""), Err("the CustomData in ovf-env.xml on /dev/cdrom cannot be read: it is not base64")),
+            (
+                "?",
+                None,
+                Err("the CustomData in ovf-env.xml on /dev/cdrom cannot be read: it is not base64"),
+            ),
+            (
+                "?",
+                Some(""),
+                Err("the CustomData in ovf-env.xml on /dev/cdrom cannot be read: it is not base64"),
+            ),
         ] {
             let xml = &*xml.replace('@', data).leak();
             let mut files = vec![(ENVIRONMENT, xml)];
@@ -176,13 +178,19 @@ mod tests {
                 ..Transcript::default()
             };
             let media = now(Media::read(&host, Duration::ZERO)).unwrap().unwrap();
-            assert_eq!(media.metadata().hostname.as_deref(), Some("vm-b"), "{data:?}");
+            assert_eq!(
+                media.metadata().hostname.as_deref(),
+                Some("vm-b"),
+                "{data:?}"
+            );
             match (media.user_config(), expected) {
                 (Ok(found), Ok(expected)) => {
                     let bytes = found.map(|found| found.bytes);
                     assert_eq!(bytes.as_deref(), expected.map(str::as_bytes), "{data:?}");
                 }
-                (Err(why), Err(expected)) => assert!(why.to_string().starts_with(expected), "{why}"),
+                (Err(why), Err(expected)) => {
+                    assert!(why.to_string().starts_with(expected), "{why}")
+                }
                 (other, _) => panic!("{data:?} with {file:?}: {other:?}"),
             }
         }

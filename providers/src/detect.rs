@@ -224,11 +224,19 @@ mod tests {
             ),
             (
                 "one with a name that is none",
-                dmi(&[("sys_vendor", "Hetzner"), ("product_name", "To Be Filled By O.E.M.")]),
+                dmi(&[
+                    ("sys_vendor", "Hetzner"),
+                    ("product_name", "To Be Filled By O.E.M."),
+                ]),
                 "metal",
                 "Hetzner",
             ),
-            ("one without any name", dmi(&[("sys_vendor", "Hetzner")]), "metal", "Hetzner"),
+            (
+                "one without any name",
+                dmi(&[("sys_vendor", "Hetzner")]),
+                "metal",
+                "Hetzner",
+            ),
             (
                 "a vServer of somebody else's",
                 kvm(&[("sys_vendor", "QEMU"), ("product_name", "vServer")]),
@@ -249,7 +257,10 @@ mod tests {
             ),
             (
                 "Open Telekom Cloud",
-                kvm(&[("sys_vendor", "Xen"), ("chassis_asset_tag", "OpenTelekomCloud")]),
+                kvm(&[
+                    ("sys_vendor", "Xen"),
+                    ("chassis_asset_tag", "OpenTelekomCloud"),
+                ]),
                 "openstack",
                 "OpenTelekomCloud",
             ),
@@ -268,11 +279,19 @@ mod tests {
             ),
             (
                 "the same without VMware's tool",
-                dmi(&[("sys_vendor", "VMware, Inc."), ("chassis_asset_tag", "SAP CCloud VM")]),
+                dmi(&[
+                    ("sys_vendor", "VMware, Inc."),
+                    ("chassis_asset_tag", "SAP CCloud VM"),
+                ]),
                 "openstack",
                 "SAP CCloud VM",
             ),
-            ("Huawei", kvm(&[("chassis_asset_tag", "HUAWEICLOUD")]), "openstack", "HUAWEICLOUD"),
+            (
+                "Huawei",
+                kvm(&[("chassis_asset_tag", "HUAWEICLOUD")]),
+                "openstack",
+                "HUAWEICLOUD",
+            ),
             (
                 "Samsung",
                 kvm(&[("chassis_asset_tag", "Samsung Cloud Platform")]),
@@ -281,7 +300,10 @@ mod tests {
             ),
             (
                 "Nova by its tag",
-                kvm(&[("sys_vendor", "QEMU"), ("chassis_asset_tag", "OpenStack Nova")]),
+                kvm(&[
+                    ("sys_vendor", "QEMU"),
+                    ("chassis_asset_tag", "OpenStack Nova"),
+                ]),
                 "openstack",
                 "chassis_asset_tag",
             ),
@@ -326,6 +348,72 @@ mod tests {
                 signed("TCGTCGTCGTCG", &[]),
                 "qemu",
                 "TCGTCGTCGTCG",
+            ),
+            (
+                "Akamai",
+                kvm(&[("sys_vendor", "Akamai")]),
+                "akamai",
+                "sys_vendor",
+            ),
+            (
+                "Linode",
+                kvm(&[("sys_vendor", "Linode")]),
+                "akamai",
+                "sys_vendor",
+            ),
+            (
+                "Alibaba",
+                kvm(&[("product_name", "Alibaba Cloud ECS")]),
+                "aliyun",
+                "product_name",
+            ),
+            (
+                "Brightbox",
+                kvm(&[("product_serial", "srv-a.gb1.brightbox.com")]),
+                "brightbox",
+                "product_serial",
+            ),
+            (
+                "CloudStack",
+                kvm(&[("product_name", "CloudStack KVM Hypervisor")]),
+                "cloudstack",
+                "product_name",
+            ),
+            (
+                "Exoscale",
+                kvm(&[("product_name", "Exoscale Compute Platform")]),
+                "exoscale",
+                "product_name",
+            ),
+            (
+                "Nutanix",
+                kvm(&[("sys_vendor", "Nutanix"), ("product_name", "AHV")]),
+                "nutanix",
+                "sys_vendor",
+            ),
+            (
+                "Oracle",
+                kvm(&[("chassis_asset_tag", "OracleCloud.com")]),
+                "oraclecloud",
+                "chassis_asset_tag",
+            ),
+            (
+                "Scaleway",
+                kvm(&[("sys_vendor", "Scaleway")]),
+                "scaleway",
+                "sys_vendor",
+            ),
+            (
+                "UpCloud",
+                kvm(&[("sys_vendor", "UpCloud")]),
+                "upcloud",
+                "sys_vendor",
+            ),
+            (
+                "Vultr",
+                kvm(&[("sys_vendor", "Vultr")]),
+                "vultr",
+                "sys_vendor",
             ),
             ("KVM of others", kvm(&[]), "qemu", "KVMKVMKVM"),
             (

@@ -8,7 +8,10 @@
 //! with the test that replays it.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod akamai;
+mod aliyun;
 mod answer;
+mod applehv;
 mod aws;
 mod aws_interface;
 pub mod aws_network;
@@ -25,13 +28,18 @@ mod azure_media;
 pub mod azure_network;
 #[cfg(test)]
 mod azure_network_tests;
+mod azurestack;
+mod brightbox;
+mod cloudstack;
 pub mod cmdline;
+mod config_drive;
 pub mod detect;
 mod digitalocean;
 pub mod digitalocean_network;
 #[cfg(test)]
 mod digitalocean_network_tests;
 mod evidence;
+mod exoscale;
 mod file;
 mod gcp;
 pub mod gcp_network;
@@ -44,16 +52,24 @@ pub mod hetzner_network;
 #[cfg(test)]
 mod hetzner_network_tests;
 mod host;
+mod hyperv;
+mod ibmcloud;
 pub mod keys;
+mod kubevirt;
 pub mod metal;
 pub mod network;
+mod network_config;
 #[cfg(test)]
 mod network_rows;
 mod networkd;
+mod nocloud;
+mod nutanix;
+mod nvidiabluefield;
 mod openstack;
 pub mod openstack_network;
 #[cfg(test)]
 mod openstack_network_tests;
+mod oraclecloud;
 mod packet;
 pub mod packet_network;
 #[cfg(test)]
@@ -62,6 +78,8 @@ mod packet_network_tests;
 mod peers_tests;
 #[cfg(test)]
 mod platform_networks_property_tests;
+mod powervs;
+mod proxmoxve;
 mod qemu;
 mod qemu_network;
 #[cfg(test)]
@@ -69,16 +87,23 @@ mod random_machine;
 mod reading;
 mod rows;
 mod said;
+mod scaleway;
+mod service;
+mod stackit;
 pub mod static_network;
 mod static_units;
 pub mod status;
 mod switches;
 #[cfg(test)]
 mod transcript;
+mod upcloud;
+pub mod virtualbox;
 pub mod vmware;
 pub mod vmware_network;
 #[cfg(test)]
 mod vmware_network_tests;
+pub mod vmware_ovf;
+mod vultr;
 mod wireserver;
 
 pub use aws::{
@@ -86,7 +111,7 @@ pub use aws::{
 };
 pub use azure::access_token as azure_access_token;
 pub use gcp::access_token as gcp_access_token;
-pub use host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Patience, Which};
+pub use host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Patience, Way, Which};
 
 pub use rows::{Naming, Platform};
 pub use static_units::Units;
@@ -126,9 +151,16 @@ mod tests {
         }
         assert_eq!(
             Platform::parse("vax").unwrap_err(),
-            "unknown platform \"vax\"; known are aws (ec2), azure, digitalocean, file, gcp (gce), hetzner, \
-             metal (pxe, baremetal, rpi4, raspberrypi), openstack, packet (equinixmetal, equinix, metal.packet), \
-             qemu, vmware"
+            "unknown platform \"vax\"; known are akamai, aliyun, applehv, aws (ec2), azure, azurestack, brightbox, \
+             cloudstack (cloudstack-configdrive, cloudstack-metadata), digitalocean, exoscale, file, gcp (gce), \
+             hetzner, hyperv, ibmcloud, kubevirt, metal (pxe, baremetal, rpi4, raspberrypi), nutanix, \
+             nvidiabluefield, openstack, oraclecloud, packet (equinixmetal, equinix, metal.packet), powervs, \
+             proxmoxve, qemu, scaleway, stackit, upcloud, virtualbox, vmware, vultr"
+        );
+        assert!(
+            Platform::parse("zvm")
+                .unwrap_err()
+                .starts_with("the platform zvm is not supported: ")
         );
     }
 

@@ -1,11 +1,13 @@
 //! `metal`: `config.ign` on the OEM partition, where an installer or a person has put it; else
-//! `ignition/config.ign` on a medium labelled `ignition`, such as a USB stick or an SD card's partition.
+//! `ignition/config.ign` on a medium labelled `ignition`, such as a USB stick or an SD card's partition; else `user-data`
+//! on one labelled `cidata`, as other tools make it.
 //!
 //! The initramfs mounts the partition labelled OEM at /oem; older images and PXE carry /usr/share/oem.
 
 use std::time::Duration;
 
 use crate::evidence::Evidence;
+use crate::nocloud::Medium;
 use crate::vmware;
 use crate::{DeviceFiles, Host, HostError, UserConfig, Which};
 
@@ -33,7 +35,8 @@ pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, 
         what: "a medium labelled ignition",
     };
     let Some(mut found) = host.device_files(&wanted).await? else {
-        return Ok(None);
+        let medium = Medium::read(host, Duration::ZERO).await?;
+        return Ok(medium.and_then(Medium::user_config));
     };
     let Some(bytes) = found.files.pop().flatten() else {
         return Err(HostError::Broken(format!(
@@ -50,9 +53,8 @@ pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, 
 /// A board that is a computer's own, or a machine of VMware's whose image cannot ask it: such images are made for
 /// metal, and keep booting as such.
 pub(crate) fn sign(seen: &Evidence) -> Option<String> {
-    let board = vmware::board(seen).map(|seen| {
-        format!("{seen}, and vmware-rpctool is not here, which would ask VMware")
-    });
+    let board = vmware::board(seen)
+        .map(|seen| format!("{seen}, and vmware-rpctool is not here, which would ask VMware"));
     board.filter(|_| !seen.rpctool).or_else(|| raspberry(seen))
 }
 
@@ -84,6 +86,16 @@ mod tests {
             "/oem/config.ign"
         );
         assert_eq!(now(user_config(&Transcript::default())), Ok(None));
+    }
+
+    #[test]
+    fn a_medium_of_no_cloud_is_looked_at_last() {
+        let host = Transcript {
+            device: Some(("cidata", vec![("user-data", "{}"), ("meta-data", "")])),
+            ..Transcript::default()
+        };
+        let found = now(user_config(&host)).unwrap().unwrap();
+        assert_eq!(found.name, "/dev/cidata:user-data");
     }
 
     #[test]

@@ -154,7 +154,11 @@ fn an_interface_can_be_left_to_another_program() {
 
 #[test]
 fn a_guest_without_the_item_says_nothing() {
-    assert!(now(network(&Transcript::default(), None)).unwrap().is_none());
+    assert!(
+        now(network(&Transcript::default(), None))
+            .unwrap()
+            .is_none()
+    );
     let item = "opt/org.flatcar-linux/oem/network";
     let with = Transcript {
         fw_cfg: vec![(item, "{\"interfaces\": []}")],

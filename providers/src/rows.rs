@@ -18,9 +18,12 @@ use crate::static_units::{self, Units};
 use crate::status::{Status, Told};
 use crate::switches::Switches;
 use crate::{
-    aws, aws_network, azure, azure_network, digitalocean, digitalocean_network, file, gcp,
-    gcp_network, hetzner, hetzner_network, keys, metal, networkd, openstack, openstack_network,
-    packet, packet_network, qemu, qemu_network, vmware, vmware_network, wireserver,
+    akamai, aliyun, applehv, aws, aws_network, azure, azure_network, azurestack, brightbox,
+    cloudstack, digitalocean, digitalocean_network, exoscale, file, gcp, gcp_network, hetzner,
+    hetzner_network, hyperv, ibmcloud, keys, kubevirt, metal, network_config, networkd, nutanix,
+    nvidiabluefield, openstack, openstack_network, oraclecloud, packet, packet_network, powervs,
+    proxmoxve, qemu, qemu_network, scaleway, stackit, upcloud, virtualbox, vmware, vmware_network,
+    vultr, wireserver,
 };
 
 /// How a machine comes to its host name.
@@ -229,6 +232,36 @@ macro_rules! platforms {
 }
 
 platforms! {
+    /// Akamai Connected Cloud, once Linode.
+    Akamai {
+        row: Row {
+            names: &["akamai"],
+            sign: Some((Says::Cloud, |seen| seen.is("sys_vendor", &["Akamai", "Linode"]))),
+            ..PLAIN
+        },
+        user_config: akamai::user_config,
+        metadata: akamai::metadata,
+    }
+    /// Alibaba Cloud.
+    Aliyun {
+        row: Row {
+            names: &["aliyun"],
+            sign: Some((Says::Cloud, |seen| seen.is("product_name", &["Alibaba Cloud ECS"]))),
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: aliyun::user_config,
+        metadata: aliyun::metadata,
+    }
+    /// A guest under Apple's hypervisor.
+    AppleHv {
+        row: Row {
+            names: &["applehv"],
+            place: "what the host serves on port 1024 of its virtual socket",
+            ..PLAIN
+        },
+        user_config: applehv::user_config,
+    }
     /// Amazon EC2.
     Aws {
         row: Row {
@@ -264,6 +297,40 @@ platforms! {
         },
         report: wireserver::report,
     }
+    /// Azure Stack Hub.
+    AzureStack {
+        row: Row {
+            names: &["azurestack"],
+            place: "custom data on the provisioning CD-ROM (UDF or ISO 9660)",
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: azurestack::user_config,
+        metadata: azurestack::metadata,
+        report: wireserver::report,
+    }
+    /// Brightbox.
+    Brightbox {
+        row: Row {
+            names: &["brightbox"],
+            place: "user data of the metadata service, in OpenStack's form or in that of EC2",
+            sign: Some((Says::Cloud, |seen| seen.ends("product_serial", ".brightbox.com"))),
+            ..PLAIN
+        },
+        user_config: brightbox::user_config,
+        metadata: brightbox::metadata,
+    }
+    /// Apache CloudStack: config drive, else the metadata of the virtual router.
+    CloudStack {
+        row: Row {
+            names: &["cloudstack", "cloudstack-configdrive", "cloudstack-metadata"],
+            place: "the config drive (labelled `config-2`), else user data of the server that answers by DHCP",
+            sign: Some((Says::Cloud, |seen| seen.begins("product_name", "CloudStack"))),
+            ..PLAIN
+        },
+        user_config: cloudstack::user_config,
+        metadata: cloudstack::metadata,
+    }
     /// DigitalOcean.
     DigitalOcean {
         row: Row {
@@ -278,6 +345,17 @@ platforms! {
         network: digitalocean::network,
         desired: |document, switches, _| digitalocean_network::desired(document, &switches.fixed),
         units: |said| static_units::of(said, digitalocean_network::networkd_units),
+    }
+    /// Exoscale.
+    Exoscale {
+        row: Row {
+            names: &["exoscale"],
+            sign: Some((Says::Cloud, |seen| seen.begins("product_name", "Exoscale"))),
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: exoscale::user_config,
+        metadata: exoscale::metadata,
     }
     /// A config named by the environment; for tests and image builds.
     File {
@@ -327,16 +405,74 @@ platforms! {
         desired: |document, switches, _| hetzner_network::of_document(document, &switches.fixed),
         units: |said| static_units::of(said, hetzner_network::units_of_document),
     }
+    /// A guest of Hyper-V.
+    HyperV {
+        row: Row {
+            names: &["hyperv"],
+            place: "the key-value pair `ignition.config`, or its pieces `ignition.config.0`, `.1` and so on",
+            ..PLAIN
+        },
+        user_config: hyperv::user_config,
+    }
+    /// IBM Cloud, virtual servers for VPC.
+    IbmCloud {
+        row: Row {
+            names: &["ibmcloud"],
+            place: "`user-data` on a medium labelled `cidata`",
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: ibmcloud::user_config,
+        metadata: ibmcloud::metadata,
+    }
+    /// KubeVirt: config drive, or a medium of NoCloud.
+    KubeVirt {
+        row: Row {
+            names: &["kubevirt"],
+            place: "the config drive (labelled `config-2`), or `user-data` on a medium labelled `cidata`",
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: kubevirt::user_config,
+        metadata: kubevirt::metadata,
+        units: |said| static_units::of(said, kubevirt::networkd_units),
+    }
     /// Bare metal: the OEM partition, or a medium labelled `ignition`.
     Metal {
         row: Row {
             names: &["metal", "pxe", "baremetal", "rpi4", "raspberrypi"],
             place: "`config.ign` on the partition labelled `OEM` (`base/base.ign` there is merged below it on every \
-                    platform), else `ignition/config.ign` on a medium labelled `ignition`",
+                    platform), else `ignition/config.ign` on a medium labelled `ignition`, else `user-data` \
+                    on one labelled `cidata`",
             sign: Some((Says::Machine, metal::sign)),
             ..PLAIN
         },
         user_config: metal::user_config,
+    }
+    /// Nutanix AHV.
+    Nutanix {
+        row: Row {
+            names: &["nutanix"],
+            place: "the config drive (labelled `config-2`)",
+            sign: Some((Says::Cloud, |seen| {
+                seen.is("product_name", &["AHV"])?;
+                seen.is("sys_vendor", &["Nutanix"])
+            })),
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: nutanix::user_config,
+        metadata: nutanix::metadata,
+        units: |said| static_units::of(said, openstack_network::networkd_units),
+    }
+    /// NVIDIA BlueField.
+    NvidiaBlueField {
+        row: Row {
+            names: &["nvidiabluefield"],
+            place: "the boot FIFO",
+            ..PLAIN
+        },
+        user_config: nvidiabluefield::user_config,
     }
     /// OpenStack: config drive, else metadata service.
     OpenStack {
@@ -352,6 +488,17 @@ platforms! {
         network: openstack::network,
         desired: |document, switches, _| openstack_network::desired(document, &switches.fixed),
         units: |said| static_units::of(said, openstack_network::networkd_units),
+    }
+    /// Oracle Cloud.
+    OracleCloud {
+        row: Row {
+            names: &["oraclecloud"],
+            sign: Some((Says::Cloud, |seen| seen.is("chassis_asset_tag", &["OracleCloud.com"]))),
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: oraclecloud::user_config,
+        metadata: oraclecloud::metadata,
     }
     /// Equinix Metal, once Packet.
     Packet {
@@ -372,12 +519,37 @@ platforms! {
         units: |said| (networkd::networkd_units(said), Vec::new()),
         report: packet::report,
     }
+    /// IBM Power Virtual Server.
+    PowerVs {
+        row: Row {
+            names: &["powervs"],
+            place: "the config drive (labelled `config-2`)",
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: powervs::user_config,
+        metadata: powervs::metadata,
+        units: |said| static_units::of(said, openstack_network::networkd_units),
+    }
+    /// Proxmox VE.
+    ProxmoxVe {
+        row: Row {
+            names: &["proxmoxve"],
+            place: "`user-data`, else `vendor-data`, on a medium labelled `cidata`; a cloud-config of Proxmox's own last",
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: proxmoxve::user_config,
+        metadata: proxmoxve::metadata,
+        units: |said| static_units::of(said, network_config::networkd_units),
+    }
     /// QEMU and KVM: firmware configuration items.
     Qemu {
         row: Row {
             names: &["qemu"],
             place: "`-fw_cfg name=opt/org.flatcar-linux/config,file=node.ign`, else `opt/com.coreos/config`; without \
-                    fw_cfg the bytes of a virtio disk with the serial number `ignition`",
+                    fw_cfg the bytes of a virtio disk with the serial number `ignition`; else \
+                    `user-data` on a medium labelled `cidata`",
             sign: Some((Says::Hypervisor, qemu::sign)),
             rhythm: Rhythm::Once,
             ..PLAIN
@@ -386,12 +558,58 @@ platforms! {
         network: qemu_network::network,
         desired: |document, switches, _| qemu_network::desired(document, &switches.left_alone),
     }
+    /// Scaleway.
+    Scaleway {
+        row: Row {
+            names: &["scaleway"],
+            sign: Some((Says::Cloud, |seen| seen.is("sys_vendor", &["Scaleway"]))),
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: scaleway::user_config,
+        metadata: scaleway::metadata,
+        report: scaleway::report,
+    }
+    /// STACKIT, an OpenStack that is named.
+    StackIt {
+        row: Row {
+            names: &["stackit"],
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: stackit::user_config,
+        metadata: stackit::metadata,
+        network: openstack::network,
+        desired: |document, switches, _| openstack_network::desired(document, &switches.fixed),
+        units: |said| static_units::of(said, openstack_network::networkd_units),
+    }
+    /// UpCloud.
+    UpCloud {
+        row: Row {
+            names: &["upcloud"],
+            sign: Some((Says::Cloud, |seen| seen.is("sys_vendor", &["UpCloud"]))),
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: upcloud::user_config,
+        metadata: upcloud::metadata,
+    }
+    /// A guest of VirtualBox.
+    VirtualBox {
+        row: Row {
+            names: &["virtualbox"],
+            place: "the guest property `/Ignition/Config`",
+            ..PLAIN
+        },
+        user_config: virtualbox::user_config,
+    }
     /// VMware: guestinfo.
     VmWare {
         row: Row {
             names: &["vmware"],
             place: "`guestinfo.ignition.config.data` or `guestinfo.coreos.config.data`, with `.encoding` `base64` or \
-                    `gzip+base64`; the initramfs needs `vmware-rpctool`",
+                    `gzip+base64`, else what `guestinfo.ignition.config.url` or `guestinfo.coreos.config.url` names; \
+                    each of them as a vApp property, too; the initramfs needs `vmware-rpctool`",
             sign: Some((Says::Machine, vmware::sign)),
             naming: Naming::Metadata,
             ..PLAIN
@@ -403,7 +621,24 @@ platforms! {
         units: |said| static_units::of(said, vmware_network::networkd_units),
         network_kargs: vmware::network_kargs,
     }
+    /// Vultr.
+    Vultr {
+        row: Row {
+            names: &["vultr"],
+            sign: Some((Says::Cloud, |seen| seen.is("sys_vendor", &["Vultr"]))),
+            naming: Naming::Metadata,
+            ..PLAIN
+        },
+        user_config: vultr::user_config,
+        metadata: vultr::metadata,
+    }
 }
+
+/// Platforms that Ignition has and pilotlight has not, and why.
+const ABSENT: &[(&str, &str)] = &[(
+    "zvm",
+    "nobody here reads the card reader of z/VM; give the config by ignition.config.url= and name the platform metal",
+)];
 
 impl Platform {
     /// The platform's own name, which is also that of its directory in `base.platform.d`.
@@ -467,13 +702,18 @@ impl Platform {
         let mut all = Self::ALL.iter();
         all.find(|platform| platform.names().contains(&name))
             .copied()
-            .ok_or_else(|| format!("unknown platform {name:?}; known are {}", Self::known()))
+            .ok_or_else(|| match ABSENT.iter().find(|(absent, _)| *absent == name) {
+                Some((_, why)) => format!("the platform {name} is not supported: {why}"),
+                None => format!("unknown platform {name:?}; known are {}", Self::known()),
+            })
     }
 
     /// All names, aliases in parentheses behind the name that they stand for.
     pub fn known() -> String {
         let shown = Self::ALL.iter().map(|platform| match platform.names() {
-            [name, aliases @ ..] if !aliases.is_empty() => format!("{name} ({})", aliases.join(", ")),
+            [name, aliases @ ..] if !aliases.is_empty() => {
+                format!("{name} ({})", aliases.join(", "))
+            }
             _ => platform.name().to_string(),
         });
         shown.collect::<Vec<String>>().join(", ")

@@ -8,7 +8,7 @@ use pilotlight_core::flags::{Flag, Flags, Given, Grammar, Kind, Stop};
 use pilotlight_providers::Platform;
 
 use crate::platform::{self, Detect, Metadata};
-use crate::{out, report};
+use crate::{out, report, rmcfg};
 
 const USAGE: &str = "\
 Usage: pilotlight JOB [FLAG...], the program of the initramfs
@@ -17,6 +17,7 @@ Usage: pilotlight JOB [FLAG...], the program of the initramfs
   metadata [--platform NAME] [--json | --attributes FILE] [--network-units DIR]
                                                               what the platform says of this machine
   report [--json] [--state FILE]                              what the stages of this boot did
+  rmcfg [--platform NAME] [--applies]                         take the config away from where the hypervisor keeps it
   finish --root DIR                                           end what a first boot left: marks of volumes, its journal
   version
 
@@ -64,6 +65,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
                 "pilotlight {version}, the program of the initramfs\n"
             ));
         }
+        Some("rmcfg") => return rmcfg::rmcfg(arguments),
         Some(name) if INSTALLED.contains(&name) => return installed(name),
         _ => {}
     }

@@ -56,6 +56,13 @@ pub enum Command {
     /// Show what the platform says of this machine: names, addresses, SSH keys
     Metadata(Metadata),
     Oem(Oem),
+    /// Take the user config, which may hold secrets, away from where the hypervisor keeps it (vmware, virtualbox)
+    #[command(disable_help_flag = true)]
+    Rmcfg {
+        /// --platform NAME, --applies, --log-to-stdout, --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// Finish the encrypted volumes of a first boot that was cut short at its very end
     #[command(hide = true)]
     Finish {
