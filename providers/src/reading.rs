@@ -17,14 +17,22 @@ const MAX_ANSWER: usize = 1 << 20;
 /// An answer that is read, and what is noted meanwhile.
 pub(crate) struct Reading<'t> {
     answer: Cow<'t, str>,
+    /// Longest answer that is read, in bytes.
+    most: usize,
     pub(crate) wishes: Wishes,
 }
 
 impl<'t> Reading<'t> {
     /// Begins to read an answer.
     pub(crate) fn new(answer: &'t str) -> Self {
+        Self::of_at_most(answer, MAX_ANSWER)
+    }
+
+    /// The same of an answer that may be longer, because it is about more than the network.
+    pub(crate) fn of_at_most(answer: &'t str, most: usize) -> Self {
         Self {
             answer: answer.into(),
+            most,
             wishes: Wishes::new(),
         }
     }
@@ -53,7 +61,7 @@ impl<'t> Reading<'t> {
         parse: fn(SourceId, &str) -> Result<Node, Diagnostic>,
         why: &str,
     ) -> Option<Node> {
-        if self.answer.len() > MAX_ANSWER {
+        if self.answer.len() > self.most {
             let why = "the answer is too long";
             self.wishes.unreadable(place, shown(&self.answer), why);
             return None;

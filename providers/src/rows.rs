@@ -35,6 +35,9 @@ pub enum Naming {
     Metadata,
 }
 
+/// What makes units of metadata.
+type Made = fn(&Metadata) -> (Units, Vec<Invalid>);
+
 /// What is data in a row.
 struct Row {
     /// The platform's own name, which is also that of its directory in `base.platform.d`, and those by which kernel
@@ -171,11 +174,11 @@ macro_rules! platforms {
             /// Units of systemd-networkd for a network of which the metadata tell what DHCP does not, and what of the
             /// metadata was left out. None where the network tells addresses and routes itself.
             pub fn networkd_units(self, said: &Metadata) -> (Units, Vec<Invalid>) {
-                type Made = fn(&Metadata) -> (Units, Vec<Invalid>);
-                let made: Option<Made> = match self {
-                    $(Platform::$variant => first!(($(Some($units))?) None),)*
-                };
-                made.map(|made| made(said)).unwrap_or_default()
+                self.units().map(|made| made(said)).unwrap_or_default()
+            }
+
+            fn units(self) -> Option<Made> {
+                match self { $(Platform::$variant => first!(($(Some($units))?) None),)* }
             }
 
             /// Whether users' keys change while a machine runs, as [`Platform::keys`] tells.
@@ -717,5 +720,90 @@ impl Platform {
             _ => platform.name().to_string(),
         });
         shown.collect::<Vec<String>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const README: &str = include_str!("../../README.md");
+
+    /// A list of names in words.
+    fn listed(which: impl Fn(&Platform) -> bool) -> String {
+        let names = Platform::ALL.iter().filter(|one| which(one));
+        names.map(|one| one.name()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What the README says of where configs are: platforms that say the same have one line.
+    fn table() -> String {
+        let mut table = String::from("| platform | where the user config is |\n|---|---|\n");
+        let mut told: Vec<&str> = Vec::new();
+        for platform in Platform::ALL {
+            let place = platform.place();
+            if !told.contains(&place) {
+                told.push(place);
+                let names = listed(|other| other.place() == place);
+                table.push_str(&format!("| {names} | {place} |\n"));
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn the_readme_has_a_line_for_each_row() {
+        let table = table();
+        assert!(README.contains(&table), "the README should have\n{table}");
+        // Lines are broken where they become too long.
+        let readme = README.split_whitespace().collect::<Vec<_>>().join(" ");
+        for (words, list) in [
+            (
+                "where DHCP does not tell it",
+                listed(|one| one.naming() == Naming::Metadata),
+            ),
+            (
+                "Only the kernel command line names",
+                listed(|one| !one.is_detected()),
+            ),
+            (
+                "are told how the first boot goes",
+                listed(|one| one.wants_status()),
+            ),
+            (
+                "the first boot writes units of its network",
+                listed(|one| one.units().is_some()),
+            ),
+        ] {
+            assert!(
+                readme.contains(&format!("{words} ({list})"))
+                    || readme.contains(&format!("({list}) {words}")),
+                "the README should have {words:?} and ({list})"
+            );
+        }
+    }
+
+    #[test]
+    fn each_row_is_whole() {
+        let mut names: Vec<&str> = Platform::ALL.iter().map(|one| one.name()).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        names = Platform::ALL
+            .iter()
+            .flat_map(|one| one.names())
+            .copied()
+            .collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "a name stands twice");
+        for platform in Platform::ALL {
+            assert!(!platform.place().is_empty(), "{platform:?}");
+            // Who is named by its metadata has some.
+            let named = platform.naming() == Naming::Metadata;
+            assert!(!named || platform.has_metadata(), "{platform:?}");
+            assert!(
+                !platform.tells_keys() || platform.rhythm().is_some(),
+                "{platform:?}"
+            );
+        }
     }
 }

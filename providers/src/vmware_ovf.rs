@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 
 /// How deep elements stand, and how many there are.
 const MAX_DEPTH: usize = 64;
@@ -46,10 +46,10 @@ pub fn properties(document: &str) -> Result<Vec<Property>, String> {
                 }
                 path.push(element.local_name().as_ref().to_vec());
             }
-            Event::Empty(element) => {
-                if is_own(&path) && element.local_name().as_ref() == b"Property" {
-                    found.extend(property(&element, start..end)?);
-                }
+            Event::Empty(element)
+                if is_own(&path) && element.local_name().as_ref() == b"Property" =>
+            {
+                found.extend(property(&element, start..end)?);
             }
             Event::End(_) => {
                 path.pop();
@@ -78,7 +78,7 @@ fn property(element: &BytesStart<'_>, span: Range<usize>) -> Result<Option<Prope
     for attribute in element.attributes() {
         let attribute = attribute.map_err(|error| error.to_string())?;
         let text = attribute
-            .decode_and_unescape_value(element.decoder())
+            .decoded_and_normalized_value(XmlVersion::Implicit1_0, element.decoder())
             .map_err(|error| error.to_string())?;
         match attribute.key.local_name().as_ref() {
             b"key" => key = Some(text.into_owned()),

@@ -12,7 +12,7 @@ use crate::{out, report, rmcfg};
 
 const USAGE: &str = "\
 Usage: pilotlight JOB [FLAG...], the program of the initramfs
-  detect [--json | --env | --words] [--root DIR] [--cmdline FILE]
+  detect [--json | --env | --words | --network-kargs] [--root DIR] [--cmdline FILE]
                                                               which platform this machine is of, and why
   metadata [--platform NAME] [--json | --attributes FILE] [--network-units DIR]
                                                               what the platform says of this machine
@@ -37,6 +37,7 @@ const FLAGS: &[(&str, &[Flag])] = &[
             ("json", Kind::Switch),
             ("env", Kind::Switch),
             ("words", Kind::Switch),
+            ("network-kargs", Kind::Switch),
             ("root", Kind::Value),
             ("cmdline", Kind::Value),
         ],
@@ -148,10 +149,14 @@ fn parse(job: &OsStr, arguments: impl Iterator<Item = OsString>) -> Result<Call,
             said.either("json", "env")?;
             said.either("json", "words")?;
             said.either("env", "words")?;
+            for other in ["json", "env", "words"] {
+                said.either(other, "network-kargs")?;
+            }
             Call::Detect(Detect {
                 json: said.switch("json"),
                 env: said.switch("env"),
                 words: said.switch("words"),
+                network_kargs: said.switch("network-kargs"),
                 root: said.value("root").unwrap_or("/".as_ref()).into(),
                 cmdline: said.value("cmdline").map(Into::into),
             })
@@ -199,6 +204,7 @@ mod tests {
             json: false,
             env: true,
             words: false,
+            network_kargs: false,
             root: "/".into(),
             cmdline: Some("/c".into()),
         };

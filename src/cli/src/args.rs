@@ -262,6 +262,9 @@ pub struct Detect {
     /// Print the words of the kernel command line, one a line, without their quotation marks
     #[arg(long, conflicts_with_all = ["json", "env"])]
     pub words: bool,
+    /// Print the network arguments that the hypervisor has for this machine, one a line
+    #[arg(long, conflicts_with_all = ["json", "env", "words"])]
+    pub network_kargs: bool,
     /// Look at sys and proc below this directory
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
@@ -322,6 +325,7 @@ impl From<Detect> for platform::Detect {
             json: given.json,
             env: given.env,
             words: given.words,
+            network_kargs: given.network_kargs,
             root: given.root,
             cmdline: given.cmdline,
         }
