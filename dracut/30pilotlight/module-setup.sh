@@ -21,6 +21,10 @@ installkernel() {
         qemu_fw_cfg virtio_pci virtio_mmio virtio_blk virtio_scsi virtio_net virtio_console virtio_rng \
         ext4 xfs btrfs vfat isofs udf nls_ascii nls_cp437 nls_iso8859-1 nls_utf8 \
         loop sr_mod
+    # By which hypervisors and boards give a config: key-value pairs of Hyper-V, guest properties of VirtualBox, sockets
+    # to the host, the FIFO of BlueField.
+    hostonly='' instmods -s \
+        hv_vmbus hv_utils vboxguest vmw_vsock_virtio_transport mlxbf_bootctl
     # vlan=, bond= and bridge= of the kernel command line.
     hostonly='' instmods -s 8021q bonding bridge
     # Arrays and encrypted volumes, and the ciphers and checksums that LUKS asks the kernel for.

@@ -9,11 +9,19 @@ netif=${PILOTLIGHT_NETIF:-/run/systemd/netif}
 resolv_conf=${PILOTLIGHT_RESOLV_CONF:-/etc/resolv.conf}
 cmdline_file=${PILOTLIGHT_CMDLINE:-/proc/cmdline}
 pilotlight=${PILOTLIGHT_BIN:-/usr/bin/pilotlight}
+generator=${PILOTLIGHT_GENERATOR:-/lib/systemd/systemd-network-generator}
 
 # The words of the kernel command line, one a line: the program alone takes it apart, as the kernel does, where
 # quotation marks hold blanks together.
 words() {
     "$pilotlight" detect --words --cmdline "$cmdline_file"
+    wanted
+}
+
+# Words that the hypervisor has for this machine (VMware's guestinfo.afterburn.initrd.network-kargs), where the command
+# line itself says nothing of addresses.
+wanted() {
+    "$pilotlight" detect --network-kargs --cmdline "$cmdline_file"
 }
 
 # The entries of a directory that a pattern fits, one a line: the only place where patterns are expanded. It
@@ -68,6 +76,16 @@ arguments() {
         reason=$(journalctl --boot --unit=systemd-network-generator.service --priority=err --output=cat --lines=1)
         refuse "${reason:-systemd-network-generator failed}"
     }
+    wanted=$(wanted)
+    if [ -n "$wanted" ]; then
+        # The service reads the kernel's own line alone.
+        (
+            IFS='
+'
+            # shellcheck disable=SC2086 # One word a line, and none is a pattern.
+            "$generator" -- $wanted
+        ) || refuse "systemd-network-generator does not take the hypervisor's $wanted"
+    fi
     supplement
     if [ -n "$(entries "$networks" '*.link')" ]; then
         # ifname=: udev has named the interfaces already.

@@ -55,6 +55,33 @@ pub(crate) async fn config(host: &impl Host, ask: &Ask) -> Result<Option<UserCon
     }))
 }
 
+/// The same where the service gives it in base64, in which it was given to it.
+pub(crate) async fn encoded_config(
+    host: &impl Host,
+    ask: &Ask,
+) -> Result<Option<UserConfig>, HostError> {
+    let Some(found) = config(host, ask).await? else {
+        return Ok(None);
+    };
+    let bytes = decode(&String::from_utf8_lossy(&found.bytes)).map_err(|why| {
+        HostError::Broken(format!(
+            "while reading the user data of {}: {why}",
+            found.name
+        ))
+    })?;
+    Ok((!bytes.is_empty()).then_some(UserConfig { bytes, ..found }))
+}
+
+/// Base64, in which white space may stand.
+pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
+    use base64::Engine as _;
+    let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let engine = base64::engine::general_purpose::STANDARD;
+    engine
+        .decode(bare)
+        .map_err(|error| format!("it is not base64: {error}"))
+}
+
 /// Asks a platform at each of its addresses in turn until one answers, and says at which. How long that may take
 /// is the caller's business: for ever on a first boot.
 ///
@@ -184,6 +211,12 @@ pub(crate) fn each<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = 
 /// The texts of an array at a JSON pointer.
 pub(crate) fn texts<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v str> {
     each(value, pointer).filter_map(Value::as_str)
+}
+
+/// The same of a JSON text; `None` where it is none.
+pub(crate) fn parts_of(document: &str, pointers: &[&str]) -> Option<String> {
+    let all: Value = serde_json::from_slice(document.as_bytes()).ok()?;
+    Some(parts(&all, pointers).to_string())
 }
 
 /// A boolean as Go writes it (strconv.ParseBool), in any case; `None` where it is none.

@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use crate::UserConfig;
 use crate::answer::{at, bounded, first_of, json, last_part, present, refused, text};
+use crate::evidence::Evidence;
 use crate::host::{Ask, Host, HostError};
-use crate::said::Said;
+use crate::said::{Cursor, Said};
 
 const BASES: &[&str] = &["http://169.254.169.254", "http://[fd00:ec2::254]"];
 /// Version of the service; every key that is asked for is in it.
@@ -214,7 +215,10 @@ const NETWORK_KEYS: [&str; 9] = [
 
 /// What the service says of the network, as an object with the keys by the service's own names, interface by
 /// interface, and `whole`: whether each of them was answered.
-pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
+pub(crate) async fn network(
+    host: &impl Host,
+    _: Option<&Cursor>,
+) -> Result<Option<Said>, HostError> {
     let imds = Imds::open(host).await?;
     let primary = imds.key("mac").await?;
     let Some(macs) = imds.key("network/interfaces/macs/").await? else {
@@ -317,6 +321,40 @@ pub async fn role_credentials(host: &impl Host) -> Result<Option<Credentials>, H
         token: field("Token")?,
         expires: at(&found, "/Expiration"),
     }))
+}
+
+/// Virtual machines and metal alike, by vendor; the old ones on Xen by the beginning of their UUID.
+pub(crate) fn sign(seen: &Evidence) -> Option<String> {
+    let vendor = seen.begins("sys_vendor", "Amazon EC2");
+    let vendor = vendor.or_else(|| seen.begins("bios_vendor", "Amazon EC2"));
+    let uuid = seen.dmi("product_uuid").to_ascii_lowercase();
+    // A UUID's first group may be shown with its bytes swapped: 45e12aec for ec2ae145.
+    let swapped = uuid
+        .get(..8)
+        .is_some_and(|group| group.ends_with("ec") && group.get(4..5) == Some("2"));
+    // The swapped form is two characters and a half: it counts only with a sign of Xen or of a hypervisor of theirs.
+    let amazon = seen.hypervisor.0 == "xen"
+        || seen.cpuid == "XenVMMXenVMM"
+        || seen.dmi("bios_version").contains("amazon");
+    vendor
+        .or_else(|| {
+            (uuid.starts_with("ec2") && amazon_like(seen))
+                .then(|| format!("DMI product_uuid is {uuid:?}"))
+        })
+        .or_else(|| {
+            (swapped && amazon).then(|| format!("DMI product_uuid is {uuid:?}, bytes swapped"))
+        })
+        .or_else(|| {
+            let uuid = seen.hypervisor.1.to_ascii_lowercase();
+            uuid.starts_with("ec2")
+                .then(|| format!("/sys/hypervisor/uuid is {uuid:?}"))
+        })
+}
+
+/// One random UUID in four thousand begins with `ec2` too. Firmware that names another vendor is believed.
+fn amazon_like(seen: &Evidence) -> bool {
+    let vendor = seen.dmi("sys_vendor");
+    vendor.is_empty() || vendor == "Xen" || vendor.starts_with("Amazon")
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use pilotlight_core::model::metadata::{Interface, MAX_INTERFACES, Metadata};
 use serde_json::Value;
 
 use crate::UserConfig;
-use crate::answer::{at, bounded, each, fetch, json, present, text};
-use crate::azure_media::{Media, decode, unfold, user_of};
+use crate::answer::{at, bounded, decode, each, fetch, json, present, text};
+use crate::azure_media::{Media, unfold, user_of};
 use crate::host::{Ask, Host, HostError, Patience};
-use crate::said::Said;
+use crate::said::{Cursor, Said};
 
 const BASE: &str = "http://169.254.169.254/metadata";
 const USER_DATA: &str = "instance/compute/userData?api-version=2021-01-01&format=text";
@@ -75,7 +75,7 @@ async fn once(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
         PATIENCE
     };
     let media = Media::read(host, wait).await?;
-    match (media.map(Media::user_config), silence) {
+    match (media.map(Media::user_config).transpose()?, silence) {
         (Some(Some(config)), _) => Ok(Some(config)),
         // A service that cannot be asked may have what the CD-ROM has not.
         (_, Some(silence)) => Err(silence),
@@ -121,13 +121,16 @@ async fn document(host: &impl Host) -> Result<Option<Value>, HostError> {
 }
 
 /// The interfaces as the service lists them.
-pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
+pub(crate) async fn network(
+    host: &impl Host,
+    _: Option<&Cursor>,
+) -> Result<Option<Said>, HostError> {
     for version in VERSIONS {
         let path = format!("instance/network/interface?api-version={version}&format=json");
         let ask = bounded(ask(&path));
         let reply = host.http(&ask).await?;
         if reply.status != 400 {
-            return Said::of(&ask, present(&ask, reply)?);
+            return Said::of(&ask.shown(), present(&ask, reply)?);
         }
     }
     Ok(None)

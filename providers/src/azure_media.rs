@@ -5,6 +5,7 @@ use std::time::Duration;
 use pilotlight_core::model::Metadata;
 
 use crate::UserConfig;
+use crate::answer::decode;
 use crate::host::{DeviceFiles, Host, HostError, Which};
 use crate::wireserver::elements;
 
@@ -15,7 +16,8 @@ const CUSTOM_DATA: &str = "CustomData.bin";
 #[derive(Default)]
 pub(crate) struct Media {
     device: String,
-    custom_data: Option<Vec<u8>>,
+    /// What the XML has may not be decoded, which does not matter where the disc has it as a file.
+    custom_data: Option<Result<Vec<u8>, String>>,
     hostname: Option<String>,
     user: Option<String>,
     keys: Vec<(Option<String>, String)>,
@@ -45,7 +47,8 @@ impl Media {
         })?;
         media.device = found.device;
         // The file is the same as in the XML, already decoded.
-        media.custom_data = files.next().flatten().or(media.custom_data);
+        let file = files.next().flatten().filter(|bytes| !bytes.is_empty());
+        media.custom_data = file.map(Ok).or(media.custom_data);
         Ok(Some(media))
     }
 
@@ -70,16 +73,24 @@ impl Media {
                 _ => {}
             }
         })?;
-        media.custom_data = encoded.map(|text| decode(&text)).transpose()?;
+        media.custom_data = encoded.map(|text| decode(&text));
         Ok(media)
     }
 
-    pub(crate) fn user_config(self) -> Option<UserConfig> {
-        let bytes = self.custom_data.filter(|bytes| !bytes.is_empty())?;
-        Some(UserConfig {
+    pub(crate) fn user_config(self) -> Result<Option<UserConfig>, HostError> {
+        let Some(data) = self.custom_data else {
+            return Ok(None);
+        };
+        let bytes = data.map_err(|why| {
+            HostError::Broken(format!(
+                "the CustomData in {ENVIRONMENT} on {} cannot be read: {why}",
+                self.device
+            ))
+        })?;
+        Ok((!bytes.is_empty()).then(|| UserConfig {
             name: format!("{}:{CUSTOM_DATA}", self.device),
             bytes,
-        })
+        }))
     }
 
     pub(crate) fn metadata(&self) -> Metadata {
@@ -104,19 +115,10 @@ pub(crate) fn unfold(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '\r' | '\n')).collect()
 }
 
-/// Base64, in which white space may stand.
-pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
-    use base64::Engine as _;
-    let bare: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let engine = base64::engine::general_purpose::STANDARD;
-    engine
-        .decode(bare)
-        .map_err(|error| format!("it is not base64: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transcript::{Transcript, now};
 
     #[test]
     fn the_environment_names_host_user_keys_and_data() {
@@ -135,15 +137,62 @@ mod tests {
                 (Some("ann"), "ssh-ed25519 AAAAtwo")
             ]
         );
-        assert_eq!(media.user_config().unwrap().bytes, br#"{"ignition":{}}"#);
-        assert!(
-            Media::parse(
-                b"<Environment><ns:LinuxProvisioningConfigurationSet><CustomData>?</CustomData>\
-            </ns:LinuxProvisioningConfigurationSet></Environment>"
-            )
-            .err()
-            .unwrap()
-            .contains("base64")
+        assert_eq!(
+            media.user_config().unwrap().unwrap().bytes,
+            br#"{"ignition":{}}"#
         );
+    }
+
+    #[test]
+    fn custom_data_that_cannot_be_decoded_matters_where_there_is_no_file() {
+        let xml = "<Environment><ns:LinuxProvisioningConfigurationSet><HostName>vm-b</HostName>\
+            <CustomData>@</CustomData></ns:LinuxProvisioningConfigurationSet></Environment>";
+        // What the XML has, what the file has, and the config that is read.
+        for (data, file, expected) in [
+            ("?", Some("{}"), Ok(Some("{}"))),
+            ("e30", Some("{}"), Ok(Some("{}"))),
+            ("$(e30=)", Some("{}"), Ok(Some("{}"))),
+            ("", Some("{}"), Ok(Some("{}"))),
+            ("bm8=", Some("{}"), Ok(Some("{}"))),
+            ("bm8=", None, Ok(Some("no"))),
+            ("bm\n8=", None, Ok(Some("no"))),
+            ("bm8=", Some(""), Ok(Some("no"))),
+            ("", None, Ok(None)),
+            ("", Some(""), Ok(None)),
+            (
+                "?",
+                None,
+                Err("the CustomData in ovf-env.xml on /dev/cdrom cannot be read: it is not base64"),
+            ),
+            (
+                "?",
+                Some(""),
+                Err("the CustomData in ovf-env.xml on /dev/cdrom cannot be read: it is not base64"),
+            ),
+        ] {
+            let xml = &*xml.replace('@', data).leak();
+            let mut files = vec![(ENVIRONMENT, xml)];
+            files.extend(file.map(|text| (CUSTOM_DATA, text)));
+            let host = Transcript {
+                device: Some(("cdrom", files)),
+                ..Transcript::default()
+            };
+            let media = now(Media::read(&host, Duration::ZERO)).unwrap().unwrap();
+            assert_eq!(
+                media.metadata().hostname.as_deref(),
+                Some("vm-b"),
+                "{data:?}"
+            );
+            match (media.user_config(), expected) {
+                (Ok(found), Ok(expected)) => {
+                    let bytes = found.map(|found| found.bytes);
+                    assert_eq!(bytes.as_deref(), expected.map(str::as_bytes), "{data:?}");
+                }
+                (Err(why), Err(expected)) => {
+                    assert!(why.to_string().starts_with(expected), "{why}")
+                }
+                (other, _) => panic!("{data:?} with {file:?}: {other:?}"),
+            }
+        }
     }
 }

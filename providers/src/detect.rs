@@ -1,34 +1,17 @@
 //! Which platform a machine is of, from what its firmware and its hypervisor say.
 //!
-//! Pure: whoever calls has read the [`Evidence`]. Clouds are told before hypervisors, because most of them are
-//! KVM underneath. What is said about itself by no firmware (Equinix Metal) only kernel arguments can name.
+//! Pure: whoever calls has read the [`Evidence`]. What each platform is known by stands in its row. What is said about
+//! itself by no firmware (Equinix Metal) only kernel arguments can name.
 
 use pilotlight_core::cmdline::last_value;
-use serde::Serialize;
 
-use crate::Platform;
+use crate::evidence::Says;
+use crate::rows::Platform;
+
+pub use crate::evidence::Evidence;
 
 /// Kernel arguments that name the platform. The first that is there counts, and of it the last on the line.
 pub const ARGUMENTS: [&str; 3] = ["ignition.platform.id", "flatcar.oem.id", "coreos.oem.id"];
-
-/// What a machine shows of itself. Empty is absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Evidence {
-    /// Files of `/sys/class/dmi/id` (SMBIOS types 0 to 3), by name.
-    pub dmi: std::collections::BTreeMap<String, String>,
-    /// `/proc/device-tree/compatible`, one after the other.
-    pub compatible: Vec<String>,
-    /// Names of the nodes at the top of the device tree.
-    pub nodes: Vec<String>,
-    /// `/sys/hypervisor/type` and `uuid`.
-    pub hypervisor: (String, String),
-    /// The hypervisor's signature by CPUID (leaf 0x4000_0000).
-    pub cpuid: String,
-    /// Whether the firmware configuration of QEMU is there.
-    pub fw_cfg: bool,
-    /// Whether vmware-rpctool is there, without which VMware cannot be asked.
-    pub rpctool: bool,
-}
 
 /// What a machine is, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,22 +23,17 @@ pub struct Detected {
 }
 
 impl Evidence {
-    fn dmi(&self, name: &str) -> &str {
-        self.dmi.get(name).map_or("", |text| text.trim())
-    }
-
     /// What the machine is. One that says nothing is bare metal.
     pub fn platform(&self) -> Detected {
-        let found = CLOUDS
-            .iter()
-            .chain(HYPERVISORS)
-            .find_map(|(platform, look)| {
-                let because = look(self)?;
+        let found = Says::ORDER.iter().find_map(|says| {
+            Platform::ALL.iter().find_map(|platform| {
+                let look = platform.sign().filter(|(of, _)| of == says)?.1;
                 Some(Detected {
                     platform: *platform,
-                    because,
+                    because: look(self)?,
                 })
-            });
+            })
+        });
         found.unwrap_or_else(|| {
             let vendor = self.dmi("sys_vendor");
             let because = match (vendor, self.cpuid.as_str()) {
@@ -71,138 +49,6 @@ impl Evidence {
             }
         })
     }
-}
-
-type Look = fn(&Evidence) -> Option<String>;
-
-const CLOUDS: &[(Platform, Look)] = &[
-    (Platform::Aws, aws),
-    (Platform::Azure, |seen| {
-        // Its tag, because Hyper-V in anybody's cellar has the same vendor and product.
-        is(
-            seen,
-            "chassis_asset_tag",
-            "7783-7084-3265-9085-8269-3286-77",
-        )
-    }),
-    (Platform::Gcp, |seen| {
-        is(seen, "product_name", "Google Compute Engine")
-            .or_else(|| begins(seen, "product_serial", "GoogleCloud-"))
-    }),
-    (Platform::DigitalOcean, |seen| {
-        is(seen, "sys_vendor", "DigitalOcean")
-    }),
-    (Platform::Hetzner, |seen| is(seen, "sys_vendor", "Hetzner")),
-    (Platform::OpenStack, |seen| {
-        begins(seen, "product_name", "OpenStack ")
-            .or_else(|| begins(seen, "chassis_asset_tag", "OpenStack "))
-    }),
-    // Images without its tool are made for metal, and keep booting as such.
-    (Platform::VmWare, |seen| {
-        vmware(seen).filter(|_| seen.rpctool)
-    }),
-    (Platform::Metal, |seen| {
-        let seen = vmware(seen)?;
-        Some(format!(
-            "{seen}, and vmware-rpctool is not here, which would ask VMware"
-        ))
-    }),
-    (Platform::Metal, raspberry),
-];
-
-const HYPERVISORS: &[(Platform, Look)] = &[(Platform::Qemu, |seen| {
-    let names = ["QEMU", "KVM"];
-    let mut vendors = names.iter().flat_map(|name| {
-        let fields = [
-            "product_name",
-            "sys_vendor",
-            "board_vendor",
-            "bios_vendor",
-            "product_version",
-        ];
-        fields
-            .into_iter()
-            .filter_map(|field| begins(seen, field, name))
-    });
-    // It shows KVM's signature to its guests, and has nothing else of it.
-    if seen.dmi("product_name") == "VirtualBox" {
-        return None;
-    }
-    vendors
-        .next()
-        .or_else(|| signature(seen, &["TCGTCGTCGTCG", "KVMKVMKVM"]))
-        .or_else(|| {
-            let node = seen.nodes.iter().find(|node| node.contains("fw-cfg"))?;
-            Some(format!("the device tree has the node {node:?}"))
-        })
-        .or_else(|| {
-            seen.fw_cfg
-                .then(|| "/sys/firmware/qemu_fw_cfg is there".to_string())
-        })
-})];
-
-fn is(seen: &Evidence, field: &str, text: &str) -> Option<String> {
-    (seen.dmi(field) == text).then(|| format!("DMI {field} is {text:?}"))
-}
-
-fn begins(seen: &Evidence, field: &str, text: &str) -> Option<String> {
-    let said = seen.dmi(field);
-    said.starts_with(text)
-        .then(|| format!("DMI {field} is {said:?}"))
-}
-
-fn signature(seen: &Evidence, known: &[&str]) -> Option<String> {
-    let said = seen.cpuid.as_str();
-    known
-        .contains(&said)
-        .then(|| format!("the hypervisor's signature is {said:?}"))
-}
-
-fn vmware(seen: &Evidence) -> Option<String> {
-    begins(seen, "sys_vendor", "VMware").or_else(|| signature(seen, &["VMwareVMware"]))
-}
-
-/// Virtual machines and metal alike, by vendor; the old ones on Xen by the beginning of their UUID.
-fn aws(seen: &Evidence) -> Option<String> {
-    let vendor = begins(seen, "sys_vendor", "Amazon EC2");
-    let vendor = vendor.or_else(|| begins(seen, "bios_vendor", "Amazon EC2"));
-    let uuid = seen.dmi("product_uuid").to_ascii_lowercase();
-    // A UUID's first group may be shown with its bytes swapped: 45e12aec for ec2ae145.
-    let swapped = uuid
-        .get(..8)
-        .is_some_and(|group| group.ends_with("ec") && group.get(4..5) == Some("2"));
-    // The swapped form is two characters and a half: it counts only with a sign of Xen or of a hypervisor of theirs.
-    let amazon = seen.hypervisor.0 == "xen"
-        || seen.cpuid == "XenVMMXenVMM"
-        || seen.dmi("bios_version").contains("amazon");
-    vendor
-        .or_else(|| {
-            (uuid.starts_with("ec2") && amazon_like(seen))
-                .then(|| format!("DMI product_uuid is {uuid:?}"))
-        })
-        .or_else(|| {
-            (swapped && amazon).then(|| format!("DMI product_uuid is {uuid:?}, bytes swapped"))
-        })
-        .or_else(|| {
-            let uuid = seen.hypervisor.1.to_ascii_lowercase();
-            uuid.starts_with("ec2")
-                .then(|| format!("/sys/hypervisor/uuid is {uuid:?}"))
-        })
-}
-
-/// One random UUID in four thousand begins with `ec2` too. Firmware that names another vendor is believed.
-fn amazon_like(seen: &Evidence) -> bool {
-    let vendor = seen.dmi("sys_vendor");
-    vendor.is_empty() || vendor == "Xen" || vendor.starts_with("Amazon")
-}
-
-/// By device tree, or by DMI where the firmware shows ACPI alone.
-fn raspberry(seen: &Evidence) -> Option<String> {
-    let mut all = seen.compatible.iter();
-    let tree = all.find(|name| name.starts_with("raspberrypi,"));
-    let tree = tree.map(|name| format!("the device tree is compatible with {name:?}"));
-    tree.or_else(|| begins(seen, "product_name", "Raspberry Pi"))
-        .or_else(|| is(seen, "sys_vendor", "Raspberry Pi Foundation"))
 }
 
 /// The name that the kernel command line gives the platform, as it is written there. One that could be no
@@ -367,6 +213,37 @@ mod tests {
                 "sys_vendor",
             ),
             (
+                "a dedicated server of Hetzner's",
+                dmi(&[
+                    ("sys_vendor", "Hetzner"),
+                    ("board_vendor", "ASRockRack"),
+                    ("product_name", "Dedicated Root Server"),
+                ]),
+                "metal",
+                "Hetzner",
+            ),
+            (
+                "one with a name that is none",
+                dmi(&[
+                    ("sys_vendor", "Hetzner"),
+                    ("product_name", "To Be Filled By O.E.M."),
+                ]),
+                "metal",
+                "Hetzner",
+            ),
+            (
+                "one without any name",
+                dmi(&[("sys_vendor", "Hetzner")]),
+                "metal",
+                "Hetzner",
+            ),
+            (
+                "a vServer of somebody else's",
+                kvm(&[("sys_vendor", "QEMU"), ("product_name", "vServer")]),
+                "qemu",
+                "QEMU",
+            ),
+            (
                 "OpenStack",
                 kvm(&[("product_name", "OpenStack Nova")]),
                 "openstack",
@@ -377,6 +254,64 @@ mod tests {
                 kvm(&[("chassis_asset_tag", "OpenStack Compute")]),
                 "openstack",
                 "chassis_asset_tag",
+            ),
+            (
+                "Open Telekom Cloud",
+                kvm(&[
+                    ("sys_vendor", "Xen"),
+                    ("chassis_asset_tag", "OpenTelekomCloud"),
+                ]),
+                "openstack",
+                "OpenTelekomCloud",
+            ),
+            (
+                "SAP's cloud, which is VMware underneath",
+                Evidence {
+                    rpctool: true,
+                    ..dmi(&[
+                        ("sys_vendor", "VMware, Inc."),
+                        ("product_name", "VMware7,1"),
+                        ("chassis_asset_tag", "SAP CCloud VM"),
+                    ])
+                },
+                "openstack",
+                "SAP CCloud VM",
+            ),
+            (
+                "the same without VMware's tool",
+                dmi(&[
+                    ("sys_vendor", "VMware, Inc."),
+                    ("chassis_asset_tag", "SAP CCloud VM"),
+                ]),
+                "openstack",
+                "SAP CCloud VM",
+            ),
+            (
+                "Huawei",
+                kvm(&[("chassis_asset_tag", "HUAWEICLOUD")]),
+                "openstack",
+                "HUAWEICLOUD",
+            ),
+            (
+                "Samsung",
+                kvm(&[("chassis_asset_tag", "Samsung Cloud Platform")]),
+                "openstack",
+                "Samsung",
+            ),
+            (
+                "Nova by its tag",
+                kvm(&[
+                    ("sys_vendor", "QEMU"),
+                    ("chassis_asset_tag", "OpenStack Nova"),
+                ]),
+                "openstack",
+                "chassis_asset_tag",
+            ),
+            (
+                "a tag that only begins so",
+                kvm(&[("chassis_asset_tag", "HUAWEICLOUD2")]),
+                "qemu",
+                "KVMKVMKVM",
             ),
             (
                 "VMware",
@@ -413,6 +348,72 @@ mod tests {
                 signed("TCGTCGTCGTCG", &[]),
                 "qemu",
                 "TCGTCGTCGTCG",
+            ),
+            (
+                "Akamai",
+                kvm(&[("sys_vendor", "Akamai")]),
+                "akamai",
+                "sys_vendor",
+            ),
+            (
+                "Linode",
+                kvm(&[("sys_vendor", "Linode")]),
+                "akamai",
+                "sys_vendor",
+            ),
+            (
+                "Alibaba",
+                kvm(&[("product_name", "Alibaba Cloud ECS")]),
+                "aliyun",
+                "product_name",
+            ),
+            (
+                "Brightbox",
+                kvm(&[("product_serial", "srv-a.gb1.brightbox.com")]),
+                "brightbox",
+                "product_serial",
+            ),
+            (
+                "CloudStack",
+                kvm(&[("product_name", "CloudStack KVM Hypervisor")]),
+                "cloudstack",
+                "product_name",
+            ),
+            (
+                "Exoscale",
+                kvm(&[("product_name", "Exoscale Compute Platform")]),
+                "exoscale",
+                "product_name",
+            ),
+            (
+                "Nutanix",
+                kvm(&[("sys_vendor", "Nutanix"), ("product_name", "AHV")]),
+                "nutanix",
+                "sys_vendor",
+            ),
+            (
+                "Oracle",
+                kvm(&[("chassis_asset_tag", "OracleCloud.com")]),
+                "oraclecloud",
+                "chassis_asset_tag",
+            ),
+            (
+                "Scaleway",
+                kvm(&[("sys_vendor", "Scaleway")]),
+                "scaleway",
+                "sys_vendor",
+            ),
+            (
+                "UpCloud",
+                kvm(&[("sys_vendor", "UpCloud")]),
+                "upcloud",
+                "sys_vendor",
+            ),
+            (
+                "Vultr",
+                kvm(&[("sys_vendor", "Vultr")]),
+                "vultr",
+                "sys_vendor",
             ),
             ("KVM of others", kvm(&[]), "qemu", "KVMKVMKVM"),
             (

@@ -5,20 +5,24 @@ use pilotlight_core::model::metadata::{Interface, Metadata, prefix_of};
 use crate::UserConfig;
 use crate::answer::{address, at, bounded, config, each, fetch, json, parts, texts};
 use crate::host::{Ask, Host, HostError};
-use crate::said::Said;
+use crate::said::{Cursor, Said};
 
 const BASE: &str = "http://169.254.169.254/metadata";
-/// What of the document is the network.
-pub(crate) const OF_NETWORK: &[&str] = &["/interfaces", "/dns"];
 
 pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     config(host, &Ask::link(format!("{BASE}/v1/user-data"))).await
 }
 
+/// The parts of an answer that are about the network.
+pub(crate) const OF_NETWORK: &[&str] = &["/interfaces", "/dns"];
+
 /// All that the service says: the network is a part of it.
-pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
+pub(crate) async fn network(
+    host: &impl Host,
+    _: Option<&Cursor>,
+) -> Result<Option<Said>, HostError> {
     let ask = bounded(Ask::link(format!("{BASE}/v1.json")));
-    Said::of(&ask, fetch(host, &ask).await?)
+    Said::of(&ask.shown(), fetch(host, &ask).await?)
 }
 
 pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {
@@ -33,7 +37,7 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
         ..Metadata::default()
     };
     // The rest is no part of the network, and may be secret.
-    said.network = Some(parts(&all, OF_NETWORK));
+    said.network = Some(parts(&all, OF_NETWORK).to_string());
     let hostname = at(&all, "/hostname");
     said.set_hostname(hostname.as_deref());
     texts(&all, "/tags").for_each(|tag| said.add_tag(tag, ""));

@@ -15,7 +15,7 @@ use pilotlight_core::net::{Desired, Family, InterfaceAddress, Invalid};
 
 use crate::reading::Reading;
 use crate::static_network::{Link, Network};
-use crate::static_units::units;
+use crate::static_units::{Units, of_reading};
 
 pub use crate::static_network::Switches;
 
@@ -30,10 +30,8 @@ pub fn desired(answer: &str, switches: &Switches) -> (Desired, Vec<Invalid>) {
 }
 
 /// The same as units of systemd-networkd: name and text of each file, and what was left out.
-pub fn networkd_units(answer: &str) -> (Vec<(String, String)>, Vec<Invalid>) {
-    let (network, reading) = read(answer);
-    let (desired, invalid) = network.desired(reading, &Switches::default());
-    (units(&network, &desired), invalid)
+pub fn networkd_units(answer: &str) -> (Units, Vec<Invalid>) {
+    of_reading(read(answer))
 }
 
 fn read(answer: &str) -> (Network, Reading<'_>) {

@@ -1,7 +1,5 @@
 //! `file`: the config that `IGNITION_CONFIG_FILE` names, else `config.ign` in the working directory.
 
-use pilotlight_core::model::Metadata;
-
 use crate::{Host, HostError, UserConfig};
 
 pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
@@ -15,10 +13,6 @@ pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, 
             "the config file {name} does not exist"
         ))),
     }
-}
-
-pub(crate) async fn metadata(_: &impl Host) -> Result<Option<Metadata>, HostError> {
-    Ok(None)
 }
 
 #[cfg(test)]

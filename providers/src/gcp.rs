@@ -1,5 +1,6 @@
 //! `gcp`: Google Compute Engine's metadata server (Compute Engine docs, "About VM metadata").
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use pilotlight_core::calendar::rfc3339;
@@ -81,7 +82,7 @@ pub(crate) async fn everything(
         !etag.is_empty() && etag.len() <= 64 && etag.bytes().all(plain)
     };
     let etag = reply.header("etag").filter(usable).map(str::to_string);
-    let said = Said::of(&ask, present(&ask, reply)?)?;
+    let said = Said::of(&ask.shown(), present(&ask, reply)?)?;
     Ok(said.map(|said| Said {
         cursor: etag.map(|etag| Cursor { base, etag }),
         ..said
@@ -173,7 +174,8 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
         if let Some(ip) = at(nic, "/ip") {
             interface.add(&ip, prefix, false);
         }
-        texts(nic, "/ipv6s").for_each(|ip| interface.add(ip, None, true));
+        // Of those for the inside only (fd20::/20) the internet knows nothing (Compute Engine docs, "IPv6 subnet ranges").
+        texts(nic, "/ipv6s").for_each(|ip| interface.add(ip, None, !is_unique_local(ip)));
         for config in each(nic, "/accessConfigs") {
             if let Some(ip) = at(config, "/externalIp") {
                 interface.add(&ip, None, true);
@@ -200,6 +202,13 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
         said.attribute(format!("GCP_{name}"), text.as_deref());
     }
     Ok(Some(said))
+}
+
+/// Whether an address is of a private network (RFC 4193).
+fn is_unique_local(text: &str) -> bool {
+    let bare = text.split('/').next().unwrap_or_default();
+    let parsed = bare.trim().parse::<Ipv6Addr>();
+    parsed.is_ok_and(|address| address.is_unique_local())
 }
 
 /// A switch, as the platform's own agent reads it: what is no boolean switches nothing on.
@@ -245,6 +254,26 @@ fn current(key: &str, now: u64) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::transcript::{Transcript, golden, now};
+
+    #[test]
+    fn addresses_of_the_inside_are_not_public() {
+        for (ip, inside) in [
+            ("fd20:0:0:1::5", true),
+            ("fd20:ce::254", true),
+            ("fd20:7e0:5f4c::", true),
+            ("FD20:1::1", true),
+            ("fd20:1::/96", true),
+            ("fd21::1", true),
+            ("fd00::1", true),
+            ("2600:1900:4000::1", false),
+            ("2001:db8:9::1", false),
+            ("fe80::1", false),
+            ("fc", false),
+            ("", false),
+        ] {
+            assert_eq!(is_unique_local(ip), inside, "{ip}");
+        }
+    }
 
     #[test]
     fn the_user_data_is_an_attribute() {

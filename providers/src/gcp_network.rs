@@ -9,12 +9,12 @@
 
 use std::collections::BTreeSet;
 
-use pilotlight_core::diag::Sources;
-use pilotlight_core::json::{self, Node, Value};
+use pilotlight_core::json::{Node, Value};
 use pilotlight_core::model::metadata::MAX_INTERFACES;
-use pilotlight_core::net::{Desired, Heard, Invalid, Mac, Wishes};
+use pilotlight_core::net::{Desired, Heard, Invalid, Mac};
 
 use crate::answer::{MAX_ADDRESS, MAX_ADDRESSES, boolean, shown};
+use crate::reading::Reading;
 
 /// Longest answer, in bytes. Attributes are the largest part, of 512 KiB at most for the instance and for the
 /// project each (Compute Engine docs, "Custom metadata size limitations"); escapes can double them.
@@ -104,21 +104,20 @@ const LISTS: [List; 4] = [
 /// without a hardware address, or an address that cannot be read; nor where the network is left to another
 /// program.
 pub fn desired(answer: &str, switches: &Switches) -> (Desired, Vec<Invalid>) {
-    let mut reading = Reading {
-        answer,
-        wishes: Wishes::new(),
+    let mut answer = Answer {
+        reading: Reading::of_at_most(answer, MAX_ANSWER),
         left_out: Vec::new(),
     };
-    let heard = match reading.parse() {
+    let heard = match answer.reading.json(ROOT) {
         None => Heard::Partly,
-        Some(all) if reading.is_disabled(&all, switches) => Heard::Partly,
+        Some(all) if answer.is_disabled(&all, switches) => Heard::Partly,
         Some(all) => {
-            reading.instance(&all, switches);
+            answer.instance(&all, switches);
             Heard::Whole
         }
     };
-    let (desired, mut invalid) = reading.wishes.end(heard);
-    invalid.append(&mut reading.left_out);
+    let (desired, mut invalid) = answer.reading.wishes.end(heard);
+    invalid.append(&mut answer.left_out);
     // Switches and interfaces are looked for in the same places.
     let mut told = BTreeSet::new();
     invalid.retain(|one| told.insert(one.clone()));
@@ -134,55 +133,14 @@ pub(crate) const OF_NETWORK: &[&str] = &[
     "/project/attributes/disable-address-manager",
 ];
 
-struct Reading<'t> {
-    answer: &'t str,
-    wishes: Wishes,
+/// The answer that is read, and what is noted meanwhile.
+struct Answer<'t> {
+    reading: Reading<'t>,
     /// What was read and is not done, beside what could not be read.
     left_out: Vec<Invalid>,
 }
 
-impl Reading<'_> {
-    fn parse(&mut self) -> Option<Node> {
-        if self.answer.len() > MAX_ANSWER {
-            let why = "the answer is too long";
-            self.wishes.unreadable(ROOT, shown(self.answer), why);
-            return None;
-        }
-        // Only the offsets count: an answer is not shown with lines and columns.
-        let source = Sources::default().add("metadata", "");
-        json::parse(source, self.answer)
-            .map_err(|error| {
-                let at = error.span.map_or(0, |span| span.start as usize);
-                let rest = self.answer.get(at..).unwrap_or_default();
-                self.wishes
-                    .unreadable(ROOT, shown(rest), "the answer is no JSON from here on");
-            })
-            .ok()
-    }
-
-    /// Notes that a value cannot be read.
-    fn unreadable(&mut self, place: &str, value: &Node, why: &str) {
-        let span = value.span.start as usize..value.span.end as usize;
-        let text = self.answer.get(span).unwrap_or_default();
-        self.wishes.unreadable(place, shown(text), why);
-    }
-
-    /// The value of a key; `None` where there is none, or what there is cannot be read, which is noted.
-    fn member<'n>(&mut self, of: &'n Node, key: &str, place: &str) -> Option<&'n Node> {
-        let Value::Object(members) = &of.value else {
-            self.unreadable(place, of, "it is no object");
-            return None;
-        };
-        let mut found = members.iter().filter(|member| member.key == key);
-        let first = found.next()?;
-        if found.next().is_some() {
-            // Readers differ in which one they take, and the other one may be what is there.
-            self.unreadable(place, of, &format!("it has {key:?} twice"));
-            return None;
-        }
-        Some(&first.value)
-    }
-
+impl Answer<'_> {
     /// Whether the network is left to another program. A text that is no boolean is as if it were not there, as
     /// the platform's agent has it, and is told.
     fn is_disabled(&mut self, all: &Node, switches: &Switches) -> bool {
@@ -191,14 +149,14 @@ impl Reading<'_> {
             return disabled;
         }
         for of in ["instance", "project"] {
-            let Some(holder) = self.member(all, of, ROOT) else {
+            let Some(holder) = self.reading.member(all, of, ROOT) else {
                 continue;
             };
             let place = format!("{of}/attributes");
-            let Some(attributes) = self.member(holder, "attributes", of) else {
+            let Some(attributes) = self.reading.member(holder, "attributes", of) else {
                 continue;
             };
-            let Some(value) = self.member(attributes, KEY, &place) else {
+            let Some(value) = self.reading.member(attributes, KEY, &place) else {
                 continue;
             };
             let read = match &value.value {
@@ -208,35 +166,49 @@ impl Reading<'_> {
             };
             match read {
                 Some(disabled) => return disabled,
-                None => self.unreadable(&format!("{place}/{KEY}"), value, "it is no boolean"),
+                None => {
+                    self.reading
+                        .unreadable(&format!("{place}/{KEY}"), value, "it is no boolean")
+                }
             }
         }
         false
     }
 
     fn instance(&mut self, all: &Node, switches: &Switches) {
-        let Some(instance) = self.member(all, "instance", ROOT) else {
-            return self.unreadable(ROOT, all, "it has no instance");
+        let Some(instance) = self.reading.member(all, "instance", ROOT) else {
+            return self.reading.unreadable(ROOT, all, "it has no instance");
         };
-        let Some(list) = self.member(instance, "networkInterfaces", "instance") else {
-            return self.unreadable("instance", instance, "it has no network interfaces");
+        let Some(list) = self
+            .reading
+            .member(instance, "networkInterfaces", "instance")
+        else {
+            return self
+                .reading
+                .unreadable("instance", instance, "it has no network interfaces");
         };
         let Value::Array(interfaces) = &list.value else {
-            return self.unreadable(INTERFACES, list, "it is no list");
+            return self.reading.unreadable(INTERFACES, list, "it is no list");
         };
         // A machine that was asked over its network has one.
         if interfaces.is_empty() {
-            self.unreadable(INTERFACES, list, "it has no network interfaces");
+            self.reading
+                .unreadable(INTERFACES, list, "it has no network interfaces");
         }
         for (at, interface) in interfaces.iter().enumerate() {
             let place = format!("{INTERFACES}/{at}");
             if at == MAX_INTERFACES {
-                return self.unreadable(&place, interface, "there are too many before it");
+                return self
+                    .reading
+                    .unreadable(&place, interface, "there are too many before it");
             }
             self.interface(interface, &place, switches);
         }
         let macs: Vec<Mac> = interfaces.iter().filter_map(mac_of).collect();
-        if let Some(parents) = self.member(instance, "vlanNetworkInterfaces", "instance") {
+        if let Some(parents) = self
+            .reading
+            .member(instance, "vlanNetworkInterfaces", "instance")
+        {
             self.vlans(parents, &macs);
         }
     }
@@ -244,12 +216,14 @@ impl Reading<'_> {
     /// The hardware address of an interface, which has one.
     fn mac<'n>(&mut self, interface: &'n Node, place: &str) -> Option<&'n str> {
         match self
+            .reading
             .member(interface, "mac", place)
             .map(|value| &value.value)
         {
             Some(Value::String(mac)) if mac.trim().len() <= MAX_ADDRESS => Some(mac),
             _ => {
-                self.unreadable(place, interface, "it has no hardware address");
+                self.reading
+                    .unreadable(place, interface, "it has no hardware address");
                 None
             }
         }
@@ -263,14 +237,14 @@ impl Reading<'_> {
         for list in LISTS {
             if switches.ip_forwarding && (list.is_on)(switches) {
                 let place = format!("{place}/{}", list.path);
-                if let Some(value) = self.member(interface, list.key, &place) {
+                if let Some(value) = self.reading.member(interface, list.key, &place) {
                     self.addresses(value, &place, list.reason, &mut addresses);
                 }
             }
         }
         let place = format!("{place}/mac");
         // Even without an address: what is there of an earlier time is not wanted any more.
-        if let Some(mut link) = self.wishes.link(mac, None, &place) {
+        if let Some(mut link) = self.reading.wishes.link(mac, None, &place) {
             for (text, place, reason) in addresses {
                 link.local(text, &place, reason);
             }
@@ -285,19 +259,21 @@ impl Reading<'_> {
         addresses: &mut Vec<(&'n str, String, &'static str)>,
     ) {
         let Value::Array(values) = &list.value else {
-            return self.unreadable(place, list, "it is no list");
+            return self.reading.unreadable(place, list, "it is no list");
         };
         for (at, value) in values.iter().enumerate() {
             let place = format!("{place}/{at}");
             if at == MAX_ADDRESSES {
-                return self.unreadable(&place, value, "there are too many before it");
+                return self
+                    .reading
+                    .unreadable(&place, value, "there are too many before it");
             }
             match &value.value {
                 Value::String(text) if text.trim().len() <= MAX_ADDRESS => {
                     addresses.push((text, place, reason));
                 }
-                Value::String(_) => self.unreadable(&place, value, "it is too long"),
-                _ => self.unreadable(&place, value, "it is no text"),
+                Value::String(_) => self.reading.unreadable(&place, value, "it is too long"),
+                _ => self.reading.unreadable(&place, value, "it is no text"),
             }
         }
     }
@@ -311,7 +287,9 @@ impl Reading<'_> {
             for (id, vlan) in self.members(vlans, &place) {
                 let place = format!("{place}/{id}");
                 if count == MAX_INTERFACES {
-                    return self.unreadable(&place, vlan, "there are too many before it");
+                    return self
+                        .reading
+                        .unreadable(&place, vlan, "there are too many before it");
                 }
                 count += 1;
                 let Some(mac) = self.mac(vlan, &place) else {
@@ -320,7 +298,9 @@ impl Reading<'_> {
                 // By default a VLAN has its parent's address, and the parent is ours.
                 let of_a_parent = mac.parse().is_ok_and(|mac| of_parents.contains(&mac));
                 if !of_a_parent {
-                    self.wishes.leave_alone(mac, &format!("{place}/mac"));
+                    self.reading
+                        .wishes
+                        .leave_alone(mac, &format!("{place}/mac"));
                 }
                 self.left_out.push(Invalid {
                     place,
@@ -334,7 +314,7 @@ impl Reading<'_> {
     /// All members of an object; their keys as far as they are told.
     fn members<'n>(&mut self, of: &'n Node, place: &str) -> Vec<(&'n str, &'n Node)> {
         let Value::Object(members) = &of.value else {
-            self.unreadable(place, of, "it is no object");
+            self.reading.unreadable(place, of, "it is no object");
             return Vec::new();
         };
         members

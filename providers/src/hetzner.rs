@@ -6,20 +6,21 @@ use serde_json::Value;
 use crate::UserConfig;
 use crate::answer::{address, at, bounded, config, each, fetch, json, text, texts, yaml};
 use crate::host::{Ask, Host, HostError};
-use crate::said::Said;
+use crate::said::{Cursor, Said};
 
 const BASE: &str = "http://169.254.169.254/hetzner/v1";
-const CONFIG: &str = "network-config";
-const PRIVATE: &str = "private-networks";
 
 pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     config(host, &Ask::link(format!("{BASE}/userdata"))).await
 }
 
 /// Both texts of the network, by their keys; one that was not there is absent.
-pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
+pub(crate) async fn network(
+    host: &impl Host,
+    _: Option<&Cursor>,
+) -> Result<Option<Said>, HostError> {
     let mut all = serde_json::Map::new();
-    for key in [CONFIG, PRIVATE] {
+    for key in ["network-config", "private-networks"] {
         let ask = bounded(Ask::link(format!("{BASE}/metadata/{key}")));
         if let Some(found) = fetch(host, &ask).await? {
             all.insert(key.into(), text(found).into());
@@ -55,8 +56,9 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
             _ => {}
         }
     }
-    let mut network = serde_json::Map::new();
-    if let Some(found) = fetch(host, &of(CONFIG)).await? {
+    let mut networks = serde_json::Map::new();
+    if let Some(found) = fetch(host, &of("network-config")).await? {
+        networks.insert("network-config".into(), text(found.clone()).into());
         let all = yaml("the network's config", &found)?;
         let port = each(&all, "/config").find(|port| is(port, "/type", "physical"));
         let nets = port.into_iter().flat_map(|port| each(port, "/subnets"));
@@ -64,17 +66,16 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
             .filter(|net| is(net, "/ipv6", "true"))
             .find_map(|net| address(&at(net, "/address")?));
         said.attribute("HETZNER_PUBLIC_IPV6", ip.as_deref());
-        network.insert(CONFIG.into(), text(found).into());
     }
-    if let Some(found) = fetch(host, &of(PRIVATE)).await? {
+    if let Some(found) = fetch(host, &of("private-networks")).await? {
+        networks.insert("private-networks".into(), text(found.clone()).into());
         let all = yaml("the list of private networks", &found)?;
         for (count, net) in each(&all, "").enumerate() {
             let ip = at(net, "/ip");
             said.attribute(format!("HETZNER_PRIVATE_IPV4_{count}"), ip.as_deref());
         }
-        network.insert(PRIVATE.into(), text(found).into());
     }
-    said.network = (!network.is_empty()).then_some(Value::Object(network));
+    said.network = (!networks.is_empty()).then(|| Value::Object(networks).to_string());
     if let Some(found) = fetch(host, &of("public-keys")).await? {
         let list = json("the list of public keys", &found)?;
         texts(&list, "").for_each(|key| said.add_keys(None, key));

@@ -12,9 +12,10 @@
 use pilotlight_core::json::Node;
 use pilotlight_core::net::{Desired, Family, InterfaceAddress, Invalid};
 
+use crate::network_config;
 use crate::reading::Reading;
-use crate::static_network::{Link, Network};
-use crate::static_units::units;
+use crate::static_network::Network;
+use crate::static_units::{Units, of_reading};
 
 pub use crate::static_network::Switches;
 
@@ -40,23 +41,21 @@ pub fn desired(said: &Said<'_>, switches: &Switches) -> (Desired, Vec<Invalid>) 
 }
 
 /// The same as units of systemd-networkd: name and text of each file, and what was left out.
-pub fn networkd_units(said: &Said<'_>) -> (Vec<(String, String)>, Vec<Invalid>) {
-    let (network, reading) = read(said);
-    let (desired, invalid) = network.desired(reading, &Switches::default());
-    (units(&network, &desired), invalid)
+pub fn networkd_units(said: &Said<'_>) -> (Units, Vec<Invalid>) {
+    of_reading(read(said))
 }
 
-/// The same of a document as the provider makes it: both texts by their keys.
+/// What is wanted by a document as the provider makes it: both texts by their keys.
 pub(crate) fn of_document(document: &str, switches: &Switches) -> (Desired, Vec<Invalid>) {
-    with_document(document, |said| desired(said, switches))
+    in_document(document, |said| desired(said, switches))
 }
 
-/// The same as units.
-pub(crate) fn units_of_document(document: &str) -> (Vec<(String, String)>, Vec<Invalid>) {
-    with_document(document, networkd_units)
+/// The units of such a document.
+pub(crate) fn units_of_document(document: &str) -> (Units, Vec<Invalid>) {
+    in_document(document, networkd_units)
 }
 
-fn with_document<T>(document: &str, then: impl FnOnce(&Said<'_>) -> T) -> T {
+fn in_document<T>(document: &str, then: impl FnOnce(&Said<'_>) -> T) -> T {
     let all = serde_json::from_slice::<serde_json::Value>(document.as_bytes());
     let all = all.unwrap_or_default();
     let text = |key: &str| all.get(key).and_then(serde_json::Value::as_str);
@@ -70,7 +69,7 @@ fn read<'t>(said: &Said<'t>) -> (Network, Reading<'t>) {
     let mut reading = Reading::new(said.network_config);
     let mut network = Network::default();
     if let Some(all) = reading.yaml(CONFIG) {
-        public(&all, &mut network, &mut reading);
+        network_config::version_1(&all, &mut network, &mut reading);
     }
     let Some(private_networks) = said.private_networks else {
         reading.wishes.unreadable(PRIVATE, "", "it was not heard");
@@ -83,85 +82,6 @@ fn read<'t>(said: &Said<'t>) -> (Network, Reading<'t>) {
         }
     }
     (network, reading)
-}
-
-fn public(all: &Node, network: &mut Network, reading: &mut Reading<'_>) {
-    let version = reading.required(all, "version", CONFIG);
-    if let Some(version) = version
-        && reading.number(version, CONFIG) != Some(1)
-    {
-        return reading.unreadable(CONFIG, version, "no other version than 1 is known");
-    }
-    let Some(list) = reading.required(all, "config", CONFIG) else {
-        return;
-    };
-    for (place, value) in reading.interfaces(list, CONFIG) {
-        let kind = reading.required(value, "type", &place);
-        let kind = kind.and_then(|kind| reading.text(kind, &place));
-        if kind != Some("physical") {
-            reading.unreadable(&place, value, "only physical interfaces are known");
-            continue;
-        }
-        let Some(mac) = reading.mac(value, "mac_address", &place) else {
-            continue;
-        };
-        let link = network.hardware(mac, &place);
-        let place = format!("{place}/subnets");
-        let Some(subnets) = reading.optional(value, "subnets", &place) else {
-            continue;
-        };
-        for (place, value) in reading.interfaces(subnets, &place) {
-            subnet(value, &place, link, reading);
-        }
-    }
-}
-
-fn subnet(value: &Node, place: &str, link: &mut Link, reading: &mut Reading<'_>) {
-    let kind = reading.optional(value, "type", place);
-    let kind = kind.and_then(|kind| reading.text(kind, place));
-    let is_v6 = reading.optional(value, "ipv6", place);
-    let is_v6 = is_v6.and_then(|truth| reading.boolean(truth, &format!("{place}/ipv6")));
-    match kind {
-        Some("dhcp") => {
-            link.dhcp6 |= is_v6 == Some(true);
-            link.dhcp4 |= is_v6 != Some(true);
-        }
-        Some("dhcp4") => link.dhcp4 = true,
-        Some("dhcp6") => link.dhcp6 = true,
-        // It has had static subnets without a type.
-        None | Some("static" | "static6") => {
-            let Some(text) = reading.required(value, "address", place) else {
-                return;
-            };
-            let at = format!("{place}/address");
-            let address = reading.text(text, &at).map(str::parse::<InterfaceAddress>);
-            let Some(Ok(address)) = address else {
-                return reading.unreadable(&at, text, "it is no address of an interface");
-            };
-            // Without the length of its network nobody knows which neighbours there are.
-            if address.network().is_host() && address.address().is_ipv4() {
-                return reading.unreadable(&at, text, "its network is not said");
-            }
-            link.addresses.push((address, at));
-            if let Some(router) = reading.optional(value, "gateway", place) {
-                let at = format!("{place}/gateway");
-                if let Some(ip) = reading.ip(router, &at) {
-                    if Family::of(ip) == Family::of(address.address()) {
-                        link.default_route(ip, at);
-                    } else {
-                        reading.unreadable(&at, router, "it is of the other version of IP");
-                    }
-                }
-            }
-        }
-        Some(_) => return reading.unreadable(place, value, "no such subnet is known"),
-    }
-    let place = format!("{place}/dns_nameservers");
-    if let Some(servers) = reading.optional(value, "dns_nameservers", &place) {
-        for (place, server) in reading.interfaces(servers, &place) {
-            link.dns.extend(reading.ip(server, &place));
-        }
-    }
 }
 
 fn private(value: &Node, place: &str, network: &mut Network, reading: &mut Reading<'_>) {

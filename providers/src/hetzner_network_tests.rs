@@ -141,7 +141,7 @@ fn answers_and_what_becomes_of_them() {
         ),
         (
             "another kind of subnet",
-            config("type: static", "type: manual"),
+            config("type: static", "type: carrier"),
             none.clone(),
             &[],
             &["network-config/0/subnets/1: no such subnet is known"],

@@ -45,6 +45,12 @@ pub trait Host {
         path: &str,
         wait: Duration,
     ) -> impl Future<Output = Result<Option<Vec<u8>>, HostError>>;
+    /// Loads a module of the kernel, where it is not there and can be had.
+    fn load_module(&self, name: &str);
+    /// What the host has given this guest of Hyper-V: key and value of the pool that the host writes.
+    fn hyperv_pairs(&self) -> Result<Vec<(String, String)>, HostError>;
+    /// A property that the host has for this guest of VirtualBox.
+    fn guest_property(&self, name: &str) -> Result<Option<Vec<u8>>, HostError>;
     /// A variable that the hypervisor has for this VMware guest, without `guestinfo.`.
     fn guestinfo(&self, key: &str) -> Result<Option<Vec<u8>>, HostError>;
     /// Asks a server and gives its answer, whatever its status, once asking again is of no use
@@ -116,6 +122,20 @@ pub struct Ask {
     pub patience: Patience,
     /// Never through a proxy: an address of the machine's own link.
     pub direct: bool,
+    /// How the server is reached.
+    pub way: Way,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Way {
+    /// As any other.
+    #[default]
+    Usual,
+    /// From a port below 1024, which only root may have.
+    LowPort,
+    /// By the virtual sockets of the hypervisor (vsock(7)), without any network: the host, at this port.
+    Hypervisor(u32),
 }
 
 impl Ask {

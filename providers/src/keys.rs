@@ -3,37 +3,28 @@
 use pilotlight_core::keys::{Attributes, Desired, Heard, LeftOut, of_attributes};
 use serde_json::Value;
 
-use crate::Platform;
+/// Keys that are wanted, and what of them was left out.
+pub type Wanted = (Desired, Vec<LeftOut>);
 
-impl Platform {
-    /// Whether keys change while a machine runs, as [`Platform::keys`] tells.
-    pub fn tells_keys(self) -> bool {
-        self == Platform::Gcp
-    }
-
-    /// The keys that a document of [`Platform::network`] wants, and what of them was left out; `None` where keys do not
-    /// change while a machine runs, or the document is none.
-    pub fn keys(self, document: &str) -> Option<(Desired, Vec<LeftOut>)> {
-        if !self.tells_keys() {
-            return None;
-        }
-        let all: Value = serde_json::from_slice(document.as_bytes()).ok()?;
-        let of = |holder: &str| all.pointer(&format!("/{holder}/attributes"));
-        // Both are there, empty ones too, in every whole answer.
-        let (instance, project) = (of("instance"), of("project"));
-        let heard = match (instance, project) {
-            (Some(Value::Object(_)), Some(Value::Object(_))) => Heard::Whole,
-            _ => Heard::Partly,
-        };
-        let [instance, project] = [instance, project].map(|found| found.unwrap_or(&Value::Null));
-        let [instance, project] = [instance, project].map(Attributes::of_json);
-        Some(of_attributes(&instance, &project, heard))
-    }
+/// The keys that the attributes of an instance of Compute Engine and of its project name; `None` where the document is
+/// none.
+pub(crate) fn of_compute_engine(document: &str) -> Option<Wanted> {
+    let all: Value = serde_json::from_slice(document.as_bytes()).ok()?;
+    let of = |holder: &str| all.pointer(&format!("/{holder}/attributes"));
+    // Both are there, empty ones too, in every whole answer.
+    let (instance, project) = (of("instance"), of("project"));
+    let heard = match (instance, project) {
+        (Some(Value::Object(_)), Some(Value::Object(_))) => Heard::Whole,
+        _ => Heard::Partly,
+    };
+    let [instance, project] = [instance, project].map(|found| found.unwrap_or(&Value::Null));
+    let [instance, project] = [instance, project].map(Attributes::of_json);
+    Some(of_attributes(&instance, &project, heard))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::Platform;
 
     const KEY: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEnPCBDs2HUNc+M5MHZt5prp8owj1GxHdoq69AxNCzDI me";

@@ -4,11 +4,14 @@
 //! platform has no user config, `Err` means that it could not be asked. The two are never confused: a
 //! machine whose user data could not be read must not boot as if there were none.
 //!
-//! A new platform is one file with the functions `user_config` and `metadata`, one line in the table of
-//! [`Platform`], and one transcript in `testdata` with the test that replays it.
+//! A new platform is one file with a function `user_config`, one row in `rows.rs`, and one transcript in `testdata`
+//! with the test that replays it.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod akamai;
+mod aliyun;
 mod answer;
+mod applehv;
 mod aws;
 mod aws_interface;
 pub mod aws_network;
@@ -25,12 +28,18 @@ mod azure_media;
 pub mod azure_network;
 #[cfg(test)]
 mod azure_network_tests;
+mod azurestack;
+mod brightbox;
+mod cloudstack;
 pub mod cmdline;
+mod config_drive;
 pub mod detect;
 mod digitalocean;
 pub mod digitalocean_network;
 #[cfg(test)]
 mod digitalocean_network_tests;
+mod evidence;
+mod exoscale;
 mod file;
 mod gcp;
 pub mod gcp_network;
@@ -43,16 +52,24 @@ pub mod hetzner_network;
 #[cfg(test)]
 mod hetzner_network_tests;
 mod host;
-mod keys;
+mod hyperv;
+mod ibmcloud;
+pub mod keys;
+mod kubevirt;
 pub mod metal;
 pub mod network;
+mod network_config;
 #[cfg(test)]
 mod network_rows;
 mod networkd;
+mod nocloud;
+mod nutanix;
+mod nvidiabluefield;
 mod openstack;
 pub mod openstack_network;
 #[cfg(test)]
 mod openstack_network_tests;
+mod oraclecloud;
 mod packet;
 pub mod packet_network;
 #[cfg(test)]
@@ -61,32 +78,43 @@ mod packet_network_tests;
 mod peers_tests;
 #[cfg(test)]
 mod platform_networks_property_tests;
+mod powervs;
+mod proxmoxve;
 mod qemu;
 mod qemu_network;
 #[cfg(test)]
 mod random_machine;
 mod reading;
+mod rows;
 mod said;
+mod scaleway;
+mod service;
+mod stackit;
 pub mod static_network;
 mod static_units;
 pub mod status;
+mod switches;
 #[cfg(test)]
 mod transcript;
+mod upcloud;
+pub mod virtualbox;
 pub mod vmware;
 pub mod vmware_network;
 #[cfg(test)]
 mod vmware_network_tests;
+pub mod vmware_ovf;
+mod vultr;
 mod wireserver;
-
-use pilotlight_core::model::Metadata;
-use status::{Status, Told};
 
 pub use aws::{
     Credentials as AwsCredentials, region as aws_region, role_credentials as aws_role_credentials,
 };
 pub use azure::access_token as azure_access_token;
 pub use gcp::access_token as gcp_access_token;
-pub use host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Patience, Which};
+pub use host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Patience, Way, Which};
+
+pub use rows::{Naming, Platform};
+pub use static_units::Units;
 
 /// A user config as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,137 +125,10 @@ pub struct UserConfig {
     pub bytes: Vec<u8>,
 }
 
-/// How a machine comes to its host name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Naming {
-    /// The network gives it, or nobody does.
-    Network,
-    /// The platform's metadata is the only place that has it.
-    Metadata,
-}
-
-macro_rules! platforms {
-    ($($(#[$doc:meta])* $variant:ident $module:ident [$name:literal $(, $alias:literal)*] $naming:ident;)*) => {
-        /// A platform that pilotlight knows.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Platform {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl Platform {
-            /// All platforms with the names by which kernel arguments and today's tools call them.
-            pub const NAMES: &[(&str, Platform)] = &[
-                $(($name, Platform::$variant), $(($alias, Platform::$variant),)*)*
-            ];
-
-            /// All platforms.
-            pub const ALL: &[Platform] = &[$(Platform::$variant),*];
-
-            /// The platform's own name, which is also that of its directory in `base.platform.d`.
-            pub fn name(self) -> &'static str {
-                match self { $(Platform::$variant => $name,)* }
-            }
-
-            /// Where the machine's host name comes from.
-            pub fn naming(self) -> Naming {
-                match self { $(Platform::$variant => Naming::$naming,)* }
-            }
-
-            /// Asks the platform for the user config.
-            pub async fn user_config(self, host: &impl Host) -> Result<Option<UserConfig>, HostError> {
-                match self { $(Platform::$variant => $module::user_config(host).await,)* }
-            }
-
-            /// Asks the platform what it knows of the machine; `None` where it has no such service.
-            pub async fn metadata(self, host: &impl Host) -> Result<Option<Metadata>, HostError> {
-                match self { $(Platform::$variant => $module::metadata(host).await,)* }
-            }
-        }
-    };
-}
-
-platforms! {
-    /// Amazon EC2.
-    Aws aws ["aws", "ec2"] Network;
-    /// Microsoft Azure.
-    Azure azure ["azure"] Metadata;
-    /// DigitalOcean.
-    DigitalOcean digitalocean ["digitalocean"] Metadata;
-    /// A config named by the environment; for tests and image builds.
-    File file ["file"] Network;
-    /// Google Compute Engine.
-    Gcp gcp ["gcp", "gce"] Network;
-    /// Hetzner Cloud.
-    Hetzner hetzner ["hetzner"] Metadata;
-    /// Bare metal: the OEM partition, or a medium labelled `ignition`.
-    Metal metal ["metal", "pxe", "baremetal", "rpi4", "raspberrypi"] Network;
-    /// OpenStack: config drive, else metadata service.
-    OpenStack openstack ["openstack"] Metadata;
-    /// Equinix Metal, once Packet.
-    Packet packet ["packet", "equinixmetal", "equinix", "metal.packet"] Metadata;
-    /// QEMU and KVM: firmware configuration items.
-    Qemu qemu ["qemu"] Network;
-    /// VMware: guestinfo.
-    VmWare vmware ["vmware"] Metadata;
-}
-
-impl Platform {
-    /// Whether the platform wants to know how stages and the first boot end.
-    pub fn wants_status(self) -> bool {
-        matches!(self, Platform::Azure | Platform::Packet)
-    }
-
-    /// Tells the platform, within bounds. The boot goes on whatever the answer is.
-    pub async fn report(self, host: &impl Host, status: &Status<'_>) -> Result<Told, HostError> {
-        match self {
-            Platform::Azure => wireserver::report(host, status).await,
-            Platform::Packet => packet::report(host, status).await,
-            _ => Ok(Told::Nobody),
-        }
-    }
-
-    /// Whether machines of the platform can ask it what it knows of them: attributes, keys, names.
-    pub fn has_metadata(self) -> bool {
-        !matches!(self, Platform::File | Platform::Metal | Platform::Qemu)
-    }
-
-    /// Kernel arguments by which the platform's owner of a machine wants its network configured in the initramfs;
-    /// they are asked for without any network.
-    pub fn network_kargs(self, host: &impl Host) -> Result<Option<String>, HostError> {
-        match self {
-            Platform::VmWare => vmware::network_kargs(host),
-            _ => Ok(None),
-        }
-    }
-
-    /// Finds a platform by name or alias. The error names the known ones.
-    pub fn parse(name: &str) -> Result<Platform, String> {
-        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
-        found
-            .map(|(_, platform)| *platform)
-            .ok_or_else(|| format!("unknown platform {name:?}; known are {}", Self::known()))
-    }
-
-    /// All names, aliases in parentheses behind the name that they stand for.
-    pub fn known() -> String {
-        let shown = Self::ALL.iter().map(|platform| {
-            let names = Self::NAMES.iter();
-            let aliases: Vec<&str> = names
-                .filter(|(name, other)| other == platform && *name != platform.name())
-                .map(|(name, _)| *name)
-                .collect();
-            match aliases.as_slice() {
-                [] => platform.name().to_string(),
-                list => format!("{} ({})", platform.name(), list.join(", ")),
-            }
-        });
-        shown.collect::<Vec<String>>().join(", ")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::{Status, Told};
     use crate::transcript::{Transcript, now};
 
     #[test]
@@ -250,9 +151,16 @@ mod tests {
         }
         assert_eq!(
             Platform::parse("vax").unwrap_err(),
-            "unknown platform \"vax\"; known are aws (ec2), azure, digitalocean, file, gcp (gce), hetzner, \
-             metal (pxe, baremetal, rpi4, raspberrypi), openstack, packet (equinixmetal, equinix, metal.packet), \
-             qemu, vmware"
+            "unknown platform \"vax\"; known are akamai, aliyun, applehv, aws (ec2), azure, azurestack, brightbox, \
+             cloudstack (cloudstack-configdrive, cloudstack-metadata), digitalocean, exoscale, file, gcp (gce), \
+             hetzner, hyperv, ibmcloud, kubevirt, metal (pxe, baremetal, rpi4, raspberrypi), nutanix, \
+             nvidiabluefield, openstack, oraclecloud, packet (equinixmetal, equinix, metal.packet), powervs, \
+             proxmoxve, qemu, scaleway, stackit, upcloud, virtualbox, vmware, vultr"
+        );
+        assert!(
+            Platform::parse("zvm")
+                .unwrap_err()
+                .starts_with("the platform zvm is not supported: ")
         );
     }
 

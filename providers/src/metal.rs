@@ -1,12 +1,14 @@
 //! `metal`: `config.ign` on the OEM partition, where an installer or a person has put it; else
-//! `ignition/config.ign` on a medium labelled `ignition`, such as a USB stick or an SD card's partition.
+//! `ignition/config.ign` on a medium labelled `ignition`, such as a USB stick or an SD card's partition; else `user-data`
+//! on one labelled `cidata`, as other tools make it.
 //!
 //! The initramfs mounts the partition labelled OEM at /oem; older images and PXE carry /usr/share/oem.
 
 use std::time::Duration;
 
-use pilotlight_core::model::Metadata;
-
+use crate::evidence::Evidence;
+use crate::nocloud::Medium;
+use crate::vmware;
 use crate::{DeviceFiles, Host, HostError, UserConfig, Which};
 
 /// Where the OEM partition's files are, in the order in which they count.
@@ -33,7 +35,8 @@ pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, 
         what: "a medium labelled ignition",
     };
     let Some(mut found) = host.device_files(&wanted).await? else {
-        return Ok(None);
+        let medium = Medium::read(host, Duration::ZERO).await?;
+        return Ok(medium.and_then(Medium::user_config));
     };
     let Some(bytes) = found.files.pop().flatten() else {
         return Err(HostError::Broken(format!(
@@ -47,8 +50,21 @@ pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, 
     }))
 }
 
-pub(crate) async fn metadata(_: &impl Host) -> Result<Option<Metadata>, HostError> {
-    Ok(None)
+/// A board that is a computer's own, or a machine of VMware's whose image cannot ask it: such images are made for
+/// metal, and keep booting as such.
+pub(crate) fn sign(seen: &Evidence) -> Option<String> {
+    let board = vmware::board(seen)
+        .map(|seen| format!("{seen}, and vmware-rpctool is not here, which would ask VMware"));
+    board.filter(|_| !seen.rpctool).or_else(|| raspberry(seen))
+}
+
+/// By device tree, or by DMI where the firmware shows ACPI alone.
+fn raspberry(seen: &Evidence) -> Option<String> {
+    let mut all = seen.compatible.iter();
+    let tree = all.find(|name| name.starts_with("raspberrypi,"));
+    let tree = tree.map(|name| format!("the device tree is compatible with {name:?}"));
+    tree.or_else(|| seen.begins("product_name", "Raspberry Pi"))
+        .or_else(|| seen.is("sys_vendor", &["Raspberry Pi Foundation"]))
 }
 
 #[cfg(test)]
@@ -70,6 +86,16 @@ mod tests {
             "/oem/config.ign"
         );
         assert_eq!(now(user_config(&Transcript::default())), Ok(None));
+    }
+
+    #[test]
+    fn a_medium_of_no_cloud_is_looked_at_last() {
+        let host = Transcript {
+            device: Some(("cidata", vec![("user-data", "{}"), ("meta-data", "")])),
+            ..Transcript::default()
+        };
+        let found = now(user_config(&host)).unwrap().unwrap();
+        assert_eq!(found.name, "/dev/cidata:user-data");
     }
 
     #[test]

@@ -3,197 +3,18 @@
 //! What a platform says is one JSON text, a [`Said`]: it is kept for the time when the platform does not answer,
 //! shown to people, and planned on by `oem plan`. What it means is decided by the platform's own file.
 
-use std::time::Duration;
-
-use pilotlight_core::model::Metadata;
-use pilotlight_core::net::{Actual, Desired, Heard, Invalid, Owner, Wishes};
-use serde_json::Value;
-
-use crate::answer::{parts, shown};
-use crate::host::{Host, HostError};
-use crate::{
-    Platform, aws, aws_network, azure, azure_network, digitalocean, digitalocean_network, gcp,
-    gcp_network, hetzner, hetzner_network, networkd, openstack, openstack_network, packet,
-    packet_network, qemu_network, static_network, vmware_network,
-};
-
 pub use crate::said::{Cursor, PolicySwitches, Rhythm, Said};
-
-/// What an operator switches on and off.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Switches {
-    /// Those of Google Compute Engine.
-    pub gcp: gcp_network::Switches,
-    /// Those of Amazon EC2.
-    pub aws: PolicySwitches,
-    /// Those of Microsoft Azure.
-    pub azure: PolicySwitches,
-    /// Those of Equinix Metal.
-    pub packet: packet_network::Switches,
-    /// Those of platforms whose metadata tell addresses that DHCP does not give: DigitalOcean, Hetzner, OpenStack.
-    pub fixed: static_network::Switches,
-    /// Interfaces to which nothing is added and from which nothing is removed, by hardware address or the platform's
-    /// id.
-    pub left_alone: Vec<String>,
-}
-
-impl Platform {
-    /// How the platform is asked for the network; `None` where it says nothing of it that DHCP does not.
-    pub fn rhythm(self) -> Option<Rhythm> {
-        match self {
-            Platform::Gcp => Some(Rhythm::Waiting(Duration::from_secs(60))),
-            Platform::Aws
-            | Platform::Azure
-            | Platform::DigitalOcean
-            | Platform::Hetzner
-            | Platform::OpenStack => Some(Rhythm::Every(Duration::from_secs(60))),
-            // Over TLS, and it seldom changes.
-            Platform::Packet => Some(Rhythm::Every(Duration::from_secs(300))),
-            // VMware's variables are asked for by a program, and are read by the first boot, which writes units.
-            Platform::Qemu => Some(Rhythm::Once),
-            Platform::File | Platform::Metal | Platform::VmWare => None,
-        }
-    }
-
-    /// Whether the platform is asked over TLS, and not on the machine's own link alone.
-    pub fn speaks_tls(self) -> bool {
-        self == Platform::Packet
-    }
-
-    /// Whose number what is added carries.
-    pub fn owner(self) -> Owner {
-        match self {
-            Platform::Gcp => Owner::GOOGLE,
-            _ => Owner::PILOTLIGHT,
-        }
-    }
-
-    /// Asks for the network; with a cursor, once it is another one or the platform's patience is over. `None` where
-    /// the platform says nothing.
-    pub async fn network(
-        self,
-        host: &impl Host,
-        after: Option<&Cursor>,
-    ) -> Result<Option<Said>, HostError> {
-        match self {
-            Platform::Gcp => gcp::everything(host, after).await,
-            Platform::Aws => aws::network(host).await,
-            Platform::Azure => azure::network(host).await,
-            Platform::DigitalOcean => digitalocean::network(host).await,
-            Platform::Hetzner => hetzner::network(host).await,
-            Platform::OpenStack => openstack::network(host).await,
-            Platform::Packet => packet::network(host).await,
-            Platform::Qemu => qemu_network::network(host),
-            Platform::File | Platform::Metal | Platform::VmWare => Ok(None),
-        }
-    }
-
-    /// Units of systemd-networkd for what the metadata tell and the network does not: name and text of each file, and
-    /// what of the metadata was left out. None where the network tells addresses and routes itself (DHCP, router
-    /// advertisements).
-    pub fn networkd_units(self, said: &Metadata) -> (Vec<(String, String)>, Vec<Invalid>) {
-        let units = match self {
-            Platform::Packet => return (networkd::networkd_units(said), Vec::new()),
-            Platform::Azure => return (azure_network::networkd_units(said), Vec::new()),
-            Platform::DigitalOcean => digitalocean_network::networkd_units,
-            Platform::Hetzner => hetzner_network::units_of_document,
-            Platform::OpenStack => openstack_network::networkd_units,
-            Platform::VmWare => vmware_network::networkd_units,
-            Platform::Aws | Platform::File | Platform::Gcp | Platform::Metal | Platform::Qemu => {
-                return Default::default();
-            }
-        };
-        let network = said.network.as_ref().map(Value::to_string);
-        network.map(|text| units(&text)).unwrap_or_default()
-    }
-
-    /// What of an answer is kept for the time when the platform does not answer: the network alone.
-    pub fn kept(self, document: &str) -> Option<String> {
-        match self {
-            Platform::Gcp => part(document, gcp_network::OF_NETWORK),
-            Platform::Packet => part(document, &["/network", "/bgp_neighbors"]),
-            Platform::DigitalOcean => part(document, digitalocean::OF_NETWORK),
-            _ => Some(document.into()),
-        }
-    }
-
-    /// Whether the platform tells of moves after which a machine's time of day is behind.
-    pub fn tells_clock(self) -> bool {
-        self == Platform::Gcp
-    }
-
-    /// The platform's mark of what the machine's clock has gone through, in a document of this boot: another one after
-    /// the machine was moved.
-    pub fn clock_token(self, document: &str) -> Option<String> {
-        match self {
-            Platform::Gcp => gcp::clock_token(document),
-            _ => None,
-        }
-    }
-
-    /// Whether the platform takes the machine's public host keys, by a document of this boot.
-    pub fn wants_host_keys(self, document: &str) -> bool {
-        self == Platform::Gcp && gcp::wants_host_keys(document)
-    }
-
-    /// Gives the platform a public host key: its type and its base64, as they stand in a `.pub` file.
-    pub async fn publish_host_key(
-        self,
-        host: &impl Host,
-        kind: &str,
-        key: &str,
-    ) -> Result<(), HostError> {
-        match self {
-            Platform::Gcp => gcp::publish_host_key(host, kind, key).await,
-            _ => Ok(()),
-        }
-    }
-
-    /// What a document wants, and what of it was left out. `actual` tells what platforms do not say: routers that
-    /// advertise themselves, and whether another program has the network.
-    pub fn desired(
-        self,
-        document: &str,
-        switches: &Switches,
-        actual: &Actual,
-    ) -> (Desired, Vec<Invalid>) {
-        let macs = switches
-            .left_alone
-            .iter()
-            .filter_map(|name| name.parse().ok());
-        let (desired, invalid) = match self {
-            Platform::Gcp => gcp_network::desired(document, &switches.gcp),
-            Platform::Aws => {
-                let (own, left_alone) = (&switches.aws, &switches.left_alone);
-                aws_network::of_document(document, own, left_alone, actual)
-            }
-            Platform::Azure => azure_network::of_document(document, &switches.azure, actual),
-            Platform::Packet => packet_network::desired(document, &switches.packet),
-            Platform::DigitalOcean => digitalocean_network::desired(document, &switches.fixed),
-            Platform::Hetzner => hetzner_network::of_document(document, &switches.fixed),
-            Platform::OpenStack => openstack_network::desired(document, &switches.fixed),
-            Platform::Qemu => qemu_network::desired(document, &switches.left_alone),
-            Platform::File | Platform::Metal | Platform::VmWare => {
-                let mut wishes = Wishes::new();
-                let why = "nothing is known of this platform's network";
-                wishes.unreadable(self.name(), shown(document), why);
-                wishes.end(Heard::Partly)
-            }
-        };
-        (desired.leaving_alone(macs), invalid)
-    }
-}
-
-/// Parts of a JSON text by their pointers, with what holds them; `None` where it is no JSON.
-fn part(document: &str, pointers: &[&str]) -> Option<String> {
-    let all: Value = serde_json::from_slice(document.as_bytes()).ok()?;
-    Some(parts(&all, pointers).to_string())
-}
+pub use crate::switches::Switches;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::transcript::{Transcript, now};
+    use crate::{
+        Platform, digitalocean_network, hetzner_network, openstack_network, vmware_network,
+    };
+    use pilotlight_core::model::Metadata;
+    use pilotlight_core::net::Actual;
 
     #[test]
     fn the_network_alone_is_kept() {
@@ -294,9 +115,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_told() {
         let said = Metadata {
-            network: Some(
-                serde_json::json!({"links": [{"id": "tap0", "type": "phy"}], "networks": []}),
-            ),
+            network: Some(r#"{"links": [{"id": "tap0", "type": "phy"}], "networks": []}"#.into()),
             ..Metadata::default()
         };
         let (units, left_out) = Platform::OpenStack.networkd_units(&said);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::UserConfig;
 use crate::answer::{address, at, bounded, config, each, fetch, json as parse, texts};
 use crate::host::{Ask, Host, HostError};
-use crate::said::Said;
+use crate::said::{Cursor, Said};
 use crate::status::{Status, Told, bounded_text};
 
 const BASE: &str = "https://metadata.packet.net";
@@ -36,9 +36,12 @@ async fn document(host: &impl Host) -> Result<Option<Value>, HostError> {
 }
 
 /// All that the service says: the network is a part of it.
-pub(crate) async fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
+pub(crate) async fn network(
+    host: &impl Host,
+    _: Option<&Cursor>,
+) -> Result<Option<Said>, HostError> {
     let ask = bounded(ask("metadata"));
-    Said::of(&ask, fetch(host, &ask).await?)
+    Said::of(&ask.shown(), fetch(host, &ask).await?)
 }
 
 pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {

@@ -25,7 +25,7 @@ use serde::Deserialize;
 
 use crate::answer::{MAX_ADDRESS, MAX_ADDRESSES, shown};
 use crate::host::{Host, HostError};
-use crate::said::Said;
+use crate::said::{Cursor, Said};
 
 /// The item.
 const ITEM: &str = "opt/org.flatcar-linux/oem/network";
@@ -72,16 +72,11 @@ struct Rule {
 }
 
 /// The item; `None` where the guest has none.
-pub(crate) fn network(host: &impl Host) -> Result<Option<Said>, HostError> {
-    let Some(bytes) = host.fw_cfg(ITEM)? else {
-        return Ok(None);
-    };
-    let document = String::from_utf8(bytes)
-        .map_err(|_| HostError::Broken(format!("fw_cfg:{ITEM} is no text")))?;
-    Ok(Some(Said {
-        document,
-        cursor: None,
-    }))
+pub(crate) async fn network(
+    host: &impl Host,
+    _: Option<&Cursor>,
+) -> Result<Option<Said>, HostError> {
+    Said::of(&format!("fw_cfg:{ITEM}"), host.fw_cfg(ITEM)?)
 }
 
 /// What the item wants, and what of it was left out. Nothing may be removed because of one that cannot be read.

@@ -4,7 +4,7 @@ use pilotlight_core::net::{Desired, Invalid};
 use serde_json::{Value, json};
 
 use super::{desired, network};
-use crate::transcript::Transcript;
+use crate::transcript::{Transcript, now};
 
 fn of(document: &Value) -> (Desired, Vec<String>) {
     let (desired, invalid) = desired(&document.to_string(), &[]);
@@ -154,13 +154,17 @@ fn an_interface_can_be_left_to_another_program() {
 
 #[test]
 fn a_guest_without_the_item_says_nothing() {
-    assert!(network(&Transcript::default()).unwrap().is_none());
+    assert!(
+        now(network(&Transcript::default(), None))
+            .unwrap()
+            .is_none()
+    );
     let item = "opt/org.flatcar-linux/oem/network";
     let with = Transcript {
         fw_cfg: vec![(item, "{\"interfaces\": []}")],
         ..Transcript::default()
     };
-    let said = network(&with).unwrap().unwrap();
+    let said = now(network(&with, None)).unwrap().unwrap();
     assert_eq!(said.document, "{\"interfaces\": []}");
     assert_eq!(said.cursor, None);
 }

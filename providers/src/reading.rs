@@ -1,5 +1,6 @@
 //! Answers about a network, read value by value: what cannot be read is noted with its place, and the rest stands.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use pilotlight_core::diag::{Diagnostic, SourceId, Sources};
@@ -15,22 +16,33 @@ const MAX_ANSWER: usize = 1 << 20;
 
 /// An answer that is read, and what is noted meanwhile.
 pub(crate) struct Reading<'t> {
-    answer: &'t str,
+    answer: Cow<'t, str>,
+    /// Longest answer that is read, in bytes.
+    most: usize,
     pub(crate) wishes: Wishes,
 }
 
 impl<'t> Reading<'t> {
     /// Begins to read an answer.
     pub(crate) fn new(answer: &'t str) -> Self {
+        Self::of_at_most(answer, MAX_ANSWER)
+    }
+
+    /// The same of an answer that may be longer, because it is about more than the network.
+    pub(crate) fn of_at_most(answer: &'t str, most: usize) -> Self {
         Self {
-            answer,
+            answer: answer.into(),
+            most,
             wishes: Wishes::new(),
         }
     }
 
     /// Goes on with another answer: what was noted and wished stays.
-    pub(crate) fn next(self, answer: &'t str) -> Self {
-        Self { answer, ..self }
+    pub(crate) fn next(self, answer: impl Into<Cow<'t, str>>) -> Self {
+        Self {
+            answer: answer.into(),
+            ..self
+        }
     }
 
     /// The answer as JSON (RFC 8259).
@@ -49,14 +61,14 @@ impl<'t> Reading<'t> {
         parse: fn(SourceId, &str) -> Result<Node, Diagnostic>,
         why: &str,
     ) -> Option<Node> {
-        if self.answer.len() > MAX_ANSWER {
+        if self.answer.len() > self.most {
             let why = "the answer is too long";
-            self.wishes.unreadable(place, shown(self.answer), why);
+            self.wishes.unreadable(place, shown(&self.answer), why);
             return None;
         }
         // Only the offsets count: an answer is not shown with lines and columns.
         let source = Sources::default().add("metadata", "");
-        parse(source, self.answer)
+        parse(source, &self.answer)
             .map_err(|error| {
                 let at = error.span.map_or(0, |span| span.start as usize);
                 let rest = self.answer.get(at..).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::host::{Ask, HostError};
+use crate::host::HostError;
 
 /// What a platform says of the network. It has no `Debug`: on some platforms the text holds more than the network.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,13 +14,13 @@ pub struct Said {
 }
 
 impl Said {
-    /// What was answered to an ask, where it was: a text.
-    pub(crate) fn of(ask: &Ask, bytes: Option<Vec<u8>>) -> Result<Option<Self>, HostError> {
+    /// What was answered, where something was: a text. `what` is where it was asked for.
+    pub(crate) fn of(what: &str, bytes: Option<Vec<u8>>) -> Result<Option<Self>, HostError> {
         let Some(bytes) = bytes else {
             return Ok(None);
         };
         let document = String::from_utf8(bytes)
-            .map_err(|_| HostError::Broken(format!("{}: the answer is no text", ask.shown())))?;
+            .map_err(|_| HostError::Broken(format!("{what}: the answer is no text")))?;
         Ok(Some(Self {
             document,
             cursor: None,

@@ -5,15 +5,34 @@
 
 use std::fmt::Write as _;
 
-use pilotlight_core::net::{Desired, DesiredLink, Mac};
+use pilotlight_core::model::Metadata;
+use pilotlight_core::net::{Desired, DesiredLink, Invalid, Mac};
 
 use crate::networkd::{BEGIN, HEAD, matching, netdev};
-use crate::static_network::{Device, Link, Network};
+use crate::reading::Reading;
+use crate::static_network::{Device, Link, Network, Switches};
+
+/// Units of systemd-networkd: name and text of each file.
+pub type Units = Vec<(String, String)>;
+
+/// Units of what the metadata say of the network, read by the platform's own file; none where they say nothing.
+pub(crate) fn of(
+    said: &Metadata,
+    read: fn(&str) -> (Units, Vec<Invalid>),
+) -> (Units, Vec<Invalid>) {
+    said.network.as_deref().map(read).unwrap_or_default()
+}
+
+/// Units of a network as it was read, and what was left out.
+pub(crate) fn of_reading((network, reading): (Network, Reading<'_>)) -> (Units, Vec<Invalid>) {
+    let (desired, invalid) = network.desired(reading, &Switches::default());
+    (units(&network, &desired), invalid)
+}
 
 /// Units that configure the network: name and text of each file. None where DHCP gives all that there is.
 ///
 /// `desired` is what is wanted of this network with everything switched on: what was left out there is left out here.
-pub(crate) fn units(network: &Network, desired: &Desired) -> Vec<(String, String)> {
+fn units(network: &Network, desired: &Desired) -> Units {
     let is_plain = |link: &Link| {
         let wanted = wanted(desired, link);
         let is_empty = wanted.is_none_or(|one| one.addresses.is_empty() && one.routes.is_empty());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use pilotlight_core::http::{Method, Reply};
 
-use crate::host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Which};
+use crate::host::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Way, Which};
 
 #[derive(Default)]
 pub(crate) struct Transcript {
@@ -20,6 +20,8 @@ pub(crate) struct Transcript {
     pub(crate) fw_cfg: Vec<(&'static str, &'static str)>,
     pub(crate) has_fw_cfg: FwCfg,
     pub(crate) guestinfo: Vec<(&'static str, &'static str)>,
+    pub(crate) pairs: Vec<(&'static str, &'static str)>,
+    pub(crate) properties: Vec<(&'static str, &'static str)>,
     pub(crate) raw: Option<&'static str>,
     /// What the device is called that is there (its label, `cdrom` or its path), and its files.
     pub(crate) device: Option<(&'static str, Vec<(&'static str, &'static str)>)>,
@@ -147,18 +149,32 @@ impl Host for Transcript {
         Ok(self.raw.map(|text| text.as_bytes().to_vec()))
     }
 
+    fn load_module(&self, _: &str) {}
+
+    fn hyperv_pairs(&self) -> Result<Vec<(String, String)>, HostError> {
+        let pairs = self.pairs.iter();
+        Ok(pairs
+            .map(|(key, value)| (key.to_string(), value.to_string()))
+            .collect())
+    }
+
+    fn guest_property(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+        Ok(Self::find(&self.properties, name))
+    }
+
     fn guestinfo(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
         Ok(Self::find(&self.guestinfo, key))
     }
 
     async fn http(&self, ask: &Ask) -> Result<Reply, HostError> {
-        if self.offline {
+        if self.offline && !matches!(ask.way, Way::Hypervisor(_)) {
             return Err(HostError::NeedsNetwork(ask.url.clone()));
         }
         let method = match ask.method {
             Method::Get => "GET",
             Method::Put => "PUT",
             Method::Post => "POST",
+            Method::Patch => "PATCH",
         };
         let request = format!("{method} {}", ask.url);
         let mut exchanges = self.exchanges.borrow_mut();

@@ -18,6 +18,14 @@ const GENERATOR: &str = "/lib/systemd/systemd-network-generator";
 /// What became of a command line: files below /run/systemd/network without prefix and empty lines, or the
 /// words with which it was refused.
 fn arguments(command_line: &str) -> Result<BTreeMap<String, String>, String> {
+    arguments_with(command_line, None)
+}
+
+/// The same of a machine for which VMware has network arguments, and for which it has none.
+fn arguments_with(
+    command_line: &str,
+    kargs: Option<&str>,
+) -> Result<BTreeMap<String, String>, String> {
     let work = tempfile::tempdir().unwrap();
     let root = work.path();
     let line = root.join("cmdline");
@@ -38,6 +46,12 @@ fn arguments(command_line: &str) -> Result<BTreeMap<String, String>, String> {
         ),
     );
     stand_in("journalctl", &format!("cat {}", log.display()));
+    let said = match kargs {
+        Some(kargs) => format!("printf '%s\\n' '{kargs}'"),
+        None => "echo 'No value found' >&2; exit 1".into(),
+    };
+    stand_in("vmware-rpctool", &said);
+    stand_in("generator", &format!("exec {GENERATOR} --root={at} \"$@\""));
     stand_in("udevadm", &format!("echo \"$@\" >> {at}/udevadm"));
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let networks = root.join("run/systemd/network");
@@ -48,6 +62,7 @@ fn arguments(command_line: &str) -> Result<BTreeMap<String, String>, String> {
         .env("PATH", path)
         .env("PILOTLIGHT_BIN", boot_program())
         .env("PILOTLIGHT_CMDLINE", &line)
+        .env("PILOTLIGHT_GENERATOR", programs.join("generator"))
         .env("PILOTLIGHT_NETWORKS", &networks)
         .output()
         .unwrap();
@@ -96,6 +111,33 @@ fn file(command_line: &str, name: &str) -> Option<String> {
 #[test]
 fn no_argument_makes_no_file() {
     assert_eq!(arguments("root=LABEL=ROOT quiet"), Ok(BTreeMap::new()));
+}
+
+#[test]
+fn what_vmware_has_for_the_machine_counts_where_the_line_says_nothing() {
+    const KARGS: &str = "ip=10.0.2.9::10.0.2.2:255.255.255.0:node:ens2:none nameserver=10.0.2.2";
+    const VMWARE: &str = "quiet ignition.platform.id=vmware";
+    let same = arguments(&format!("quiet {KARGS}")).unwrap();
+    assert!(
+        same["ens2.network"].contains("Address=10.0.2.9/24"),
+        "{same:?}"
+    );
+    assert_eq!(arguments_with(VMWARE, Some(KARGS)), Ok(same));
+    let own = arguments("quiet ip=ens2:dhcp").unwrap();
+    let line = format!("{VMWARE} ip=ens2:dhcp");
+    assert_eq!(arguments_with(&line, Some(KARGS)), Ok(own));
+    assert_eq!(arguments_with(VMWARE, None), Ok(BTreeMap::new()));
+    assert_eq!(arguments_with(VMWARE, Some("")), Ok(BTreeMap::new()));
+    // Nobody else is asked.
+    let other = arguments_with("ignition.platform.id=vax", Some(KARGS));
+    assert_eq!(other, Ok(BTreeMap::new()));
+    let bond = "bond=bond0:ens2:mode=1 ip=bond0:dhcp";
+    let same = arguments(bond).unwrap();
+    assert_eq!(arguments_with(VMWARE, Some(bond)), Ok(same));
+    let said = arguments_with(VMWARE, Some("ip=ibft")).unwrap_err();
+    assert!(said.contains("ip=ibft: there is no support"), "{said}");
+    // One word each, and no pattern.
+    assert!(arguments_with(VMWARE, Some("* /* note=*")).is_ok());
 }
 
 #[test]

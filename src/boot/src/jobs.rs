@@ -8,15 +8,16 @@ use pilotlight_core::flags::{Flag, Flags, Given, Grammar, Kind, Stop};
 use pilotlight_providers::Platform;
 
 use crate::platform::{self, Detect, Metadata};
-use crate::{out, report};
+use crate::{out, report, rmcfg};
 
 const USAGE: &str = "\
 Usage: pilotlight JOB [FLAG...], the program of the initramfs
-  detect [--json | --env | --words] [--root DIR] [--cmdline FILE]
+  detect [--json | --env | --words | --network-kargs] [--root DIR] [--cmdline FILE]
                                                               which platform this machine is of, and why
   metadata [--platform NAME] [--json | --attributes FILE] [--network-units DIR]
                                                               what the platform says of this machine
   report [--json] [--state FILE]                              what the stages of this boot did
+  rmcfg [--platform NAME] [--applies]                         take the config away from where the hypervisor keeps it
   finish --root DIR                                           end what a first boot left: marks of volumes, its journal
   version
 
@@ -36,6 +37,7 @@ const FLAGS: &[(&str, &[Flag])] = &[
             ("json", Kind::Switch),
             ("env", Kind::Switch),
             ("words", Kind::Switch),
+            ("network-kargs", Kind::Switch),
             ("root", Kind::Value),
             ("cmdline", Kind::Value),
         ],
@@ -64,6 +66,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
                 "pilotlight {version}, the program of the initramfs\n"
             ));
         }
+        Some("rmcfg") => return rmcfg::rmcfg(arguments),
         Some(name) if INSTALLED.contains(&name) => return installed(name),
         _ => {}
     }
@@ -146,10 +149,14 @@ fn parse(job: &OsStr, arguments: impl Iterator<Item = OsString>) -> Result<Call,
             said.either("json", "env")?;
             said.either("json", "words")?;
             said.either("env", "words")?;
+            for other in ["json", "env", "words"] {
+                said.either(other, "network-kargs")?;
+            }
             Call::Detect(Detect {
                 json: said.switch("json"),
                 env: said.switch("env"),
                 words: said.switch("words"),
+                network_kargs: said.switch("network-kargs"),
                 root: said.value("root").unwrap_or("/".as_ref()).into(),
                 cmdline: said.value("cmdline").map(Into::into),
             })
@@ -197,6 +204,7 @@ mod tests {
             json: false,
             env: true,
             words: false,
+            network_kargs: false,
             root: "/".into(),
             cmdline: Some("/c".into()),
         };

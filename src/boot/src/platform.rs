@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use pilotlight_core::cmdline;
 use pilotlight_core::model::Metadata as Said;
-use pilotlight_host::{Choice, command_line};
+use pilotlight_host::{Choice, Machine, command_line};
 use pilotlight_providers::Platform;
 
 use crate::out::out;
@@ -21,6 +21,8 @@ pub struct Detect {
     pub env: bool,
     /// Print the words of the kernel command line, one a line.
     pub words: bool,
+    /// Print the network arguments that the machine's owner has given the hypervisor for it, one a line.
+    pub network_kargs: bool,
     /// Look at sys and proc below this directory.
     pub root: PathBuf,
     /// Read the kernel command line from this file.
@@ -52,6 +54,9 @@ pub fn detect(given: &Detect) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let choice = Choice::of(&given.root, given.cmdline.as_deref()).map_err(anyhow::Error::msg)?;
+    if given.network_kargs {
+        return network_kargs(given, &choice);
+    }
     if given.env {
         // An unknown name goes on to the stages, which say so on the console: here nobody would read it.
         let id = choice
@@ -82,6 +87,27 @@ pub fn detect(given: &Detect) -> anyhow::Result<ExitCode> {
             platform.name(),
             choice.because
         ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the network arguments of the hypervisor's, unless the kernel command line configures the network itself.
+/// An unknown platform has none: the stages say that it is unknown.
+fn network_kargs(given: &Detect, choice: &Choice) -> anyhow::Result<ExitCode> {
+    let line = command_line(&given.root, given.cmdline.as_deref()).map_err(anyhow::Error::msg)?;
+    let own = cmdline::words(&line);
+    if let Ok(platform) = choice.platform
+        && !own.iter().any(|word| word.starts_with("ip="))
+    {
+        let name = platform.name();
+        let kargs = platform
+            .network_kargs(&Machine::new(false, None))
+            .with_context(|| format!("while asking the platform {name} for network arguments"))?;
+        let words = cmdline::words(&kargs.unwrap_or_default());
+        let words = words
+            .iter()
+            .map(|word| word.replace(char::is_control, " ") + "\n");
+        out(&words.collect::<String>())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,59 +1,99 @@
 //! `ignition-rmcfg`: takes the config away from where the platform keeps it, since it may hold secrets.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use pilotlight_core::flags::{Flag, Flags, Given, Grammar, Kind, Stop};
-use pilotlight_providers::{Platform, vmware};
-use pilotlight_sys::tool;
+use pilotlight_host::Choice;
+use pilotlight_providers::virtualbox::PROPERTY;
+use pilotlight_providers::{Platform, vmware, vmware_ovf};
+use pilotlight_sys::{tool, virtualbox};
 
 use crate::{out, version};
 
 const USAGE: &str = "\
-Usage: ignition-rmcfg --platform NAME [--log-to-stdout] [--version]
-  Empties the variables of the hypervisor that hold the user config; NAME is vmware.
+Usage: pilotlight rmcfg [--platform NAME] [--applies] [--log-to-stdout] [--version]
+       ignition-rmcfg --platform NAME [--log-to-stdout] [--version]
+  Takes the user config, which may hold secrets, away from where the hypervisor keeps it: the variables of vmware and
+  its OVF environment, the guest property of virtualbox. Without a name the platform is detected.
+  --applies says by its exit code whether there is such a place.
 ";
 
 const FLAGS: &[Flag] = &[
     ("platform", Kind::Value),
+    ("applies", Kind::Switch),
     ("log-to-stdout", Kind::Switch),
     ("version", Kind::Switch),
 ];
 
-/// Exit codes: 0 done, 1 failed or not to be done on this platform, 2 wrong flags.
+/// `ignition-rmcfg`, to which the platform is named. Exit codes: 0 done, 1 failed or not to be done on this platform,
+/// 2 wrong flags.
 pub fn ignition_rmcfg(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    match parse(arguments) {
+    called("ignition-rmcfg", parse(arguments).and_then(is_named))
+}
+
+/// The same under our own name, where the platform is detected if it is not named.
+pub fn rmcfg(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    called("pilotlight rmcfg", parse(arguments))
+}
+
+fn called(name: &str, call: Result<Call, Stop>) -> ExitCode {
+    match call {
         Ok(Call::Version) => out::last(&format!("{}\n", version())),
+        Ok(Call::Applies { platform }) => {
+            out::ended(which(platform).map(|platform| match keeps(platform) {
+                true => ExitCode::SUCCESS,
+                false => ExitCode::FAILURE,
+            }))
+        }
         Ok(Call::Forget {
             platform,
             log_to_stdout,
         }) => {
             pilotlight_host::log::start(log_to_stdout);
-            out::ended(forget(platform).map(|()| ExitCode::SUCCESS))
+            let done = which(platform).and_then(forget);
+            out::ended(done.map(|()| ExitCode::SUCCESS))
         }
         Err(Stop::Help) => out::last(USAGE),
         Err(stop) => {
-            eprint!("ignition-rmcfg: {stop}\n{USAGE}");
+            eprint!("{name}: {stop}\n{USAGE}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Fails where the platform is not named.
+fn is_named(call: Call) -> Result<Call, Stop> {
+    match call {
+        Call::Forget { platform: None, .. } => {
+            Err(Stop::Wrong("flag --platform is missing".into()))
+        }
+        named => Ok(named),
     }
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Call {
     Version,
+    Applies {
+        platform: Option<Platform>,
+    },
     Forget {
-        platform: Platform,
+        platform: Option<Platform>,
         log_to_stdout: bool,
     },
 }
 
 fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Call, Stop> {
-    let (mut platform, mut log_to_stdout, mut version) = (None, false, false);
+    let mut platform = None;
+    let (mut log_to_stdout, mut version, mut applies) = (false, false, false);
     let mut flags = Flags::new(Grammar::Gnu, FLAGS, arguments);
     for given in &mut flags {
         match given? {
             Given::Switch("version", on) => version = on,
+            Given::Switch("applies", on) => applies = on,
             Given::Switch(_, on) => log_to_stdout = on,
             Given::Value(_, value) => platform = Some(value),
         }
@@ -64,34 +104,79 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Call, Stop> {
     if let Some(word) = flags.words().first() {
         return Err(Stop::Wrong(format!("{word:?} is no flag")));
     }
-    let platform = platform.ok_or_else(|| Stop::Wrong("flag --platform is missing".into()))?;
-    let platform = Platform::parse(&platform.to_string_lossy())
+    let platform = platform
+        .map(|name| Platform::parse(&name.to_string_lossy()))
+        .transpose()
         .map_err(|why| Stop::Wrong(format!("flag --platform: {why}")))?;
+    if applies {
+        return Ok(Call::Applies { platform });
+    }
     Ok(Call::Forget {
         platform,
         log_to_stdout,
     })
 }
 
+/// The platform that is named, else that of this machine.
+fn which(named: Option<Platform>) -> anyhow::Result<Platform> {
+    match named {
+        Some(platform) => Ok(platform),
+        None => Choice::of(Path::new("/"), None)
+            .and_then(|choice| choice.platform)
+            .map_err(anyhow::Error::msg),
+    }
+}
+
+/// Whether a platform keeps the config where the agent can take it away.
+fn keeps(platform: Platform) -> bool {
+    matches!(platform, Platform::VmWare | Platform::VirtualBox)
+}
+
 fn forget(platform: Platform) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        platform == Platform::VmWare,
-        "the platform {} keeps no config that could be taken away: only vmware does",
-        platform.name()
-    );
-    for name in vmware::NAMES {
-        for variable in [
-            format!("guestinfo.{name}"),
-            format!("guestinfo.{name}.encoding"),
-        ] {
-            // The variable's name, a blank, and nothing: that is the value.
-            tool::run(
-                pilotlight_host::RPC,
-                &[format!("info-set {variable} ")],
-                None,
+    match platform {
+        Platform::VmWare => forget_guestinfo(&|arguments| {
+            tool::run(pilotlight_host::RPC, arguments, None).map_err(anyhow::Error::from)
+        }),
+        Platform::VirtualBox => virtualbox::delete_guest_property(PROPERTY)
+            .with_context(|| format!("while taking away the guest property {PROPERTY}")),
+        _ => anyhow::bail!(
+            "the platform {} keeps no config that could be taken away: only vmware and virtualbox do",
+            platform.name()
+        ),
+    }
+}
+
+/// Empties the variables that are set, and takes their like out of the OVF environment.
+fn forget_guestinfo(run: &dyn Fn(&[String]) -> anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
+    let secrets = vmware::secrets();
+    for variable in &secrets {
+        // The variable's name, a blank, and nothing: that is the value. Of one that is not set nothing is known then.
+        run(&[format!("info-set guestinfo.{variable} ")])
+            .with_context(|| format!("while emptying guestinfo.{variable}"))?;
+    }
+    // A machine without one has no such variable, which the program tells by an error.
+    let environment = vmware::ENVIRONMENT;
+    let Ok(document) = run(&[format!("info-get guestinfo.{environment}")]) else {
+        return Ok(());
+    };
+    let keys: Vec<String> = secrets
+        .iter()
+        .map(|variable| format!("guestinfo.{variable}"))
+        .collect();
+    let document = String::from_utf8_lossy(&document).into_owned();
+    let rest = match document.trim() {
+        "" => None,
+        text => vmware_ovf::without(text, &keys)
+            .map_err(anyhow::Error::msg)
+            .with_context(|| format!("while reading guestinfo.{environment}"))?,
+    };
+    if let Some(rest) = rest {
+        // The error would have the whole document.
+        run(&[format!("info-set guestinfo.{environment} {rest}")]).map_err(|_| {
+            anyhow::anyhow!(
+                "while taking the config out of guestinfo.{environment}: VMware refuses it"
             )
-            .map_err(|error| anyhow::anyhow!("while emptying {variable}: {error}"))?;
-        }
+        })?;
     }
     Ok(())
 }
@@ -102,10 +187,10 @@ mod tests {
 
     #[test]
     fn its_flags_are_pflags() {
-        let call = |line: &str| parse(line.split(' ').map(OsString::from));
+        let call = |line: &str| parse(line.split(' ').map(OsString::from)).and_then(is_named);
         let forget = |platform, log_to_stdout| {
             Ok(Call::Forget {
-                platform,
+                platform: Some(platform),
                 log_to_stdout,
             })
         };
@@ -115,6 +200,15 @@ mod tests {
             forget(Platform::Qemu, true)
         );
         assert_eq!(call("--version x"), Ok(Call::Version));
+        assert_eq!(call("--applies"), Ok(Call::Applies { platform: None }));
+        let ours = parse(["--log-to-stdout".into()].into_iter());
+        assert_eq!(
+            ours,
+            Ok(Call::Forget {
+                platform: None,
+                log_to_stdout: true
+            })
+        );
         for (line, expected) in [
             ("", "\"\" is no flag"),
             ("--log-to-stdout", "flag --platform is missing"),
@@ -130,7 +224,57 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_the_config_is_emptied_and_nothing_else() {
+        let document = "<Environment><PropertySection><Property key=\"guestinfo.ignition.config.data\" value=\"s\"/>\
+            <Property key=\"guestinfo.hostname\" value=\"h\"/></PropertySection></Environment>";
+        for (document, rest) in [
+            (
+                Some(document),
+                Some(
+                    "<Environment><PropertySection><Property key=\"guestinfo.hostname\" value=\"h\"/>\
+                     </PropertySection></Environment>",
+                ),
+            ),
+            (Some("<Environment></Environment>"), None),
+            (Some(" "), None),
+            (None, None),
+        ] {
+            let called = std::cell::RefCell::new(Vec::new());
+            forget_guestinfo(&|arguments| {
+                let [request] = arguments else {
+                    anyhow::bail!("one request at a time");
+                };
+                called.borrow_mut().push(request.clone());
+                match (request.strip_prefix("info-get "), document) {
+                    (Some("guestinfo.ovfEnv"), Some(text)) => Ok(text.into()),
+                    (Some(_), _) => anyhow::bail!("No value found"),
+                    (None, _) => Ok(Vec::new()),
+                }
+            })
+            .unwrap();
+            let mut expected: Vec<String> = [
+                "ignition.config.data",
+                "coreos.config.data",
+                "ignition.config.url",
+                "coreos.config.url",
+                "ignition.config.data.encoding",
+                "coreos.config.data.encoding",
+            ]
+            .iter()
+            .map(|name| format!("info-set guestinfo.{name} "))
+            .collect();
+            expected.push("info-get guestinfo.ovfEnv".into());
+            expected.extend(rest.map(|rest| format!("info-set guestinfo.ovfEnv {rest}")));
+            assert_eq!(called.into_inner(), expected);
+        }
+    }
+
+    #[test]
     fn other_platforms_are_refused() {
+        for platform in Platform::ALL {
+            let kept = ["virtualbox", "vmware"].contains(&platform.name());
+            assert_eq!(keeps(*platform), kept, "{platform:?}");
+        }
         let error = forget(Platform::Qemu).unwrap_err().to_string();
         assert!(
             error.starts_with("the platform qemu keeps no config"),

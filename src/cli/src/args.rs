@@ -56,6 +56,13 @@ pub enum Command {
     /// Show what the platform says of this machine: names, addresses, SSH keys
     Metadata(Metadata),
     Oem(Oem),
+    /// Take the user config, which may hold secrets, away from where the hypervisor keeps it (vmware, virtualbox)
+    #[command(disable_help_flag = true)]
+    Rmcfg {
+        /// --platform NAME, --applies, --log-to-stdout, --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// Finish the encrypted volumes of a first boot that was cut short at its very end
     #[command(hide = true)]
     Finish {
@@ -255,6 +262,9 @@ pub struct Detect {
     /// Print the words of the kernel command line, one a line, without their quotation marks
     #[arg(long, conflicts_with_all = ["json", "env"])]
     pub words: bool,
+    /// Print the network arguments that the hypervisor has for this machine, one a line
+    #[arg(long, conflicts_with_all = ["json", "env", "words"])]
+    pub network_kargs: bool,
     /// Look at sys and proc below this directory
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
@@ -315,6 +325,7 @@ impl From<Detect> for platform::Detect {
             json: given.json,
             env: given.env,
             words: given.words,
+            network_kargs: given.network_kargs,
             root: given.root,
             cmdline: given.cmdline,
         }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use pilotlight_boot::out::{self, out};
-use pilotlight_boot::{platform, report};
+use pilotlight_boot::{platform, report, rmcfg};
 use pilotlight_core::config::{self, Language, MAX_CONFIG, Parsed, Reading};
 use pilotlight_core::diag::{self, Diagnostic, Sources, Style};
 use pilotlight_core::model::Metadata;
@@ -28,6 +28,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Detect(given) => platform::detect(&given.into()),
         Command::Metadata(given) => platform::metadata(&given.into()),
         Command::Oem(given) => oem::run(&given),
+        Command::Rmcfg { arguments } => return rmcfg::rmcfg(arguments.into_iter()),
         Command::Finish { root } => report::finish(&root),
         #[cfg(feature = "docs")]
         Command::Docs { directory } => docs(&directory),

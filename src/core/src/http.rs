@@ -10,6 +10,8 @@ pub enum Method {
     Put,
     /// POST
     Post,
+    /// PATCH
+    Patch,
 }
 
 /// A server's answer. It has no `Debug`: it may hold secrets.

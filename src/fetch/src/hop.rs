@@ -150,6 +150,7 @@ impl Asker<'_> {
             Method::Get => http.get(url.clone()),
             Method::Put => http.put(url.clone()).body(self.request.body.clone()),
             Method::Post => http.post(url.clone()).body(self.request.body.clone()),
+            Method::Patch => http.patch(url.clone()).body(self.request.body.clone()),
         };
         let sent = sent.headers(headers).send();
         let limit = self.config.response_header_timeout;

@@ -135,7 +135,7 @@ impl<'a> Transfer<'a> {
         let whole = match self.request.method {
             Method::Get => matches!(status, 200 | 204),
             // What was made or taken on is as good.
-            Method::Put | Method::Post => (200..=204).contains(&status),
+            Method::Put | Method::Post | Method::Patch => (200..=204).contains(&status),
         };
         match status {
             _ if whole => {

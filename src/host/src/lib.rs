@@ -8,6 +8,7 @@ pub mod evidence;
 pub mod log;
 mod machine;
 mod network_units;
+mod plain_http;
 mod platform;
 
 use pilotlight_core::model::Metadata;

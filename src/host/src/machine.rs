@@ -11,9 +11,10 @@ use pilotlight_core::http::Reply;
 use pilotlight_fetch::{
     ACCEPT_CONFIG, CONFIG_LIMIT, Cause, Client, ClientConfig, Progress, Request,
 };
-use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError};
+use pilotlight_providers::{Ask, DeviceFiles, Found, FwCfg, Host, HostError, Way};
+use pilotlight_sys::{hyperv, virtualbox};
 
-use crate::{devices, log};
+use crate::{devices, log, plain_http};
 
 /// Where the kernel shows QEMU's firmware configuration (Documentation/ABI/testing/sysfs-firmware-qemu_fw_cfg).
 const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg";
@@ -124,9 +125,7 @@ impl Host for Machine {
         }
         if !Path::new(FW_CFG).exists() {
             // No module and no such hardware look the same here; a machine without the interface has no items.
-            if let Err(error) = pilotlight_sys::tool::run("modprobe", &["qemu_fw_cfg"], None) {
-                tracing::warn!("while loading the module qemu_fw_cfg: {error}");
-            }
+            self.load_module("qemu_fw_cfg");
         }
         match Path::new(FW_CFG).exists() {
             true => FwCfg::Present,
@@ -140,6 +139,32 @@ impl Host for Machine {
 
     async fn raw_device(&self, path: &str, wait: Duration) -> Result<Option<Vec<u8>>, HostError> {
         devices::raw(path, wait)
+    }
+
+    fn load_module(&self, name: &str) {
+        if let Err(error) = pilotlight_sys::tool::run("modprobe", &[name], None) {
+            tracing::warn!("while loading the module {name}: {error}");
+        }
+    }
+
+    fn hyperv_pairs(&self) -> Result<Vec<(String, String)>, HostError> {
+        let what = "while asking Hyper-V for key-value pairs";
+        match hyperv::pairs() {
+            Ok(Some(pairs)) => Ok(pairs),
+            Ok(None) => Err(HostError::Broken(format!(
+                "{what}: there is no /dev/vmbus/hv_kvp; load hv_utils, and switch \"Data Exchange\" on for this guest, \
+                 or name the platform \"metal\" if there is no config"
+            ))),
+            Err(error) => Err(HostError::Broken(format!("{what}: {error}"))),
+        }
+    }
+
+    fn guest_property(&self, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+        virtualbox::guest_property(name).map_err(|error| {
+            HostError::Broken(format!(
+                "while asking VirtualBox for the guest property {name}: {error}"
+            ))
+        })
     }
 
     fn guestinfo(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
@@ -157,10 +182,14 @@ impl Host for Machine {
     }
 
     async fn http(&self, ask: &Ask) -> Result<Reply, HostError> {
-        if !self.online {
+        let is_guest = matches!(ask.way, Way::Hypervisor(_));
+        if !self.online && !is_guest {
             return Err(HostError::NeedsNetwork(ask.shown()));
         }
         let waited = self.spoken.begin();
+        if ask.way != Way::Usual {
+            return self.plain(ask);
+        }
         let mut request = request(ask);
         if let Some(bound) = self.fetch_timeout {
             let left = bound.saturating_sub(waited);
@@ -189,6 +218,44 @@ impl Host for Machine {
         }
     }
 }
+
+impl Machine {
+    /// Asks over a connection of a way of its own, until there is an answer or the bound is over. The thread waits: a
+    /// boot has nothing else to do before it has its config.
+    fn plain(&self, ask: &Ask) -> Result<Reply, HostError> {
+        let begun = Instant::now();
+        for attempt in 1.. {
+            let why = match plain_http::ask(ask, self.limit, ONE_ANSWER) {
+                Ok(reply) if reply.status < 500 && reply.status != 429 => {
+                    self.spoken.begun.set(None);
+                    return Ok(reply);
+                }
+                Ok(reply) => format!("{} answers {}", ask.shown(), reply.status),
+                Err(error) => format!("while fetching {}: {error}", ask.shown()),
+            };
+            let over =
+                |bound: Option<Duration>| bound.is_some_and(|bound| begun.elapsed() >= bound);
+            if over(self.fetch_timeout) {
+                return Err(HostError::Broken(why));
+            }
+            if over(ask.patience.bound) {
+                return Err(HostError::Silent(why));
+            }
+            let what = format!("{} ({why})", ask.shown());
+            self.spoken
+                .waiting(&what, begun.elapsed(), attempt, Some(BETWEEN));
+            std::thread::sleep(BETWEEN);
+        }
+        Err(HostError::Broken(format!(
+            "{} does not answer",
+            ask.shown()
+        )))
+    }
+}
+
+/// Longest time for one answer over a connection of a way of its own, and between two attempts.
+const ONE_ANSWER: Duration = Duration::from_secs(10);
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// What a provider asks, in the fetch crate's words.
 fn request(ask: &Ask) -> Request {

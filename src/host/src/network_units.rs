@@ -13,8 +13,8 @@ pub fn write_network_units(
     said: &Metadata,
 ) -> Result<usize, String> {
     let (units, left_out) = platform.networkd_units(said);
-    for what in left_out {
-        tracing::warn!("{what}");
+    for one in &left_out {
+        tracing::warn!("what {} says of the network: {one}", platform.name());
     }
     if units.is_empty() {
         return Ok(0);

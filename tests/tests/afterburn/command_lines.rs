@@ -127,11 +127,6 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "the platform is known, and nothing is asked of it",
     ),
     (
-        "|--provider scaleway",
-        "exit 1, nothing",
-        "not asked yet: who does nothing now would do nothing with a job as well",
-    ),
-    (
         "ignition.platform.id=gcp ignition.platform.id=foo|--cmdline --attributes a",
         "exit 1, nothing",
         "the last one counts, as for the kernel and for the first boot, which would be of another platform",

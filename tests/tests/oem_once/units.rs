@@ -17,7 +17,8 @@ fn units() -> Vec<(String, String)> {
     let mut units = Vec::new();
     for entry in fs::read_dir(directory).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap();
-        if name.starts_with("afterburn") || name.starts_with("coreos-metadata") {
+        let own = ["afterburn", "coreos-metadata", "ignition-delete-config"];
+        if own.iter().any(|begin| name.starts_with(begin)) {
             units.push((name, fs::read_to_string(entry.path()).unwrap()));
         }
     }
@@ -46,7 +47,8 @@ fn each_unit_asks_first_whether_it_applies() {
             "afterburn-sshkeys@.service",
             "afterburn.service",
             "coreos-metadata-sshkeys@.service",
-            "coreos-metadata.service"
+            "coreos-metadata.service",
+            "ignition-delete-config.service"
         ]
     );
     for (name, text) in &units {
@@ -84,6 +86,9 @@ fn holds(condition: &str) -> bool {
 fn has(platform: Platform, unit: &str) -> bool {
     match unit {
         "afterburn-checkin.service" => platform.wants_status(),
+        "ignition-delete-config.service" => {
+            matches!(platform, Platform::VirtualBox | Platform::VmWare)
+        }
         "afterburn-hostname.service" => platform.naming() == Naming::Metadata,
         _ => platform.has_metadata(),
     }
@@ -99,7 +104,10 @@ fn every_name_of_a_platform_starts_its_units() {
         for (unit, text) in units() {
             let condition = values(&text, "ExecCondition")[0];
             for argument in detect::ARGUMENTS {
-                for (name, platform) in Platform::NAMES {
+                let names = Platform::ALL
+                    .iter()
+                    .flat_map(|platform| platform.names().iter().map(move |name| (name, platform)));
+                for (name, platform) in names {
                     fs::write(&line, format!("quiet {argument}={name}\n")).unwrap();
                     assert_eq!(
                         holds(condition),

@@ -48,10 +48,10 @@ pub struct Metadata {
     /// Mode of the bonds, 0 to 6 (bonding.rst of the Linux kernel, "mode").
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bond_mode: Option<u8>,
-    /// The network in the platform's own words, where they tell more of it than the interfaces here. Whoever reads
-    /// it checks it: nothing of it is fit for a file as it is.
+    /// What the platform says of the network, as its own provider reads it; where addresses or routes may be told that
+    /// DHCP does not give.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub network: Option<serde_json::Value>,
+    pub network: Option<String>,
     /// Attributes by the names that afterburn gives them, without the leading `AFTERBURN_`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
@@ -142,9 +142,14 @@ impl Metadata {
         }
     }
 
-    /// Sets an attribute, unless the value is absent, empty or more than a line.
+    /// Sets an attribute, unless the value is absent, empty or more than a line. An address gets its normal form
+    /// (RFC 5952), in which it can be compared.
     pub fn attribute(&mut self, name: impl Into<String>, text: Option<&str>) {
         let text = text.and_then(value).filter(|text| !text.is_empty());
+        let text = text.map(|text| match text.parse::<IpAddr>() {
+            Ok(address) => address.to_string(),
+            Err(_) => text,
+        });
         if let Some(text) = text
             && self.attributes.len() < MAX_ITEMS
         {
@@ -368,6 +373,30 @@ mod tests {
             said.attribute_lines(),
             "AFTERBURN_A=i-0123:x/y\nAFTERBURN_B=\"a b\\$(c)\\\"d\\\\\"\n"
         );
+    }
+
+    #[test]
+    fn addresses_among_the_attributes_have_their_normal_form() {
+        for (given, expected) in [
+            ("2604:1380::0", "2604:1380::"),
+            ("2001:DB8:0:0:0:0:0:1", "2001:db8::1"),
+            (
+                "fe80:0000:0000:0000:0200:00ff:fe00:0001",
+                "fe80::200:ff:fe00:1",
+            ),
+            ("2001:db8::1:0:0:1", "2001:db8::1:0:0:1"),
+            ("2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"),
+            ("::ffff:192.0.2.1", "::ffff:192.0.2.1"),
+            (" 2001:db8::A ", "2001:db8::a"),
+            ("10.0.0.5", "10.0.0.5"),
+            ("2001:DB8::/64", "2001:DB8::/64"),
+            ("i-2001:DB8::", "i-2001:DB8::"),
+            ("010.0.0.5", "010.0.0.5"),
+        ] {
+            let mut said = Metadata::default();
+            said.attribute("A", Some(given));
+            assert_eq!(said.attributes["A"], expected, "{given}");
+        }
     }
 
     #[test]

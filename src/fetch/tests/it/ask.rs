@@ -50,7 +50,11 @@ fn every_final_status_is_an_answer_with_its_headers() {
 
 #[test]
 fn put_and_post_send_their_body_with_every_attempt() {
-    for (method, name) in [(Method::Put, "PUT"), (Method::Post, "POST")] {
+    for (method, name) in [
+        (Method::Put, "PUT"),
+        (Method::Post, "POST"),
+        (Method::Patch, "PATCH"),
+    ] {
         for (body, length) in [("", "0"), ("<Health/>", "9")] {
             let server = Server::answers([
                 answer("503 S", &[], ""),
