@@ -90,6 +90,7 @@ macro_rules! platforms {
             $(desired: $desired:expr,)?
             $(units: $units:expr,)?
             $(keys: $keys:path,)?
+            $(clock: $clock:path,)?
             $(host_keys: ($wants_host_keys:path, $publish_host_key:path),)?
             $(report: $report:path,)?
             $(network_kargs: $network_kargs:path,)?
@@ -192,6 +193,19 @@ macro_rules! platforms {
             /// keys do not change while a machine runs, or the document is none.
             pub fn keys(self, document: &str) -> Option<keys::Wanted> {
                 match self { $(Platform::$variant => first!(($($keys(document))?) None),)* }
+            }
+
+            /// Whether the platform tells of moves after which a machine's time of day is behind.
+            pub fn tells_clock(self) -> bool {
+                match self {
+                    $(Platform::$variant => first!(($({ let _ = stringify!($clock); true })?) false),)*
+                }
+            }
+
+            /// The platform's mark of what the machine's clock has gone through, in a document of
+            /// [`Platform::network`]: another one after the machine was moved.
+            pub fn clock_token(self, document: &str) -> Option<String> {
+                match self { $(Platform::$variant => first!(($($clock(document))?) None),)* }
             }
 
             /// Whether the platform takes the machine's public host keys, by a document of this boot.
@@ -389,6 +403,7 @@ platforms! {
         network: gcp::everything,
         desired: |document, switches, _| gcp_network::desired(document, &switches.gcp),
         keys: keys::of_compute_engine,
+        clock: gcp::clock_token,
         host_keys: (gcp::wants_host_keys, gcp::publish_host_key),
     }
     /// Hetzner Cloud.
