@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use pilotlight_core::flags::{Flag, Flags, Given, Grammar, Kind, Stop};
-use pilotlight_host::Choice;
+use pilotlight_host::{Choice, Machine};
 use pilotlight_providers::virtualbox::PROPERTY;
-use pilotlight_providers::{Platform, vmware, vmware_ovf};
+use pilotlight_providers::{Host as _, Platform, vmware, vmware_ovf};
 use pilotlight_sys::{tool, virtualbox};
 
 use crate::{out, version};
@@ -134,9 +134,16 @@ fn keeps(platform: Platform) -> bool {
 
 fn forget(platform: Platform) -> anyhow::Result<()> {
     match platform {
-        Platform::VmWare => forget_guestinfo(&|arguments| {
-            tool::run(pilotlight_host::RPC, arguments, None).map_err(anyhow::Error::from)
-        }),
+        Platform::VmWare => forget_guestinfo(
+            &|variable| Ok(Machine::new(false, None).guestinfo(variable)?),
+            &|variable, value| {
+                let request = [format!("info-set guestinfo.{variable} {value}")];
+                // The error would have the value.
+                let done = tool::run(pilotlight_host::RPC, &request, None);
+                done.map_err(|_| anyhow::anyhow!("{} refuses it", pilotlight_host::RPC))?;
+                Ok(())
+            },
+        ),
         Platform::VirtualBox => virtualbox::delete_guest_property(PROPERTY)
             .with_context(|| format!("while taking away the guest property {PROPERTY}")),
         _ => anyhow::bail!(
@@ -146,24 +153,26 @@ fn forget(platform: Platform) -> anyhow::Result<()> {
     }
 }
 
+/// Asks for a variable of the hypervisor's.
+type Get<'g> = &'g dyn Fn(&str) -> anyhow::Result<Option<Vec<u8>>>;
+/// Gives a variable a value.
+type Set<'s> = &'s dyn Fn(&str, &str) -> anyhow::Result<()>;
+
 /// Empties the variables that are set, and takes their like out of the OVF environment.
-fn forget_guestinfo(run: &dyn Fn(&[String]) -> anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
+fn forget_guestinfo(get: Get<'_>, set: Set<'_>) -> anyhow::Result<()> {
     let secrets = vmware::secrets();
     for variable in &secrets {
-        // The variable's name, a blank, and nothing: that is the value. Of one that is not set nothing is known then.
-        run(&[format!("info-set guestinfo.{variable} ")])
-            .with_context(|| format!("while emptying guestinfo.{variable}"))?;
+        if get(variable)?.is_some_and(|value| !value.is_empty()) {
+            set(variable, "").with_context(|| format!("while emptying guestinfo.{variable}"))?;
+        }
     }
-    // A machine without one has no such variable, which the program tells by an error.
     let environment = vmware::ENVIRONMENT;
-    let Ok(document) = run(&[format!("info-get guestinfo.{environment}")]) else {
-        return Ok(());
-    };
+    let document = get(environment)?.unwrap_or_default();
+    let document = String::from_utf8_lossy(&document).into_owned();
     let keys: Vec<String> = secrets
         .iter()
         .map(|variable| format!("guestinfo.{variable}"))
         .collect();
-    let document = String::from_utf8_lossy(&document).into_owned();
     let rest = match document.trim() {
         "" => None,
         text => vmware_ovf::without(text, &keys)
@@ -171,12 +180,8 @@ fn forget_guestinfo(run: &dyn Fn(&[String]) -> anyhow::Result<Vec<u8>>) -> anyho
             .with_context(|| format!("while reading guestinfo.{environment}"))?,
     };
     if let Some(rest) = rest {
-        // The error would have the whole document.
-        run(&[format!("info-set guestinfo.{environment} {rest}")]).map_err(|_| {
-            anyhow::anyhow!(
-                "while taking the config out of guestinfo.{environment}: VMware refuses it"
-            )
-        })?;
+        set(environment, &rest)
+            .with_context(|| format!("while taking the config out of guestinfo.{environment}"))?;
     }
     Ok(())
 }
@@ -239,33 +244,30 @@ mod tests {
             (Some(" "), None),
             (None, None),
         ] {
-            let called = std::cell::RefCell::new(Vec::new());
-            forget_guestinfo(&|arguments| {
-                let [request] = arguments else {
-                    anyhow::bail!("one request at a time");
+            for data in [Some("{}"), Some(""), None] {
+                let called = std::cell::RefCell::new(Vec::new());
+                let get = |variable: &str| {
+                    let found = match variable {
+                        "ovfEnv" => document,
+                        "ignition.config.data" | "coreos.config.data.encoding" => data,
+                        _ => None,
+                    };
+                    Ok(found.map(|text| text.as_bytes().to_vec()))
                 };
-                called.borrow_mut().push(request.clone());
-                match (request.strip_prefix("info-get "), document) {
-                    (Some("guestinfo.ovfEnv"), Some(text)) => Ok(text.into()),
-                    (Some(_), _) => anyhow::bail!("No value found"),
-                    (None, _) => Ok(Vec::new()),
+                let set = |variable: &str, value: &str| {
+                    let call = (variable.to_string(), value.to_string());
+                    called.borrow_mut().push(call);
+                    Ok(())
+                };
+                forget_guestinfo(&get, &set).unwrap();
+                let mut expected = Vec::new();
+                if data == Some("{}") {
+                    expected.push(("ignition.config.data".to_string(), String::new()));
+                    expected.push(("coreos.config.data.encoding".to_string(), String::new()));
                 }
-            })
-            .unwrap();
-            let mut expected: Vec<String> = [
-                "ignition.config.data",
-                "coreos.config.data",
-                "ignition.config.url",
-                "coreos.config.url",
-                "ignition.config.data.encoding",
-                "coreos.config.data.encoding",
-            ]
-            .iter()
-            .map(|name| format!("info-set guestinfo.{name} "))
-            .collect();
-            expected.push("info-get guestinfo.ovfEnv".into());
-            expected.extend(rest.map(|rest| format!("info-set guestinfo.ovfEnv {rest}")));
-            assert_eq!(called.into_inner(), expected);
+                expected.extend(rest.map(|rest| ("ovfEnv".to_string(), rest.to_string())));
+                assert_eq!(called.into_inner(), expected);
+            }
         }
     }
 
