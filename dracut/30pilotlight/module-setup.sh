@@ -56,7 +56,7 @@ install() {
     inst_multiple -o \
         mkfs.ext4 mkfs.ext3 mkfs.ext2 mkfs.xfs mkfs.btrfs mkfs.vfat mkfs.fat fsck.fat mkswap wipefs /etc/mke2fs.conf \
         useradd usermod userdel groupadd groupmod groupdel chpasswd chgpasswd cp \
-        mdadm cryptsetup setfiles \
+        mdadm cryptsetup dmsetup kpartx setfiles \
         clevis clevis-encrypt-sss clevis-encrypt-tang clevis-encrypt-tpm2 \
         clevis-decrypt clevis-decrypt-sss clevis-decrypt-tang clevis-decrypt-tpm2 \
         clevis-luks-bind clevis-luks-common-functions clevis-luks-list clevis-luks-pass clevis-luks-unlock \

@@ -8,6 +8,7 @@ use std::time::Duration;
 use pilotlight_core::cmdline::last_value;
 use pilotlight_core::redact;
 
+use crate::metal::OEM_DIRECTORIES;
 use crate::{Ask, DeviceFiles, Host, HostError, UserConfig, Which};
 
 /// Arguments that name a config by URL. The last one on the line counts.
@@ -17,8 +18,11 @@ const URL_KEYS: &[&str] = &[
     "coreos.config.url",
 ];
 
-/// How long the device of a config may take to appear: what systemd gives a device.
-const DEVICE_WAIT: Duration = Duration::from_secs(90);
+/// How long the device of a config may take to appear. Units that wait for what it would provide give it a minute.
+const DEVICE_WAIT: Duration = Duration::from_secs(45);
+
+/// Labels of the OEM partition.
+const OEM: &[&str] = &["OEM"];
 
 /// The URL that the line names.
 pub fn config_url(line: &str) -> Option<String> {
@@ -30,6 +34,9 @@ pub async fn user_config(line: &str, host: &impl Host) -> Result<Option<UserConf
     let Some(url) = config_url(line) else {
         return device_config(line, host).await;
     };
+    if let Some(path) = url.strip_prefix("oem://") {
+        return oem_config(path, host).await.map(Some);
+    }
     let reply = host.http(&Ask::get(&url)).await?;
     match reply.status {
         200..=299 => Ok(Some(UserConfig {
@@ -40,6 +47,49 @@ pub async fn user_config(line: &str, host: &impl Host) -> Result<Option<UserConf
             "the kernel command line names the config {}, but the server answers {status}",
             redact::url(&url)
         ))),
+    }
+}
+
+/// The config at a path of the OEM partition (`oem:///FILE`): where the initramfs has mounted it, else on its device.
+async fn oem_config(path: &str, host: &impl Host) -> Result<UserConfig, HostError> {
+    let path = path.trim_start_matches('/');
+    let clean = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if !clean {
+        return Err(HostError::Broken(format!(
+            "the kernel command line names the config oem:///{path}, which is no path of a file"
+        )));
+    }
+    for directory in OEM_DIRECTORIES {
+        let name = format!("{directory}/{path}");
+        if let Some(bytes) = host.read_file(&name)? {
+            return Ok(UserConfig { name, bytes });
+        }
+    }
+    let wanted = DeviceFiles {
+        which: Which::Label(OEM),
+        formats: &["ext4", "btrfs", "xfs", "vfat"],
+        mark: None,
+        files: &[path],
+        wait: DEVICE_WAIT,
+        what: "the OEM partition",
+    };
+    let broken = |why: String| {
+        Err(HostError::Broken(format!(
+            "the kernel command line names the config oem:///{path}, but {why}"
+        )))
+    };
+    let Some(mut found) = host.device_files(&wanted).await? else {
+        return broken(format!(
+            "no partition labelled OEM appeared within {} s",
+            DEVICE_WAIT.as_secs()
+        ));
+    };
+    match found.files.pop().flatten() {
+        Some(bytes) => Ok(UserConfig {
+            name: format!("{}:{path}", found.device),
+            bytes,
+        }),
+        None => broken(format!("{} has no such file", found.device)),
     }
 }
 
@@ -97,6 +147,52 @@ async fn device_config(line: &str, host: &impl Host) -> Result<Option<UserConfig
 mod tests {
     use super::*;
     use crate::transcript::{Transcript, now};
+
+    #[test]
+    fn a_config_may_be_on_the_oem_partition() {
+        let mounted = Transcript {
+            files: vec![
+                ("/oem/d/c.ign", "mounted"),
+                ("/usr/share/oem/old.ign", "old"),
+            ],
+            device: Some(("OEM", vec![("e.ign", "on the device")])),
+            ..Transcript::default()
+        };
+        let none = Transcript::default();
+        let table = [
+            (&mounted, "oem:///d/c.ign", Ok("mounted")),
+            (&mounted, "oem://d/c.ign", Ok("mounted")),
+            (&mounted, "oem:////d/c.ign", Ok("mounted")),
+            (&mounted, "oem:///old.ign", Ok("old")),
+            (&mounted, "oem:///e.ign", Ok("on the device")),
+            (
+                &mounted,
+                "oem:///none.ign",
+                Err("/dev/OEM has no such file"),
+            ),
+            (&mounted, "oem:///../etc/shadow", Err("no path of a file")),
+            (&mounted, "oem:///d/../e.ign", Err("no path of a file")),
+            (&mounted, "oem:///d//c.ign", Err("no path of a file")),
+            (&mounted, "oem:///", Err("no path of a file")),
+            (&mounted, "oem://", Err("no path of a file")),
+            (
+                &none,
+                "oem:///d/c.ign",
+                Err("no partition labelled OEM appeared within 45 s"),
+            ),
+        ];
+        for (host, url, expected) in table {
+            let line = format!("ro flatcar.config.url={url}");
+            let found = now(user_config(&line, host));
+            match (found, expected) {
+                (Ok(Some(found)), Ok(text)) => assert_eq!(found.bytes, text.as_bytes(), "{url}"),
+                (Err(error), Err(words)) => {
+                    assert!(error.to_string().contains(words), "{url}: {error}");
+                }
+                (found, _) => panic!("{url}: {found:?}"),
+            }
+        }
+    }
 
     #[test]
     fn the_last_of_all_spellings_counts() {
@@ -157,7 +253,7 @@ mod tests {
             (
                 "ignition.config.device=OTHER ignition.config.path=b",
                 stick(),
-                "did not appear within 90 s",
+                "did not appear within 45 s",
             ),
             (
                 "ignition.config.device=STICK",

@@ -326,3 +326,184 @@ fn accounts_that_the_image_has_beside_etc_count() {
 fn config_of_core(shell: &str) -> Value {
     config(json!({ "passwd": { "users": [{ "name": "core", "shell": shell }] } }))
 }
+
+/// "MODE UID" of directories, with the names of users for their numbers.
+fn owners(machine: &Machine, paths: &[&str]) -> Vec<String> {
+    let passwd = machine.text("etc/passwd");
+    let name = |uid: &str| {
+        let mut lines = passwd
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<&str>>());
+        let line = lines.find(|fields| fields[2] == uid);
+        line.map_or(uid.to_string(), |fields| fields[0].to_string())
+    };
+    let one = |path: &&str| {
+        let said = tool(&format!("stat -c %a:%u {}", machine.root(path).display()));
+        let (mode, uid) = said.split_once(':').unwrap();
+        format!("{path} {mode} {}", name(uid))
+    };
+    paths.iter().map(one).collect()
+}
+
+#[test]
+fn what_the_mount_stage_makes_in_a_home_is_the_users() {
+    // What is there before, users with their homes, where the disk is mounted; what comes out below and beside it.
+    type Case = (
+        &'static [(&'static str, u32)],
+        Value,
+        &'static str,
+        &'static [&'static str],
+    );
+    let op = || json!([{ "name": "op" }]);
+    let cases: Vec<Case> = vec![
+        (&[], op(), "/home/op", &["home 755 root", "home/op 700 op"]),
+        (
+            &[],
+            op(),
+            "/home/op/data",
+            &["home 755 root", "home/op 700 op", "home/op/data 700 op"],
+        ),
+        (
+            &[],
+            op(),
+            "/home/op/a/b/c",
+            &[
+                "home/op 700 op",
+                "home/op/a 700 op",
+                "home/op/a/b 700 op",
+                "home/op/a/b/c 700 op",
+            ],
+        ),
+        (&[], op(), "/home", &["home 755 root", "home/op 700 op"]),
+        (
+            &[],
+            op(),
+            "/home/other",
+            &["home 755 root", "home/other 755 root"],
+        ),
+        (
+            &[],
+            op(),
+            "/home/opera/x",
+            &["home/opera 755 root", "home/opera/x 755 root"],
+        ),
+        (
+            &[("home/op", 0o750)],
+            op(),
+            "/home/op/data",
+            &["home/op 750 root", "home/op/data 700 op"],
+        ),
+        (
+            &[],
+            json!([{ "name": "op", "homeDir": "/srv/op" }]),
+            "/srv/op/data",
+            &["srv 755 root", "srv/op 700 op", "srv/op/data 700 op"],
+        ),
+        (
+            &[],
+            json!([{ "name": "op", "noCreateHome": true }]),
+            "/home/op/data",
+            &["home/op 700 op", "home/op/data 700 op"],
+        ),
+        (
+            &[],
+            json!([{ "name": "op" }, { "name": "two" }]),
+            "/home/two/x",
+            &["home/op 700 op", "home/two 700 two", "home/two/x 700 two"],
+        ),
+        (
+            &[],
+            json!([{ "name": "root" }]),
+            "/root/data",
+            &["root 755 root", "root/data 755 root"],
+        ),
+        (
+            &[],
+            json!([{ "name": "op", "homeDir": "/" }]),
+            "/data",
+            &["data 755 root"],
+        ),
+    ];
+    for (before, users, path, expected) in cases {
+        let machine = Machine::new(1);
+        machine.write("etc/login.defs", "USERGROUPS_ENAB yes\nHOME_MODE 0700\n");
+        for (directory, mode) in before {
+            fs::create_dir_all(machine.root(directory)).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(*mode);
+            fs::set_permissions(machine.root(directory), mode).unwrap();
+        }
+        let filesystem = json!({ "device": machine.disks[0], "format": "ext4", "path": path });
+        let config = config(json!({
+            "passwd": { "users": users },
+            "storage": { "filesystems": [filesystem] },
+        }));
+        let boot = machine.boot(&config);
+        good(boot.stages(&STAGES[..4]));
+        let paths: Vec<&str> = expected
+            .iter()
+            .map(|line| line.split(' ').next().unwrap())
+            .collect();
+        assert_eq!(owners(&machine, &paths), expected, "{config}");
+        // A second run has nothing to do about it.
+        let again = good(boot.stage("files"));
+        assert!(!again.out.contains("home of op"), "{}", again.out);
+        good(boot.stage("umount"));
+    }
+}
+
+#[test]
+fn a_root_that_was_booted_before_has_its_units_enabled() {
+    let unit = |name: &str, text: &str| json!({ "name": name, "enabled": true, "contents": text });
+    let install = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n";
+    let config = config(json!({ "systemd": { "units": [
+        unit("hello.service", install),
+        { "name": "sshd.service", "enabled": true },
+        { "name": "none.service", "enabled": true },
+    ] } }));
+    let link = "etc/systemd/system/multi-user.target.wants/hello.service";
+    for id in [
+        None,
+        Some("uninitialized\n"),
+        Some("0123456789abcdef0123456789abcdef\n"),
+    ] {
+        let machine = Machine::new(0);
+        if let Some(id) = id {
+            machine.write("etc/machine-id", id);
+        }
+        machine.write("usr/lib/systemd/system/sshd.service", install);
+        let said = good(machine.boot(&config).stages(&STAGES[..4]));
+        assert!(
+            machine
+                .text("etc/systemd/system-preset/20-ignition.preset")
+                .contains("enable hello.service")
+        );
+        let is_enabled = fs::symlink_metadata(machine.root(link)).is_ok();
+        let booted = id.is_some_and(|id| !id.starts_with("uninitialized"));
+        assert_eq!(is_enabled, booted, "{id:?}");
+        assert_eq!(
+            said.out.contains("warning: none.service is not enabled"),
+            booted,
+            "{}",
+            said.out
+        );
+        if booted {
+            assert_eq!(
+                fs::read_link(machine.root(link)).unwrap().to_str(),
+                Some("/etc/systemd/system/hello.service")
+            );
+            let sshd = machine.root("etc/systemd/system/multi-user.target.wants/sshd.service");
+            assert_eq!(
+                fs::read_link(sshd).unwrap().to_str(),
+                Some("/usr/lib/systemd/system/sshd.service")
+            );
+            // As systemctl itself sees it.
+            let root = machine.root("");
+            let seen = run(&format!(
+                "systemctl --root {} is-enabled hello.service sshd.service",
+                root.display()
+            ));
+            assert_eq!(seen.out.trim(), "enabled\nenabled", "{seen:?}");
+        }
+        good(machine.boot(&config).stages(&STAGES[..4]));
+    }
+}

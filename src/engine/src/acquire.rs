@@ -14,7 +14,7 @@ use pilotlight_core::model::{self, Resource};
 use pilotlight_core::spec::At;
 use pilotlight_core::spec::v3;
 use pilotlight_core::{convert, merge, validate};
-use pilotlight_fetch::{ACCEPT_CONFIG, CONFIG_LIMIT, Client};
+use pilotlight_fetch::{CONFIG_LIMIT, Client};
 use pilotlight_host::{Machine, Spoken, read_bounded};
 use pilotlight_providers::{HostError, Platform, UserConfig, metal};
 
@@ -403,13 +403,10 @@ impl Acquire {
             self.platform,
         ));
         let fetched = match transfer::request(resource) {
-            Ok(mut request) => {
-                request.accept = Some(ACCEPT_CONFIG.into());
-                client
-                    .fetch_to_vec(&request, CONFIG_LIMIT, &Spoken::default())
-                    .await
-                    .map_err(|error| error.cause.to_string())
-            }
+            Ok(request) => client
+                .fetch_to_vec(&request, CONFIG_LIMIT, &Spoken::default())
+                .await
+                .map_err(|error| error.cause.to_string()),
             Err(why) => Err(why),
         };
         match fetched {

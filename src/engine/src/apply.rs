@@ -10,11 +10,13 @@ use std::time::Duration;
 use pilotlight_core::diag::{Diagnostic, Report, Sources};
 use pilotlight_core::facts::accounts::Accounts;
 use pilotlight_core::facts::unfinished_accounts::Before;
+use pilotlight_core::facts::{Facts, Look};
 use pilotlight_core::journal::{Begun, digest};
 use pilotlight_core::model::{Config, KernelArguments, Resource, SysPath};
 use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op};
 use pilotlight_core::ordered::Gather as _;
 use pilotlight_core::plan::accounts::begin;
+use pilotlight_core::plan::ssh_keys::key_files;
 use pilotlight_core::plan::{Kind, Part, Plan, Run, Step, Surroundings, crypttab};
 use pilotlight_fetch::Sink;
 use pilotlight_host::{Spoken, log};
@@ -465,19 +467,25 @@ impl Hands {
         outcomes.into_iter().collect()
     }
 
-    /// Notes in the log whose SSH keys were written (Ignition's catalogue of messages).
-    pub fn announce_keys(&self) {
-        for user in self
-            .config
-            .users
-            .iter()
-            .filter(|user| !user.ssh_authorized_keys.is_empty())
-        {
+    /// Notes in the log whose SSH keys were written, and where (Ignition's catalogue of messages).
+    pub fn announce_keys(&self, around: &Surroundings) {
+        let images = DeviceMap::new();
+        let earlier = Earlier::of(&self.journal.borrow());
+        let mut facts = Facts::default();
+        let observed = self
+            .observer(&images, &earlier)
+            .look(&Look::Accounts, &mut facts);
+        let users = &self.config.users;
+        let files =
+            observed.and_then(|()| key_files(users, &facts.accounts, around.ssh_key_fragment));
+        // They were planned by the same accounts.
+        for file in files.unwrap_or_default() {
             tracing::info!(
                 MESSAGE_ID = log::SSH_KEYS_WRITTEN,
-                IGNITION_USER_NAME = user.name.as_str(),
+                IGNITION_USER_NAME = file.user.as_str(),
+                IGNITION_PATH = file.path.as_str(),
                 "wrote the SSH keys of {}",
-                user.name
+                file.user
             );
         }
     }

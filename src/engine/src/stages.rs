@@ -152,7 +152,15 @@ fn warn(report: &Report, sources: &Sources, state: &mut State) {
         match item.severity {
             Severity::Hint => tracing::info!("{}", text.trim_end()),
             _ => {
-                tracing::warn!("{}", text.trim_end());
+                // Distributions show what has the priority of a warning at every login, a line each.
+                let (first, rest) = text
+                    .trim_end()
+                    .split_once('\n')
+                    .unwrap_or((text.trim_end(), ""));
+                tracing::warn!("{first}");
+                if !rest.is_empty() {
+                    tracing::info!("{rest}");
+                }
                 let line = text.lines().next().unwrap_or_default();
                 log::console(&format!("pilotlight: {line}"));
                 state.warnings.push(line.into());
@@ -161,17 +169,24 @@ fn warn(report: &Report, sources: &Sources, state: &mut State) {
     }
 }
 
+/// Notes in the log which configs there are (Ignition's catalogue of messages). As with Ignition there is an entry of
+/// the system's base configs whether there are any or not.
 fn announce(acquired: &Acquired) {
-    for name in &acquired.names {
-        let kind = if Some(name) == acquired.user_config.as_ref() {
-            "user"
-        } else {
-            "base"
-        };
+    let of_system = [("base", "system")].into_iter();
+    let named =
+        acquired
+            .names
+            .iter()
+            .map(|name| match Some(name) == acquired.user_config.as_ref() {
+                true => ("user", name.as_str()),
+                false => ("base", name.as_str()),
+            });
+    for (kind, name) in of_system.chain(named) {
         tracing::info!(
             MESSAGE_ID = log::CONFIG_FOUND,
             IGNITION_CONFIG_TYPE = kind,
-            IGNITION_CONFIG_SRC = name.as_str(),
+            IGNITION_CONFIG_SRC = name,
+            IGNITION_CONFIG_REFERENCED = "false",
             "using the {kind} config {name}"
         );
     }
@@ -286,7 +301,7 @@ fn files(options: &Options, state: &mut State) -> Result<Done, Failure> {
     let parts: Vec<Part> = Stage::Files.parts().collect();
     let (done, notes) = hands.run_noting(&parts, &around)?;
     warn(&notes, &sources, state);
-    hands.announce_keys();
+    hands.announce_keys(&around);
     hands.seal()?;
     // They are written, and may be secrets. After a failure they stay: the stage can be run again without
     // the servers.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pilotlight_core::dataurl;
 use pilotlight_core::model::{Config, FetchOptions, Resource, Scheme};
-use pilotlight_fetch::{Client, ClientConfig, Proxy, Request};
+use pilotlight_fetch::{ACCEPT_CONFIG, Client, ClientConfig, Proxy, Request};
 use pilotlight_providers::{Platform, metal};
 
 use crate::credentials::{self, OfMachine};
@@ -52,6 +52,7 @@ pub fn request(resource: &Resource) -> Result<Request, String> {
         _ => resource.url.to_string(),
     };
     let mut request = Request::new(url);
+    request.accept = Some(ACCEPT_CONFIG.into());
     request.headers = resource.headers.clone();
     request.compression = resource.compression;
     request.verify = resource.digest;

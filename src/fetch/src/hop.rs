@@ -3,8 +3,8 @@
 use pilotlight_core::http::Method;
 use pilotlight_core::redact;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue,
-    LOCATION, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    USER_AGENT,
 };
 use reqwest::{Response, StatusCode, Url};
 
@@ -133,14 +133,10 @@ impl Asker<'_> {
         (redirected, outward): (bool, bool),
         extra: &HeaderMap,
     ) -> Result<Answer, Cause> {
-        let mut headers = if url.origin() == dressed.url.origin() {
-            self.headers.user.clone()
-        } else {
-            self.headers.default.clone()
-        };
-        if redirected {
-            headers.remove(AUTHORIZATION);
-        } else {
+        // A config's own headers are for the URL that it names, and for no other.
+        let mut headers = self.headers.default.clone();
+        if !redirected {
+            headers = self.headers.user.clone();
             headers.extend(dressed.headers.clone());
         }
         headers.extend(extra.clone());

@@ -22,16 +22,20 @@ pub fn start(to_stdout: bool) {
     pilotlight_sys::uevents::tell_by(waiting);
     let set = |subscriber: Box<dyn FnOnce() -> bool>| subscriber();
     if to_stdout {
-        let lines = Lines::to(Box::new(std::io::stdout()), "");
+        let mut lines = Lines::to(Box::new(std::io::stdout()), "");
+        // Lines of standard output have no fields: what has some goes to the journal itself.
+        let journal = stdout_is_the_journal().then(journal).flatten();
+        lines.levels = match &journal {
+            Some(_) => Levels::OfJournal,
+            None => Levels::Words,
+        };
         set(Box::new(move || {
-            tracing::subscriber::set_global_default(ours().with(lines)).is_ok()
+            let all = ours().with(lines).with(journal.map(Catalogued));
+            tracing::subscriber::set_global_default(all).is_ok()
         }));
         return;
     }
-    if let Ok(journal) = tracing_journald::layer() {
-        let journal = journal
-            .with_field_prefix(None)
-            .with_syslog_identifier("ignition".into());
+    if let Some(journal) = journal() {
         set(Box::new(move || {
             tracing::subscriber::set_global_default(ours().with(journal)).is_ok()
         }));
@@ -42,6 +46,35 @@ pub fn start(to_stdout: bool) {
         set(Box::new(move || {
             tracing::subscriber::set_global_default(ours().with(lines)).is_ok()
         }));
+    }
+}
+
+fn journal() -> Option<tracing_journald::Layer> {
+    let journal = tracing_journald::layer().ok()?;
+    let journal = journal.with_field_prefix(None);
+    Some(journal.with_syslog_identifier("ignition".into()))
+}
+
+/// Whether what is written to standard output is read by the journal (systemd.exec(5), `$JOURNAL_STREAM`).
+fn stdout_is_the_journal() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    std::fs::metadata("/proc/self/fd/1")
+        .is_ok_and(|stdout| stream == format!("{}:{}", stdout.dev(), stdout.ino()))
+}
+
+/// Only the messages of Ignition's catalogue, which have fields.
+struct Catalogued(tracing_journald::Layer);
+
+fn is_catalogued(event: &Event<'_>) -> bool {
+    event.metadata().fields().field("MESSAGE_ID").is_some()
+}
+
+impl<S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>> Layer<S> for Catalogued {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if is_catalogued(event) {
+            self.0.on_event(event, context);
+        }
     }
 }
 
@@ -70,6 +103,16 @@ fn ours() -> Layered<Ours, Registry> {
 struct Lines {
     out: Mutex<Box<dyn std::io::Write + Send>>,
     prefix: &'static str,
+    levels: Levels,
+}
+
+/// How a line says what level it is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Levels {
+    /// By a word at its beginning.
+    Words,
+    /// By a number that the journal takes off (sd-daemon(3)), besides.
+    OfJournal,
 }
 
 impl Lines {
@@ -77,12 +120,22 @@ impl Lines {
         Self {
             out: Mutex::new(out),
             prefix,
+            levels: Levels::Words,
         }
     }
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if self.levels == Levels::OfJournal && is_catalogued(event) {
+            return;
+        }
+        let number = match (self.levels, *event.metadata().level()) {
+            (Levels::Words, _) => "",
+            (_, Level::ERROR) => "<3>",
+            (_, Level::WARN) => "<4>",
+            _ => "<6>",
+        };
         let mut message = Message(String::new());
         event.record(&mut message);
         let level = match *event.metadata().level() {
@@ -100,7 +153,7 @@ impl<S: Subscriber> Layer<S> for Lines {
                 false => level,
             };
             // A log that cannot be written is no reason to leave a machine half provisioned.
-            let _ = writeln!(out, "{}{level}{line}", self.prefix);
+            let _ = writeln!(out, "{number}{}{level}{line}", self.prefix);
         }
     }
 }
@@ -134,5 +187,52 @@ pub fn console(text: &str) {
             // A console that does not answer must not stop the boot.
             let _ = tty.write_all(format!("{}\r\n", text.replace('\n', "\r\n")).as_bytes());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn said(levels: Levels, say: impl FnOnce()) -> String {
+        let written = Written::default();
+        let mut lines = Lines::to(Box::new(written.clone()), "");
+        lines.levels = levels;
+        tracing::subscriber::with_default(Registry::default().with(lines), say);
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn the_journal_learns_the_level_of_each_line() {
+        let say = || {
+            tracing::warn!("node.ign:1:2: warning: odd");
+            tracing::info!("  1 | text\n  help: do this");
+            tracing::error!("gone");
+            tracing::info!(MESSAGE_ID = SSH_KEYS_WRITTEN, "wrote keys");
+        };
+        assert_eq!(
+            said(Levels::OfJournal, say),
+            "<4>warning: node.ign:1:2: warning: odd\n<6>  1 | text\n<6>  help: do this\n<3>error: gone\n"
+        );
+        assert_eq!(
+            said(Levels::Words, say),
+            "warning: node.ign:1:2: warning: odd\n  1 | text\n  help: do this\nerror: gone\nwrote keys\n"
+        );
     }
 }

@@ -268,7 +268,6 @@ impl Call {
             }
             AccountOp::AddGroup { name, gid, system } => {
                 let mut call = Self::on_root("groupadd", root);
-                call.option("--password", Some("*"));
                 call.option("--gid", gid.map(|gid| gid.to_string()));
                 call.flag("--system", *system);
                 call.named(name)

@@ -6,9 +6,11 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use pilotlight_core::facts::Usage;
+use pilotlight_core::facts::disks::partition_node;
 use pilotlight_core::ordered::Arrange as _;
 
 use crate::gpt::Geometry;
+use crate::mapped;
 
 pub(crate) fn sysfs(node: &str) -> PathBuf {
     // Arrays and volumes have names of their own: links to the kernel's nodes, or nodes beside them.
@@ -23,7 +25,8 @@ pub(crate) fn sysfs(node: &str) -> PathBuf {
 
 /// Device numbers of a block device.
 fn numbers(node: &Path) -> Option<(u32, u32)> {
-    let metadata = fs::metadata(node).ok()?;
+    let map = node.to_str().and_then(mapped::real);
+    let metadata = fs::metadata(map.as_deref().map_or(node, Path::new)).ok()?;
     let device = metadata.rdev();
     let is_block = metadata.file_type().is_block_device();
     is_block.then(|| (rustix::fs::major(device), rustix::fs::minor(device)))
@@ -37,6 +40,9 @@ pub fn stable_name(node: &Path) -> String {
         return kernel;
     };
     if name.starts_with("dm-") {
+        if let Some((disk, number)) = mapped::partition(name) {
+            return partition_node(&disk, number);
+        }
         let name = fs::read_to_string(sysfs(&kernel).join("dm/name")).unwrap_or_default();
         let mapped = format!("/dev/mapper/{}", name.trim());
         if numbers(Path::new(&mapped)).is_some_and(|found| Some(found) == numbers(node)) {
@@ -63,12 +69,22 @@ pub fn array_of(node: &str) -> Option<String> {
         .find(|holder| holder.starts_with("/dev/md"))
 }
 
-/// The devices on top of a device, by their stable names.
+/// The devices on top of a device, by their stable names. Its own partitions do not count, which of a disk of device
+/// mapper are maps.
 fn holders(node: &str) -> Vec<String> {
     let directory = fs::read_dir(sysfs(node).join("holders"));
-    (directory.into_iter().flatten().flatten())
-        .map(|entry| stable_name(&Path::new("/dev").join(entry.file_name())))
+    let names = directory.into_iter().flatten().flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| mapped::partition(name).is_none())
+        .map(|name| stable_name(&Path::new("/dev").join(name)))
         .collect()
+}
+
+/// Whether a disk is a path of a multipath device: what is on it is what that shows.
+pub fn is_path(node: &str) -> bool {
+    let mut holders = holders(node).into_iter();
+    holders.any(|holder| mapped::is_multipath(&holder))
 }
 
 pub(crate) fn number(path: PathBuf) -> io::Result<u64> {
@@ -117,7 +133,13 @@ pub fn is_there(node: &str) -> bool {
 
 /// Whether a node is a whole disk, which may have partitions.
 pub fn is_disk(node: &str) -> bool {
-    is_block_device(Path::new(node)) && !sysfs(node).join("partition").exists()
+    is_block_device(Path::new(node)) && !is_partition(&sysfs(node))
+}
+
+fn is_partition(directory: &Path) -> bool {
+    let kernel = fs::canonicalize(directory).unwrap_or_else(|_| directory.into());
+    let name = kernel.file_name().unwrap_or_default().to_string_lossy();
+    directory.join("partition").exists() || mapped::partition(&name).is_some()
 }
 
 /// All disks of the machine, without partitions and without empty drives.
@@ -126,7 +148,7 @@ pub fn disks() -> Vec<String> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|entry| !entry.path().join("partition").exists())
+        .filter(|entry| !is_partition(&entry.path()))
         .filter(|entry| number(entry.path().join("size")).is_ok_and(|size| size > 0))
         .map(|entry| {
             let name = entry.file_name().to_string_lossy().replace('!', "/");
@@ -138,7 +160,8 @@ pub fn disks() -> Vec<String> {
 }
 
 /// The drives of this machine: disks behind which the kernel has a device of some bus, and that can be
-/// written. Loop devices, arrays and volumes have none; CD drives and floppy disks are passed over.
+/// written, and what multipath makes of them. Loop devices, arrays and volumes have none; CD drives and floppy disks
+/// are passed over.
 pub fn drives() -> Vec<String> {
     let is_drive = |node: &String| {
         let name = node.strip_prefix("/dev/").unwrap_or(node);
@@ -147,7 +170,7 @@ pub fn drives() -> Vec<String> {
                 .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         });
         let directory = sysfs(node);
-        directory.join("device").exists()
+        (directory.join("device").exists() && !is_path(node) || mapped::is_multipath(node))
             && !removable_medium
             && number(directory.join("ro")).is_ok_and(|read_only| read_only == 0)
     };
@@ -179,7 +202,8 @@ pub fn user(node: &str) -> Option<Usage> {
         }
     }
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
-    let kernel = fs::canonicalize(node).unwrap_or_else(|_| node.into());
+    let map = mapped::real(node);
+    let kernel = fs::canonicalize(map.as_deref().unwrap_or(node)).unwrap_or_else(|_| node.into());
     (swaps.lines())
         .filter_map(|line| line.split_whitespace().next())
         .any(|used| used == node || Path::new(used) == kernel)

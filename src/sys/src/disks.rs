@@ -19,6 +19,7 @@ use crate::blockdev;
 use crate::disk_error::during;
 use crate::gpt::{self, Found, Geometry};
 use crate::kernel_table::{self, Known};
+use crate::mapped;
 use crate::mkfs;
 use crate::probe::{self, Area};
 use crate::settle::{self, is_passing};
@@ -160,6 +161,8 @@ impl Looking<'_> {
                     cause: io::Error::other("it is not a block device"),
                 });
             }
+            // A partition of a disk of device mapper may have another name than the config expects.
+            Err(_) if mapped::named(path).is_some() => mapped::named(path),
             Err(_) if self.udev => None,
             // Without udev there are no links: the disks are searched for what the link names.
             Err(_) => self.search(path)?,
@@ -172,7 +175,9 @@ impl Looking<'_> {
         };
         disks.links.insert(path.to_string(), node.clone());
         if !disks.blocks.contains_key(&node) {
-            observe_disk(&node, Path::new(&node), true, disks)?;
+            let map = mapped::real(&node);
+            let path = map.as_deref().unwrap_or(&node);
+            observe_disk(&node, Path::new(path), true, disks)?;
         }
         Ok(true)
     }
@@ -192,7 +197,10 @@ impl Looking<'_> {
             observe_disk(device, image, false, &mut all)?;
         }
         if self.images.is_empty() {
-            for disk in blockdev::disks() {
+            for disk in blockdev::disks()
+                .into_iter()
+                .filter(|disk| !blockdev::is_path(disk))
+            {
                 // A drive without a medium or a device that is going away is not the one that is searched.
                 let _ = observe_disk(&disk, Path::new(&disk), true, &mut all);
             }
@@ -331,8 +339,9 @@ pub fn observe_place(place: &Place, images: &DeviceMap) -> Signature {
 }
 
 fn observe_node(node: &str, size: u64) -> io::Result<Signature> {
+    let map = mapped::real(node);
     probe::probe(&mut Area {
-        device: &mut File::open(node)?,
+        device: &mut File::open(map.as_deref().unwrap_or(node))?,
         start: 0,
         size,
     })
@@ -349,7 +358,7 @@ pub(crate) fn label(node: &str) -> Result<String, DiskError> {
 
 /// Performs one operation.
 pub fn apply(op: &DiskOp) -> Result<(), DiskError> {
-    match op {
+    match &op.on_device(mapped::real) {
         DiskOp::WipeSignatures { device, .. } => table_edits::wipe(device),
         DiskOp::MakeFilesystem {
             device,

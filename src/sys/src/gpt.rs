@@ -229,14 +229,13 @@ impl Mbr {
             let start = u64::from(u32_at(entry, 8));
             let sectors = u32_at(entry, 12);
             let end = start.saturating_add(u64::from(sectors)).saturating_sub(1);
+            mbr.partitions.extend(own_partition(entry));
             match entry[4] {
                 0 => {}
                 0xee => {
                     mbr.protective = true;
                     mbr.protected_to = (sectors != u32::MAX && start == 1).then_some(end);
                 }
-                // Boot code may stand there without partitions, whose flag has two values.
-                _ if entry[0] & 0x7f == 0 && sectors != 0 => mbr.partitions.push((start, end)),
                 _ => {}
             }
         }
@@ -415,8 +414,13 @@ impl Raw {
     }
 
     /// Empties a slot.
+    ///
+    /// A hybrid MBR that names the partition does so no more.
     pub fn delete(&mut self, number: u32) {
         if let Some(slot) = self.slot(number) {
+            let bytes = &self.entries[slot.clone()];
+            let (first, last) = (u64_at(bytes, 32), u64_at(bytes, 40));
+            self.hybrid.retain(|(from, to)| *to < first || last < *from);
             self.entries[slot].fill(0);
         }
     }
@@ -543,6 +547,8 @@ impl Raw {
             device.seek(SeekFrom::Start(lba.saturating_mul(geometry.sector)))?;
             device.write_all(&padded)
         };
+        // What the table still has and the MBR does not is deleted by the next run; the other way round nobody would.
+        forget_in_mbr(device, &self.hybrid)?;
         put(device, last - array)?;
         sync(device)?;
         header(last, 1, last - array)?
@@ -582,6 +588,43 @@ impl Raw {
             ))),
         }
     }
+}
+
+/// First and last sector of an entry of an MBR that is a partition of its own. Boot code may stand there without
+/// partitions, whose flag has two values.
+fn own_partition(entry: &[u8]) -> Option<(u64, u64)> {
+    let start = u64::from(u32_at(entry, 8));
+    let sectors = u64::from(u32_at(entry, 12));
+    let is_one = !matches!(entry[4], 0 | 0xee) && entry[0] & 0x7f == 0 && sectors != 0;
+    is_one.then(|| (start, start.saturating_add(sectors).saturating_sub(1)))
+}
+
+/// Takes out of a hybrid MBR all partitions but these. Without any it protects the whole disk again.
+fn forget_in_mbr<D: Device>(device: &mut D, keep: &[(u64, u64)]) -> io::Result<()> {
+    let mut sector = [0; 512];
+    device.seek(SeekFrom::Start(0))?;
+    device.read_exact(&mut sector)?;
+    if sector[510..] != [0x55, 0xaa] {
+        return Ok(());
+    }
+    let before = sector;
+    for entry in sector[446..510].chunks_exact_mut(16) {
+        if own_partition(entry).is_some_and(|place| !keep.contains(&place)) {
+            entry.fill(0);
+        }
+    }
+    if sector == before {
+        return Ok(());
+    }
+    let protective = |entry: &&mut [u8]| entry[4] == 0xee;
+    if keep.is_empty()
+        && let Some(entry) = sector[446..510].chunks_exact_mut(16).find(protective)
+    {
+        // From the table's own header on; how far is set with the rest.
+        entry[8..12].copy_from_slice(&1_u32.to_le_bytes());
+    }
+    device.seek(SeekFrom::Start(0))?;
+    device.write_all(&sector)
 }
 
 /// Writes the protective MBR where there is none. One that is there keeps its boot flag (some firmware

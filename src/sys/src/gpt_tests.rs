@@ -117,6 +117,77 @@ fn an_mbr_that_is_there_keeps_its_boot_flag_and_its_hybrid_entries() {
     assert_eq!(disk.get_ref()[..512], hybrid);
 }
 
+/// Writes an entry of the MBR: slot, type, first sector, sectors.
+fn hybrid_entry(bytes: &mut [u8], slot: usize, kind: u8, start: u32, sectors: u32) {
+    let entry = &mut bytes[446 + slot * 16..][..16];
+    entry.fill(0);
+    entry[4] = kind;
+    entry[8..12].copy_from_slice(&start.to_le_bytes());
+    entry[12..16].copy_from_slice(&sectors.to_le_bytes());
+}
+
+#[test]
+fn what_a_hybrid_mbr_names_goes_with_the_partition() {
+    // Slots that are deleted, MBR entries (type, first sector, sectors) before and those that stay.
+    type Named = &'static [(u8, u32, u32)];
+    let table: [(&[u32], Named, Named); 11] = [
+        (&[1], &[(0x0c, 2048, 100)], &[]),
+        (&[2], &[(0x0c, 2048, 100)], &[(0x0c, 2048, 100)]),
+        (
+            &[1],
+            &[(0x0c, 2048, 100), (0x83, 4096, 100)],
+            &[(0x83, 4096, 100)],
+        ),
+        (
+            &[2],
+            &[(0x0c, 2048, 100), (0x83, 4096, 100)],
+            &[(0x0c, 2048, 100)],
+        ),
+        (&[1, 2], &[(0x0c, 2048, 100), (0x83, 4096, 100)], &[]),
+        // Only a part of it, or more than it.
+        (&[1], &[(0x0c, 2050, 10)], &[]),
+        (&[1], &[(0x0c, 2000, 500)], &[]),
+        // What begins right behind it, or ends right before it.
+        (&[1], &[(0x0c, 2148, 10)], &[(0x0c, 2148, 10)]),
+        (&[1], &[(0x0c, 2000, 48)], &[(0x0c, 2000, 48)]),
+        (&[3], &[(0x0c, 2048, 100)], &[(0x0c, 2048, 100)]),
+        (&[], &[(0x0c, 2048, 100)], &[(0x0c, 2048, 100)]),
+    ];
+    for (deleted, before, after) in table {
+        let mut disk = disk();
+        let mut raw = Raw::empty(GEOMETRY);
+        for (number, start) in [(1, 2048), (2, 4096)] {
+            let place = Entry {
+                end: start + 99,
+                ..entry(start)
+            };
+            raw.create(number, &place).unwrap();
+        }
+        raw.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
+        hybrid_entry(disk.get_mut(), 0, 0xee, 1, 33);
+        for (slot, (kind, start, sectors)) in (1..).zip(before) {
+            hybrid_entry(disk.get_mut(), slot, *kind, *start, *sectors);
+        }
+        let Found::Table(mut raw) = read(&mut disk, GEOMETRY).unwrap() else {
+            panic!()
+        };
+        deleted.iter().for_each(|number| raw.delete(*number));
+        raw.write(&mut disk, GEOMETRY, |_| Ok(())).unwrap();
+        let there: Vec<(u8, u32, u32)> = (disk.get_ref()[446..510].chunks_exact(16))
+            .filter(|entry| !matches!(entry[4], 0 | 0xee))
+            .map(|entry| (entry[4], super::u32_at(entry, 8), super::u32_at(entry, 12)))
+            .collect();
+        assert_eq!(there, after, "{deleted:?} {before:?}");
+        // With nothing else in it, it protects the whole disk.
+        let protected = super::u32_at(&disk.get_ref()[446..], 12);
+        assert_eq!(protected == 16383, after.is_empty(), "{protected}");
+        let Found::Table(read) = read(&mut disk, GEOMETRY).unwrap() else {
+            panic!()
+        };
+        assert_eq!(read.facts(GEOMETRY).hybrid.len(), after.len());
+    }
+}
+
 #[test]
 fn firmware_between_header_and_entries_stays() {
     let mut raw = Raw::empty(GEOMETRY);

@@ -17,7 +17,7 @@ use crate::digest::digest;
 use crate::private_mount::PrivateMount;
 use crate::regular::read_bounded;
 use crate::root::Sysroot;
-use crate::{room, temporary};
+use crate::{blockdev, room, temporary};
 
 /// The journal of a root, and of one that has no /etc: the agent makes no directory for its own sake, since the
 /// config may want it otherwise.
@@ -205,7 +205,8 @@ impl Journal {
     /// partition that the journal lies on.
     pub fn keep_away_from<'o>(&mut self, mut ops: impl Iterator<Item = &'o Op>, running: &Path) {
         if let Place::Partition(node) = &self.place
-            && ops.any(|op| journal::endangers(op, node))
+            && let node = blockdev::stable_name(Path::new(node))
+            && ops.any(|op| journal::endangers(op, &node))
         {
             self.place = Place::Running(running.into());
         }

@@ -10,6 +10,7 @@ use pilotlight_core::facts::disks::{Entry, Table, partition_node};
 use pilotlight_core::ordered::Arrange as _;
 
 use crate::blockdev::{number, sysfs, user};
+use crate::mapped;
 use crate::settle::is_passing;
 use crate::uevents::Wait;
 
@@ -57,6 +58,20 @@ impl Known {
         }
     }
 
+    /// A partition at these bytes.
+    pub(crate) fn new(number: u32, start: u64, size: u64) -> Self {
+        Self {
+            number,
+            start,
+            size,
+        }
+    }
+
+    /// Whether it is the same partition as another, perhaps of another size.
+    pub(crate) fn begins_with(&self, other: &Self) -> bool {
+        (self.number, self.start) == (other.number, other.start)
+    }
+
     /// Its slot.
     pub fn number(&self) -> u32 {
         self.number
@@ -66,6 +81,9 @@ impl Known {
 /// The partitions of a disk that the kernel knows. While it reads the table again they go and come back: an
 /// error that [`is_passing`] then.
 pub fn known(node: &str) -> io::Result<Vec<Known>> {
+    if mapped::is_mapped(node) {
+        return mapped::known(node);
+    }
     let mut list = Vec::new();
     for entry in fs::read_dir(sysfs(node))? {
         let path = entry?.path();
@@ -150,6 +168,9 @@ pub fn tell(disk: &File, node: &str, wanted: &[Known]) -> io::Result<()> {
 }
 
 fn tell_once(disk: &File, node: &str, wanted: &[Known]) -> io::Result<()> {
+    if mapped::is_mapped(node) {
+        return mapped::tell(node, wanted);
+    }
     let known = known(node)?;
     for old in known.iter().filter(|old| !wanted.contains(old)) {
         let same_start = wanted

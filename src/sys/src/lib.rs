@@ -23,6 +23,7 @@ pub mod kernel_table;
 pub mod keys;
 mod local_files;
 pub mod lock;
+mod mapped;
 pub mod media;
 mod mkfs;
 pub mod mounts;

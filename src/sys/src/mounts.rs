@@ -14,7 +14,7 @@ use rustix::mount::{
 };
 
 use crate::root::Sysroot;
-use crate::{blockdev, fat};
+use crate::{blockdev, fat, mapped};
 
 /// Why a mount failed.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +101,8 @@ fn mount(
     options: &[String],
 ) -> io::Result<()> {
     let target = make_directories(root, path)?;
+    let map = mapped::real(device);
+    let device = map.as_deref().unwrap_or(device);
     if format == Format::Vfat {
         fat::check(device)?;
     }
@@ -140,8 +142,9 @@ pub fn attempt(format: Format, options: &[String]) -> Result<(), String> {
         Ok(context) => context,
         Err(rustix::io::Errno::NODEV) => {
             return Err(format!(
-                "the kernel knows no file system {}, and no module for it can be loaded",
-                format.name()
+                "the kernel knows no file system {}, and no module for it can be loaded: {}",
+                format.name(),
+                format.drivers().join(", ")
             ));
         }
         // Whoever may not mount anything cannot try it out either.

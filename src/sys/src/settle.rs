@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
+use crate::blockdev::is_block_device;
+use crate::mapped;
 use crate::tool::{self, ToolError};
 use crate::uevents::{self, Marked, Wait, udev_runs};
 
@@ -137,7 +139,8 @@ fn timed_out(said: String) -> io::Error {
 /// Sends the event that says that a device has changed; answers quietly where the device is gone.
 fn announce(node: &str, event: &str) -> io::Result<()> {
     // A link leads to the node, whose name sysfs has. What is gone needs no look.
-    let Ok(node) = fs::canonicalize(node) else {
+    let map = mapped::real(node);
+    let Ok(node) = fs::canonicalize(map.as_deref().unwrap_or(node)) else {
         return Ok(());
     };
     let Some(name) = node.file_name() else {
@@ -202,7 +205,7 @@ impl<'a> Ours<'a> {
 
     fn send(&mut self) -> io::Result<()> {
         let mut marks = BTreeSet::new();
-        for node in self.devices.iter().filter(|node| Path::new(node).exists()) {
+        for node in (self.devices.iter()).filter(|node| is_block_device(Path::new(node))) {
             let mark = uuid::Uuid::new_v4().to_string();
             announce(node, &format!("change {mark}"))?;
             marks.insert(mark);

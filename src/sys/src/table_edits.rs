@@ -10,7 +10,7 @@ use pilotlight_core::op::DiskOp;
 use crate::disk_error::{DiskError, during};
 use crate::gpt::{self, Found, Geometry, Raw};
 use crate::kernel_table::{self, Known};
-use crate::{blockdev, settle, wipe};
+use crate::{blockdev, mapped, settle, wipe};
 
 /// Why the edits of a table were not made, or not to their end.
 #[derive(Debug, thiserror::Error)]
@@ -187,6 +187,9 @@ fn show(disk: &str, wanted: &[Known], silent: Vec<String>) -> Result<(), DiskErr
     let partitions: Vec<String> = (wanted.iter())
         .map(|known| partition_node(disk, known.number()))
         .collect();
+    // By the nodes that udev has.
+    let real = |node: &String| mapped::real(node).unwrap_or_else(|| node.clone());
+    let partitions: Vec<String> = partitions.iter().map(real).collect();
     let ours: Vec<&str> = std::iter::once(disk)
         .chain(partitions.iter().map(String::as_str))
         .collect();
@@ -199,7 +202,10 @@ fn show(disk: &str, wanted: &[Known], silent: Vec<String>) -> Result<(), DiskErr
                 kernel_table::tell(&file, disk, wanted)?;
             }
         }
-        Ok(shown && partitions.iter().all(|node| Path::new(node).exists()))
+        Ok(shown
+            && partitions
+                .iter()
+                .all(|node| blockdev::is_block_device(Path::new(node))))
     })
     .map_err(during("waiting for the partitions of", disk))
 }

@@ -171,6 +171,13 @@ pub struct Sectors {
     pub last: u64,
 }
 
+impl Sectors {
+    /// Whether they share sectors with a partition.
+    pub fn is_in(&self, entry: &Entry) -> bool {
+        entry.start <= self.last && self.first <= entry.end
+    }
+}
+
 /// An entry of a partition table. Sectors are counted in the disk's logical size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -202,9 +209,12 @@ impl Block {
     }
 }
 
-/// Node of a partition: a `p` comes between when the disk's name ends in a digit (Linux, `disk_name()`).
+/// Node of a partition: a `p` comes between when the disk's name ends in a digit (Linux, `disk_name()`). Partitions
+/// of a disk of device mapper are maps, which multipath's rules call `-part1` (others do it in another way).
 pub fn partition_node(disk: &str, number: u32) -> String {
-    let separator = if disk.ends_with(|c: char| c.is_ascii_digit()) {
+    let separator = if disk.starts_with("/dev/mapper/") {
+        "-part"
+    } else if disk.ends_with(|c: char| c.is_ascii_digit()) {
         "p"
     } else {
         ""
@@ -225,6 +235,9 @@ impl Disks {
         {
             return Some(node.clone());
         }
+        if let Some(node) = self.mapped(path) {
+            return Some(node);
+        }
         let (kind, name) = path.strip_prefix("/dev/disk/by-")?.split_once('/')?;
         match kind {
             "partlabel" => self.partition(|entry| entry.label == unescape(name)),
@@ -240,6 +253,22 @@ impl Disks {
                 self.blocks.contains_key(&node).then_some(node)
             }
         }
+    }
+
+    /// A partition of a disk of device mapper by any name that kpartx(8) may give to its map.
+    fn mapped(&self, path: &str) -> Option<String> {
+        let name = (path.strip_prefix("/dev/mapper/"))
+            .or_else(|| path.strip_prefix("/dev/disk/by-id/dm-name-"))?;
+        let whole = format!("/dev/mapper/{name}");
+        if self.blocks.contains_key(&whole) {
+            return Some(whole);
+        }
+        let disk = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let number: u32 = name.strip_prefix(disk)?.parse().ok()?;
+        let disks = ["-part", "p", ""].map(|between| disk.strip_suffix(between));
+        let mut nodes = (disks.into_iter().flatten())
+            .map(|disk| partition_node(&format!("/dev/mapper/{disk}"), number));
+        nodes.find(|node| self.blocks.contains_key(node))
     }
 
     fn partition(&self, wanted: impl Fn(&Entry) -> bool) -> Option<String> {
@@ -379,6 +408,59 @@ mod tests {
         assert_eq!(partition_node("/dev/sda", 1), "/dev/sda1");
         assert_eq!(partition_node("/dev/nvme0n1", 12), "/dev/nvme0n1p12");
         assert_eq!(partition_node("/dev/loop0", 3), "/dev/loop0p3");
+        assert_eq!(
+            partition_node("/dev/mapper/mpatha", 3),
+            "/dev/mapper/mpatha-part3"
+        );
+    }
+
+    #[test]
+    fn a_partition_of_a_mapped_disk_has_many_names() {
+        let block = || Block {
+            size: 1 << 20,
+            sector: 512,
+            table: TableState::None,
+            signature: Signature::Blank,
+            used: None,
+        };
+        let nodes = [
+            "mpatha",
+            "mpatha-part4",
+            "mpath0",
+            "mpath0-part12",
+            "data",
+            "data1",
+            "data-part1",
+        ];
+        let disks = Disks {
+            blocks: nodes
+                .map(|name| (format!("/dev/mapper/{name}"), block()))
+                .into(),
+            ..Disks::default()
+        };
+        let table = [
+            ("/dev/mapper/mpatha4", Some("mpatha-part4")),
+            ("/dev/mapper/mpathap4", Some("mpatha-part4")),
+            ("/dev/mapper/mpatha-part4", Some("mpatha-part4")),
+            ("/dev/disk/by-id/dm-name-mpatha4", Some("mpatha-part4")),
+            ("/dev/disk/by-id/dm-name-mpathap4", Some("mpatha-part4")),
+            ("/dev/disk/by-id/dm-name-mpatha-part4", Some("mpatha-part4")),
+            ("/dev/disk/by-id/dm-name-mpatha", Some("mpatha")),
+            ("/dev/mapper/mpath0p12", Some("mpath0-part12")),
+            ("/dev/mapper/mpath012", None),
+            ("/dev/mapper/mpatha5", None),
+            ("/dev/mapper/mpatha", Some("mpatha")),
+            // Another disk of that name goes before a partition.
+            ("/dev/mapper/data1", Some("data1")),
+            ("/dev/mapper/datap1", Some("data-part1")),
+            ("/dev/mapper/other1", None),
+            ("/dev/mapper/4", None),
+        ];
+        for (path, expected) in table {
+            let found = disks.resolve(path);
+            let expected = expected.map(|name| format!("/dev/mapper/{name}"));
+            assert_eq!(found, expected, "{path}");
+        }
     }
 
     #[test]

@@ -176,6 +176,18 @@ impl DiskOp {
         }
     }
 
+    /// The same operation on the node that a partition has by now, which may not be called as it is planned.
+    pub fn on_device(&self, real: impl Fn(&str) -> Option<String>) -> Self {
+        let mut op = self.clone();
+        if let DiskOp::WipeSignatures { device, .. } | DiskOp::MakeFilesystem { device, .. } =
+            &mut op
+            && let Some(node) = real(device)
+        {
+            *device = node;
+        }
+        op
+    }
+
     /// Turns the facts into what they will be after the operation.
     pub fn predict(&self, facts: &mut Facts) {
         let blocks = &mut facts.disks.blocks;
@@ -203,8 +215,10 @@ impl DiskOp {
                 }
             }
             DiskOp::DeletePartition { disk, number, .. } => {
-                if let Some(table) = table(blocks.get_mut(disk)) {
-                    table.partitions.remove(number);
+                if let Some(table) = table(blocks.get_mut(disk))
+                    && let Some(gone) = table.partitions.remove(number)
+                {
+                    table.hybrid.retain(|place| !place.is_in(&gone));
                 }
                 blocks.remove(&partition_node(disk, *number));
             }

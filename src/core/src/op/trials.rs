@@ -19,6 +19,21 @@ impl Format {
     }
 }
 
+impl Format {
+    /// The kernel's drivers of the file system, which an initramfs has to have where they are modules.
+    pub fn drivers(self) -> &'static [&'static str] {
+        match self {
+            Format::Ext4 => &["ext4"],
+            Format::Btrfs => &["btrfs"],
+            Format::Xfs => &["xfs"],
+            // With the tables of its names.
+            Format::Vfat => &["vfat", "nls_cp437", "nls_iso8859-1"],
+            Format::Virtiofs => &["virtiofs"],
+            Format::Swap | Format::None => &[],
+        }
+    }
+}
+
 impl Op {
     /// What can be tried of the operation. `size` answers the size of a device in bytes, 0 if it is not known.
     pub fn trials(&self, size: impl Fn(&str) -> u64) -> Vec<Trial> {
@@ -60,6 +75,10 @@ impl DiskOp {
                     });
                 }
                 trials
+            }
+            // The kernel gives no partitions to a disk of device mapper.
+            edit if edit.edits_table() && edit.device().starts_with("/dev/mapper/") => {
+                vec![Trial::Program("dmsetup"), Trial::Program("kpartx")]
             }
             _ => Vec::new(),
         }

@@ -126,6 +126,28 @@ pub enum VolumeOp {
 }
 
 impl VolumeOp {
+    /// The same operation on the nodes that partitions have by now, which may not be called as it is planned.
+    pub fn on_devices(&self, real: impl Fn(&str) -> Option<String>) -> Self {
+        let mut op = self.clone();
+        let devices = match &mut op {
+            VolumeOp::StopArray { members, .. }
+            | VolumeOp::AssembleArray { members, .. }
+            | VolumeOp::CreateArray { members, .. } => members.as_mut_slice(),
+            VolumeOp::CloseVolume { device, .. }
+            | VolumeOp::FormatVolume { device, .. }
+            | VolumeOp::BindVolume { device, .. }
+            | VolumeOp::OpenVolume { device, .. }
+            | VolumeOp::RemoveKey { device, .. }
+            | VolumeOp::FinishVolume { device, .. } => std::slice::from_mut(device),
+        };
+        for device in devices {
+            if let Some(node) = real(device) {
+                *device = node;
+            }
+        }
+        op
+    }
+
     /// The devices that it writes to, or that are others afterwards.
     pub fn devices(&self) -> &[String] {
         match self {

@@ -438,7 +438,7 @@ fn what_the_image_has_beside_etc_is_known_and_copied_where_it_is_changed() {
         ),
         (
             of_group(&|group| group.should_exist = false),
-            "error: the group users2 cannot be removed: it is the main group of the user core".into(),
+            "error: the group users2 cannot be removed: it is in the image itself, outside of /etc".into(),
         ),
         (
             core(&|user| user.should_exist = false),

@@ -94,7 +94,8 @@ fn plan_disk(disk: &Disk, facts: &Facts, plan: &mut Plan) -> Result<(), Vec<Diag
     Ok(())
 }
 
-/// Why the changes of a disk would not come to their end, or would take from a hybrid MBR what it names.
+/// Why the changes of a disk would not come to their end, or would take from a hybrid MBR what it
+/// names: entries of partitions that are deleted or replaced go with them.
 fn impossible(changes: &Plan, node: &str, facts: &Facts) -> Option<String> {
     let table = |facts: &Facts| match &facts.disks.blocks.get(node)?.table {
         TableState::Gpt(table) => Some(table.clone()),
@@ -111,9 +112,8 @@ fn impossible(changes: &Plan, node: &str, facts: &Facts) -> Option<String> {
     }
     let (before, after) = (before?, table(&facts)?);
     let within = |table: &Table, place: &Sectors| -> Vec<(u32, Entry)> {
-        let here = |entry: &Entry| entry.start <= place.last && place.first <= entry.end;
         (table.partitions.iter())
-            .filter(|(_, entry)| here(entry))
+            .filter(|(_, entry)| place.is_in(entry))
             .map(|(number, entry)| (*number, entry.clone()))
             .collect()
     };

@@ -105,10 +105,14 @@ pub fn plan(arguments: &KernelArguments, facts: &Facts) -> Planned {
             ),
         ));
     }
-    if wish.is_fulfilled() {
+    if wish.is_fulfilled() && !boot.helper {
         return Ok(plan);
     }
-    let why = reason(&wish, boot.assumed);
+    let why = match wish.is_fulfilled() {
+        // It may keep them elsewhere than on the running command line.
+        true => "the distribution's own program decides what has to be done".into(),
+        false => reason(&wish, boot.assumed),
+    };
     if boot.helper {
         let op = BootOp::RunKargsHelper {
             should_exist: arguments.should_exist.clone(),

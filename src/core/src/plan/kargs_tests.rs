@@ -182,9 +182,36 @@ fn the_distributions_program_goes_before_grub() {
       run ignition-kargs-helper for the next boot, with a x y, without b
           because the kernel runs without "a", "x", "y" and has "b", which should not be there
     "#);
-    let facts = plan(&arguments, &facts).unwrap().predict(facts);
-    assert_eq!(plan(&arguments, &facts).unwrap(), Plan::default());
     assert!(!needs_partitions(&arguments, &facts.boot));
+}
+
+#[test]
+fn the_distributions_program_decides_even_when_the_command_line_has_all() {
+    let table: [(&str, &[&str], &[&str], bool); 11] = [
+        ("ro a", &["a"], &[], true),
+        ("ro a", &["a"], &["b"], true),
+        ("ro", &[], &["b"], true),
+        ("a b c", &["a b c"], &[], true),
+        ("a", &["a", "a"], &["x y"], true),
+        ("ro", &["a"], &[], true),
+        ("ro a b", &["a"], &["b"], true),
+        ("ro a", &["a"], &[], false),
+        ("ro a", &["a"], &["b"], false),
+        ("ro", &[], &["b"], false),
+        ("a b c", &["a b c"], &[], false),
+    ];
+    for (line, exist, not_exist, helper) in table {
+        let mut facts = flatcar(line, None);
+        facts.boot.helper = helper;
+        let arguments = arguments(exist, not_exist);
+        let planned = plan(&arguments, &facts).unwrap();
+        assert_eq!(
+            planned.steps.len(),
+            usize::from(helper),
+            "{line} {exist:?} {helper}"
+        );
+        assert!(!needs_partitions(&arguments, &facts.boot));
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod contradictions;
 pub mod crypttab;
 mod devices;
 pub mod disks;
+pub mod enabling;
 pub mod filesystems;
 pub mod fresh;
 pub mod kargs;

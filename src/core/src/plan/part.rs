@@ -11,8 +11,8 @@ use crate::plan::platform::{self, FromPlatform};
 use crate::plan::result::{self, Provisioned};
 use crate::plan::want::{self, Blobs, Want};
 use crate::plan::{
-    Plan, Planned, accounts, crypttab, disks, filesystems, kargs, luks, mounts, raid, selinux,
-    ssh_keys, tree,
+    Plan, Planned, accounts, crypttab, disks, enabling, filesystems, kargs, luks, mounts, raid,
+    selinux, ssh_keys, tree,
 };
 
 /// A boot stage. Each runs in a process of its own; the config cache carries the config between them.
@@ -204,14 +204,14 @@ impl Part {
             (Part::Accounts | Part::Tree | Part::Result | Part::Relabel, 0) => Some(Look::Accounts),
             (Part::Tree, 1) => Some(match encrypted {
                 true => self.devices(config),
-                false => Look::Texts(texts(around, facts)),
+                false => Look::Texts(texts(config, around, facts)),
             }),
             (Part::Tree, 2) => Some(match encrypted {
                 true => Look::Keys,
                 false => Look::Tree(sights(config, facts, around)?),
             }),
             (Part::Tree, 3) if encrypted => {
-                let mut texts = texts(around, facts);
+                let mut texts = texts(config, around, facts);
                 texts.extend(SysPath::parse(crypttab::PATH));
                 Some(Look::Texts(texts))
             }
@@ -302,13 +302,21 @@ impl Part {
 }
 
 /// Files of the root whose texts planning has to know.
-fn texts(around: &Surroundings, facts: &Facts) -> Vec<SysPath> {
-    platform::texts(around.platform.as_ref(), around.ssh_key_fragment, facts)
+fn texts(config: &Config, around: &Surroundings, facts: &Facts) -> Vec<SysPath> {
+    let mut texts = platform::texts(around.platform.as_ref(), around.ssh_key_fragment, facts);
+    texts.extend(enabling::texts(&config.units));
+    texts
 }
 
 /// What the tree has to be looked at for.
 fn sights(config: &Config, facts: &Facts, around: &Surroundings) -> Result<Vec<Sight>, Report> {
     let mut sights = tree::sights(config, &extra_wants(config, facts, around)?.0);
+    sights.extend(
+        want::of_home_mounts(config, &facts.accounts).map(|path| Sight {
+            path,
+            contents: false,
+        }),
+    );
     sights.extend(crypttab::key_files(config).map(|path| Sight {
         path,
         contents: false,
@@ -324,15 +332,18 @@ fn extra_wants(
     around: &Surroundings,
 ) -> Result<(Vec<Want>, Report), Report> {
     let keys = ssh_keys::key_files(&config.users, &facts.accounts, around.ssh_key_fragment)?;
-    let mut wants = want::of_homes(config, &facts.accounts);
+    let mut wants = want::of_homes(config, facts);
     wants.extend(keys.iter().flat_map(want::of_key_file));
     wants.extend(crypttab::wants(config, facts, &around.blobs));
+    let (links, mut said) = enabling::wants(&config.units, facts);
+    wants.extend(links);
     let fragment = around.ssh_key_fragment;
     let notes = around
         .platform
         .as_ref()
         .map(|given| platform::add_to(&mut wants, &keys, config, facts, given, fragment));
-    Ok((wants, notes.unwrap_or_default()))
+    said.extend(notes.unwrap_or_default());
+    Ok((wants, said))
 }
 
 #[cfg(test)]

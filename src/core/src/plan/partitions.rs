@@ -70,6 +70,23 @@ fn wanted_place(partition: &Partition, kept: Option<&Entry>, block: &Block) -> W
     }
 }
 
+/// The slot that a partition of the config means.
+#[derive(Debug, Clone, Copy)]
+enum Slot {
+    /// One that is named by its number or its label.
+    Named(u32),
+    /// One that is free, at least by then; 0 is none.
+    Free(u32),
+}
+
+impl Slot {
+    fn number(self) -> u32 {
+        match self {
+            Slot::Named(number) | Slot::Free(number) => number,
+        }
+    }
+}
+
 /// A partition of the config and the slot that it means.
 struct Asked<'a> {
     partition: &'a Partition,
@@ -111,11 +128,16 @@ impl<'a> Work<'a> {
         let Some(numbers) = self.numbers(&order) else {
             return;
         };
+        let there = |slot: Slot| match slot {
+            Slot::Named(number) => self.table.partitions.get(&number).cloned(),
+            // What a deletion leaves is empty by then.
+            Slot::Free(_) => None,
+        };
         let asked: Vec<Asked<'a>> = (order.into_iter().zip(numbers))
-            .map(|(partition, number)| Asked {
+            .map(|(partition, slot)| Asked {
                 partition,
-                number,
-                entry: self.table.partitions.get(&number).cloned(),
+                number: slot.number(),
+                entry: there(slot),
             })
             .collect();
         // What differs by itself is known before anything is placed: it may have to make room.
@@ -171,20 +193,52 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The slot of each partition: its number, the slot of the same label, or the lowest free one.
-    fn numbers(&mut self, order: &[&'a Partition]) -> Option<Vec<u32>> {
+    /// The slot of each partition: its number, the slot of the same label, or the lowest one that is free when what
+    /// should not exist is gone.
+    fn numbers(&mut self, order: &[&'a Partition]) -> Option<Vec<Slot>> {
         let named: Vec<u32> = order.iter().map(|p| p.number).filter(|n| *n != 0).collect();
-        let mut taken: Vec<u32> = self
-            .table
-            .partitions
-            .keys()
-            .copied()
-            .chain(named.iter().copied())
+        let labelled = |partition: &Partition| -> Vec<u32> {
+            // An empty label names nothing: it would stand for any partition without one.
+            let label = partition.label.as_deref().unwrap_or_default();
+            (self.table.partitions.iter())
+                .filter(|_| !label.is_empty())
+                .filter(|(number, entry)| entry.label == label && !named.contains(number))
+                .map(|(number, _)| *number)
+                .collect()
+        };
+        // What takes the place of a deleted one, in a run before this.
+        let done: Vec<Option<u32>> = (order.iter())
+            .map(|partition| self.is_there_for(partition, &named))
             .collect();
+        let is_done = |partition: &Partition| {
+            !partition.should_exist && done.contains(&Some(partition.number))
+        };
+        let mut gone = Vec::new();
+        let removed = (order.iter()).filter(|one| !one.should_exist && !is_done(one));
+        for partition in removed {
+            match partition.number {
+                0 => gone.extend(labelled(partition)),
+                number => gone.push(number),
+            }
+        }
+        let stays = order.iter().filter(|partition| partition.should_exist);
+        let mut taken: Vec<u32> = (self.table.partitions.keys().copied())
+            .filter(|number| !gone.contains(number))
+            .chain(stays.map(|partition| partition.number))
+            .collect();
+        let same_label: Vec<Vec<u32>> = order.iter().map(|one| labelled(one)).collect();
         let mut list = Vec::new();
-        for partition in order {
+        for ((partition, same), done) in order.iter().zip(same_label).zip(&done) {
+            if let Some(number) = done {
+                list.push(Slot::Named(*number));
+                continue;
+            }
+            if is_done(partition) {
+                list.push(Slot::Free(0));
+                continue;
+            }
             if partition.number != 0 {
-                list.push(partition.number);
+                list.push(Slot::Named(partition.number));
                 let slots = self.table.slots;
                 if partition.number > slots && partition.should_exist {
                     let message = format!(
@@ -196,18 +250,14 @@ impl<'a> Work<'a> {
                 continue;
             }
             let label = partition.label.as_deref().unwrap_or_default();
-            // An empty label names nothing: it would stand for any partition without one.
-            let same: Vec<u32> = (self.table.partitions.iter())
-                .filter(|_| !label.is_empty())
-                .filter(|(number, entry)| entry.label == label && !named.contains(number))
-                .map(|(number, _)| *number)
-                .collect();
             match same.as_slice() {
-                [number] => list.push(*number),
+                [number] => list.push(Slot::Named(*number)),
+                // There is no such partition to be deleted.
+                [] if !partition.should_exist => list.push(Slot::Free(0)),
                 [] => match (1..=self.table.slots).find(|n| !taken.contains(n)) {
                     Some(number) => {
                         taken.push(number);
-                        list.push(number);
+                        list.push(Slot::Free(number));
                     }
                     None => self.error(Diagnostic::error(
                         partition.at,
@@ -227,6 +277,33 @@ impl<'a> Work<'a> {
             }
         }
         self.errors.is_empty().then_some(list)
+    }
+
+    /// The slot that the config names for deletion, and that holds what is asked for without a number: the config was
+    /// done before.
+    fn is_there_for(&self, partition: &Partition, named: &[u32]) -> Option<u32> {
+        let label = partition
+            .label
+            .as_deref()
+            .filter(|label| !label.is_empty())?;
+        if partition.number != 0 || !partition.should_exist {
+            return None;
+        }
+        let kept = self.disk.partitions.iter().filter(|one| one.should_exist);
+        let kept: Vec<u32> = kept.map(|one| one.number).collect();
+        let mut slots = (self.table.partitions.iter())
+            .filter(|(number, entry)| entry.label == label && named.contains(number))
+            .filter(|(number, _)| !kept.contains(number));
+        let (number, entry) = slots.next().filter(|_| slots.next().is_none())?;
+        let sectors = |mib: Option<u64>| {
+            mib.filter(|mib| *mib != 0)
+                .map(|mib| mib.saturating_mul(self.block.sectors_per_mib()))
+        };
+        let is = specified(partition.type_guid).is_none_or(|guid| guid == entry.type_guid)
+            && specified(partition.guid).is_none_or(|guid| Some(guid) == entry.guid)
+            && sectors(partition.start_mib).is_none_or(|start| start == entry.start)
+            && sectors(partition.size_mib).is_none_or(|size| size == entry.sectors());
+        is.then_some(*number)
     }
 
     /// Places all partitions that should exist, in their order, as if those of the config were not there

@@ -417,10 +417,9 @@ proptest::proptest! {
     }
 }
 
-/// Since 3.7.0-experimental a config may do both; the slot that becomes free stays free, so that the
-/// config still means the same when it is planned again.
+/// Since 3.7.0-experimental a config may do both. Planned again, it means the same.
 #[test]
-fn a_new_partition_takes_the_room_but_not_the_number_of_a_removed_one() {
+fn a_new_partition_takes_the_room_and_the_number_of_a_removed_one() {
     let removed = |number| Partition {
         should_exist: false,
         wipe_partition_entry: true,
@@ -434,8 +433,8 @@ fn a_new_partition_takes_the_room_but_not_the_number_of_a_removed_one() {
     let asked = disk(vec![sized, removed(2), partition(0, "c")]);
     assert_snapshot!(planned(&asked, &there), @r#"
     ! delete partition 2 "b" from /dev/vdb
-      create partition 3 "b" on /dev/vdb: 40 MiB from 11 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
-      create partition 4 "c" on /dev/vdb: 48.9 MiB from 51 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+      create partition 2 "b" on /dev/vdb: 40 MiB from 11 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+      create partition 3 "c" on /dev/vdb: 48.9 MiB from 51 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
     "#);
 }
 
@@ -468,6 +467,12 @@ fn what_the_table_cannot_hold_is_refused_before_anything_is_done() {
         wipe_partition_entry: true,
         ..new(number, 5)
     };
+    let gone = |number, label: &str, wipe| Partition {
+        should_exist: false,
+        wipe_partition_entry: wipe,
+        label: Some(label.to_string()).filter(|label| !label.is_empty()),
+        ..partition(number, "")
+    };
     let asks = [
         ("slot 4 of 4", &few, new(4, 5)),
         ("slot 5 of 4", &few, new(5, 5)),
@@ -476,6 +481,7 @@ fn what_the_table_cannot_hold_is_refused_before_anything_is_done() {
         ("beside a hybrid MBR's", &hybrid, new(0, 5)),
         ("another than a hybrid MBR's", &hybrid, again(2)),
         ("a hybrid MBR's", &hybrid, again(1)),
+        ("a hybrid MBR's is deleted", &hybrid, gone(1, "", true)),
         ("a hybrid MBR's alone", &beyond, new(0, 60)),
         ("overlapping ones stay", &faulty, new(0, 5)),
         ("one of those that overlap goes", &faulty, again(2)),
@@ -505,7 +511,10 @@ fn what_the_table_cannot_hold_is_refused_before_anything_is_done() {
     ! delete partition 2 "b" from /dev/vdb
       create partition 2 "new" on /dev/vdb: 5 MiB from 11 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
     a hybrid MBR's:
-    error: /dev/vdb cannot be changed: it has a hybrid MBR, which names the sectors 2048 to 22527; set wipeTable to true if all may be lost
+    ! delete partition 1 "a" from /dev/vdb
+      create partition 1 "new" on /dev/vdb: 5 MiB from 21 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
+    a hybrid MBR's is deleted:
+    ! delete partition 1 "a" from /dev/vdb
     a hybrid MBR's alone:
     error: /dev/vdb cannot be changed: it has a hybrid MBR, which names the sectors 122880 to 124928; set wipeTable to true if all may be lost
     overlapping ones stay:
@@ -539,4 +548,109 @@ fn a_disk_of_several_signatures_is_partitioned_only_when_it_is_wiped() {
     ! replace signatures of xfs and reiser4 at once on /dev/vdb by an empty partition table
       create partition 1 "x" on /dev/vdb: 98.9 MiB from 1 MiB, type 0fc63daf-8483-4772-8e79-3d69d8477de4, random GUID
     "#);
+}
+
+#[test]
+fn number_0_takes_the_lowest_slot_that_is_free_when_deletions_are_done() {
+    let gone = |number: u32, label: &str| Partition {
+        should_exist: false,
+        wipe_partition_entry: true,
+        label: Some(label.to_string()).filter(|label| !label.is_empty()),
+        ..partition(number, "")
+    };
+    let absent = |number: u32, label: &str| Partition {
+        wipe_partition_entry: false,
+        ..gone(number, label)
+    };
+    let new = |number: u32, label: &str| Partition {
+        size_mib: Some(5),
+        ..partition(number, label)
+    };
+    let full = || {
+        let mut there = facts(&[(1, entry(1, 10, "a")), (2, entry(11, 10, "b"))]);
+        if let Some(block) = there.disks.blocks.get_mut(NODE)
+            && let TableState::Gpt(table) = &mut block.table
+        {
+            table.slots = 2;
+        }
+        there
+    };
+    let two = || facts(&[(1, entry(1, 10, "a")), (2, entry(11, 10, "b"))]);
+    let table: Vec<(Facts, Vec<Partition>, &str)> = vec![
+        (two(), vec![gone(1, ""), new(0, "n")], "delete 1, create 1"),
+        (two(), vec![new(0, "n"), gone(1, "")], "delete 1, create 1"),
+        (two(), vec![gone(2, ""), new(0, "n")], "delete 2, create 2"),
+        (two(), vec![gone(0, "a"), new(0, "n")], "delete 1, create 1"),
+        (
+            two(),
+            vec![gone(0, "b"), new(0, "n"), new(0, "m")],
+            "delete 2, create 2, create 3",
+        ),
+        (
+            two(),
+            vec![gone(1, ""), gone(2, ""), new(0, "n")],
+            "delete 1, delete 2, create 1",
+        ),
+        (two(), vec![gone(1, ""), new(0, "a")], "delete 1, create 1"),
+        // It is as asked already, by an earlier run.
+        (
+            two(),
+            vec![
+                gone(1, ""),
+                Partition {
+                    size_mib: Some(10),
+                    ..new(0, "a")
+                },
+            ],
+            "",
+        ),
+        (two(), vec![gone(1, ""), partition(0, "a")], ""),
+        // The number is somebody's.
+        (
+            two(),
+            vec![gone(1, ""), new(3, "m"), new(0, "n")],
+            "delete 1, create 3, create 1",
+        ),
+        // What is not there need not be deleted, and takes no slot.
+        (two(), vec![gone(7, "")], ""),
+        (two(), vec![gone(200, "")], ""),
+        (two(), vec![gone(0, "none")], ""),
+        (two(), vec![absent(7, "")], ""),
+        (two(), vec![absent(0, "none")], ""),
+        (two(), vec![gone(0, "none"), new(0, "n")], "create 3"),
+        (two(), vec![gone(3, ""), new(0, "n")], "create 3"),
+        (full(), vec![gone(0, "none")], ""),
+        (full(), vec![gone(2, ""), new(0, "n")], "delete 2, create 2"),
+        (facts(&[]), vec![gone(1, "")], ""),
+        (facts(&[]), vec![gone(1, ""), new(0, "n")], "create 1"),
+        (
+            two(),
+            vec![absent(1, "")],
+            "partition 1 (\"a\") of /dev/vdb exists, but should not",
+        ),
+    ];
+    for (there, partitions, expected) in table {
+        let said = match crate::plan::disks::plan(&[disk(partitions.clone())], &there) {
+            Ok(planned) => {
+                let steps = planned.steps.iter().filter_map(|step| match &step.op {
+                    crate::op::Op::Disk(DiskOp::DeletePartition { number, .. }) => {
+                        Some(format!("delete {number}"))
+                    }
+                    crate::op::Op::Disk(DiskOp::CreatePartition { number, .. }) => {
+                        Some(format!("create {number}"))
+                    }
+                    _ => None,
+                });
+                let again = planned.predict(there.clone());
+                let again = crate::plan::disks::plan(&[disk(partitions.clone())], &again);
+                assert!(
+                    again.unwrap().is_empty(),
+                    "{partitions:?} means another thing then"
+                );
+                steps.collect::<Vec<String>>().join(", ")
+            }
+            Err(report) => report.items[0].message.clone(),
+        };
+        assert_eq!(said, expected, "{partitions:?}");
+    }
 }

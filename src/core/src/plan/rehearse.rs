@@ -382,6 +382,11 @@ impl Work<'_, '_> {
                         )),
                         None => error,
                     },
+                    Trial::Mount { format, .. } if why.starts_with("the kernel knows no") => error
+                        .help(format!(
+                            "add the drivers to the initramfs: dracut --add-drivers \"{}\"",
+                            format.drivers().join(" ")
+                        )),
                     _ => error.help("correct the options, or leave them out"),
                 });
             }
@@ -466,6 +471,8 @@ fn package(program: &str) -> Option<&'static str> {
         "mkfs.fat" => "dosfstools",
         "mkswap" | "wipefs" => "util-linux",
         "mdadm" => "mdadm",
+        "dmsetup" => "dmsetup",
+        "kpartx" => "kpartx",
         "cryptsetup" => "cryptsetup-bin",
         "clevis" => "clevis-luks",
         "setfiles" => "policycoreutils",

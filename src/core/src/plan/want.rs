@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::diag::Span;
-use crate::facts::accounts::Accounts;
+use crate::facts::Facts;
+use crate::facts::accounts::{Accounts, User as UserFacts};
+use crate::facts::tree::Node;
 use crate::hex;
-use crate::model::{Compression, Config, Inode, Mode, Owner, Resource, Scheme, SysPath};
+use crate::model::{Compression, Config, Inode, Mode, Owner, Resource, Scheme, SysPath, User};
 use crate::op::{Content, ContentSource, OwnerRef};
+use crate::plan::mounted;
 use crate::plan::ssh_keys::{KeyFile, main_group};
 
 /// Something that should be at a path.
@@ -205,30 +208,80 @@ pub fn of_key_file(keys: &KeyFile) -> Vec<Want> {
     list
 }
 
-/// Homes that are file systems of their own: useradd leaves an existing directory to root.
-pub fn of_homes(config: &Config, accounts: &Accounts) -> Vec<Want> {
-    let mounted = |home: &SysPath| {
-        let mut filesystems = config.filesystems.iter();
-        filesystems
-            .any(|filesystem| filesystem.format.is_some() && filesystem.path.as_ref() == Some(home))
-    };
+/// Where file systems are mounted, and the directories above: the mount stage may have made some in homes.
+pub fn of_home_mounts<'c>(
+    config: &'c Config,
+    accounts: &'c Accounts,
+) -> impl Iterator<Item = SysPath> {
+    let homes = owners(config, accounts).map(|(_, _, home)| home);
+    let mounts = mounted::points(config).flat_map(|point| {
+        let above = point.ancestors().into_iter();
+        above.chain([point.clone()])
+    });
+    // Homes may lie behind links, which show only then.
+    let some = config.users.iter().any(|user| user.should_exist);
+    homes.chain(mounts.filter(move |_| some))
+}
+
+/// The config's users that have a home, by what is known of their accounts.
+fn owners<'c>(
+    config: &'c Config,
+    accounts: &'c Accounts,
+) -> impl Iterator<Item = (&'c User, &'c UserFacts, SysPath)> {
     let users = config.users.iter().filter(|user| user.should_exist);
-    users
-        .filter_map(|user| {
-            let facts = accounts.user(&user.name)?;
-            let home = SysPath::parse(&facts.home).ok().filter(mounted)?;
-            Some(Want {
-                path: home,
-                kind: Kind::Directory {
-                    mode: Mode::new(0o700).ok(),
-                },
-                user: Some(OwnerRef::Name(user.name.clone())),
-                group: Some(main_group(facts, accounts)),
-                overwrite: false,
-                keep_attributes: false,
-                at: user.at,
-                why: format!("the home of {} is a file system of its own", user.name).into(),
-            })
-        })
-        .collect()
+    users.filter_map(|user| {
+        let facts = accounts.user(&user.name)?;
+        let home = SysPath::parse(facts.home.trim_end_matches('/')).ok()?;
+        (home.depth() > 0).then_some((user, facts, home))
+    })
+}
+
+/// Directories that the mount stage has made at or below homes, and homes that are file systems of their own: useradd
+/// leaves an existing directory to root.
+pub fn of_homes(config: &Config, facts: &Facts) -> Vec<Want> {
+    let mut list: Vec<Want> = Vec::new();
+    for (user, account, home) in owners(config, &facts.accounts) {
+        let real = facts.tree.real(&home);
+        for point in mounted::points(config) {
+            for directory in point.ancestors().into_iter().chain([point.clone()]) {
+                let is_home = directory == home && directory == *point;
+                let within = directory.is_below(&home) || directory.is_below(&real);
+                // As the mount stage makes them; what is of anybody else in a home is his.
+                let made = matches!(
+                    facts.tree.node(&facts.tree.real(&directory)),
+                    Node::Directory {
+                        mode: 0o755,
+                        uid: Some(0),
+                        ..
+                    }
+                ) && account.uid != Some(0);
+                // The config may name it by another path, which then counts.
+                let real = facts.tree.real(&directory);
+                let otherwise = config.directories.iter().any(|other| {
+                    other.inode.path != directory && facts.tree.real(&other.inode.path) == real
+                });
+                let known = list.iter().any(|want| want.path == directory);
+                if known || otherwise || !(is_home || within && made) {
+                    continue;
+                }
+                let why = match is_home {
+                    true => format!("the home of {} is a file system of its own", user.name),
+                    false => format!("it was made for a mount in the home of {}", user.name),
+                };
+                list.push(Want {
+                    path: directory,
+                    kind: Kind::Directory {
+                        mode: Mode::new(0o700).ok(),
+                    },
+                    user: Some(OwnerRef::Name(user.name.clone())),
+                    group: Some(main_group(account, &facts.accounts)),
+                    overwrite: false,
+                    keep_attributes: false,
+                    at: user.at,
+                    why: why.into(),
+                });
+            }
+        }
+    }
+    list
 }

@@ -30,6 +30,8 @@ mod unit_tests;
 mod whole_tests;
 
 pub(crate) use check::octal_slip;
+pub(crate) use unit_text::UnitText;
+
 use check::{Check, Seen};
 
 use crate::cmdline::words;

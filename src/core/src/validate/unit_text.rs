@@ -6,33 +6,33 @@ use crate::diag::TextLine;
 
 /// A unit's text, or a drop-in's.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct UnitText<'a> {
+pub(crate) struct UnitText<'a> {
     /// Sections in order; one name may stand several times.
-    pub(super) sections: Vec<Section<'a>>,
+    pub(crate) sections: Vec<Section<'a>>,
     /// The first line of what stands before any section, which systemd passes over.
-    pub(super) stray: Option<Line<'a>>,
+    pub(crate) stray: Option<Line<'a>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Section<'a> {
-    pub(super) name: &'a str,
-    pub(super) line: Line<'a>,
-    pub(super) settings: Vec<Setting<'a>>,
+pub(crate) struct Section<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) line: Line<'a>,
+    pub(crate) settings: Vec<Setting<'a>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Setting<'a> {
-    pub(super) key: &'a str,
+pub(crate) struct Setting<'a> {
+    pub(crate) key: &'a str,
     /// The value with its continuation lines joined.
-    pub(super) value: Cow<'a, str>,
-    pub(super) line: Line<'a>,
+    pub(crate) value: Cow<'a, str>,
+    pub(crate) line: Line<'a>,
 }
 
 /// A line of the text, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Line<'a> {
-    pub(super) number: usize,
-    pub(super) text: &'a str,
+pub(crate) struct Line<'a> {
+    pub(crate) number: usize,
+    pub(crate) text: &'a str,
 }
 
 impl From<Line<'_>> for TextLine {
@@ -46,10 +46,10 @@ impl From<Line<'_>> for TextLine {
 
 /// A line that is no part of a unit file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Broken<'a> {
-    pub(super) line: Line<'a>,
-    pub(super) why: String,
-    pub(super) help: &'static str,
+pub(crate) struct Broken<'a> {
+    pub(crate) line: Line<'a>,
+    pub(crate) why: String,
+    pub(crate) help: &'static str,
 }
 
 /// Reads a text, or says which line is wrong and why.
@@ -133,13 +133,18 @@ pub(super) fn parse(text: &str) -> Result<UnitText<'_>, Broken<'_>> {
 }
 
 impl<'a> UnitText<'a> {
+    /// Reads a text, or says which line is wrong and why.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, Broken<'a>> {
+        parse(text)
+    }
+
     /// Whether there is a section of this name.
     pub(super) fn has(&self, section: &str) -> bool {
         self.sections.iter().any(|found| found.name == section)
     }
 
     /// The settings of a section, wherever parts of it stand.
-    pub(super) fn settings<'t>(
+    pub(crate) fn settings<'t>(
         &'t self,
         section: &'t str,
     ) -> impl Iterator<Item = &'t Setting<'a>> {
@@ -150,7 +155,7 @@ impl<'a> UnitText<'a> {
     }
 
     /// What is set under a key; an empty value takes back what stands before it.
-    pub(super) fn values<'t>(&'t self, section: &'t str, key: &str) -> Vec<&'t Setting<'a>> {
+    pub(crate) fn values<'t>(&'t self, section: &'t str, key: &str) -> Vec<&'t Setting<'a>> {
         let mut set = Vec::new();
         for setting in self.settings(section).filter(|setting| setting.key == key) {
             match setting.value.is_empty() {

@@ -31,13 +31,14 @@ fn every_kind_is_followed() {
 }
 
 #[test]
-fn to_the_same_origin_all_but_authorization_is_kept() {
+fn to_the_same_origin_only_the_defaults_go() {
     let server = Server::answers([redirect("302 F", "/b"), answer("200 OK", &[], "")]);
     fetch(quick(), &with_secrets(server.url("/a"))).contents();
     let seen = server.seen();
     assert_eq!(seen[0].header("authorization"), Some("Bearer t"));
     assert_eq!(seen[1].header("authorization"), None);
-    assert_eq!(seen[1].header("x-token"), Some("t"));
+    assert_eq!(seen[1].header("x-token"), None);
+    assert_eq!(seen[1].header("accept"), Some(ACCEPT_CONFIG));
 }
 
 #[test]
