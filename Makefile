@@ -28,7 +28,7 @@ PACKAGES := gcc libc6-dev g++ \
 	grub-common grub-emu passwd policycoreutils util-linux mount udev systemd kmod dmsetup iproute2 ca-certificates \
 	ignition python3-jsonschema \
 	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin \
-	dnsmasq-base xorriso genisoimage \
+	dnsmasq-base xorriso genisoimage gpg gpg-agent bzip2 lbzip2 xz-utils zstd \
 	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common \
 	tftpd-hpa python3-venv strace shellcheck
 
