@@ -27,11 +27,17 @@ fuzz_target!(|bytes: &[u8]| {
     let boot = boot(wide);
     memory.write_at(0, &boot).expect("it is within");
     let reserved: u64 = if wide { 32 } else { 1 };
-    let (table, root): (u64, u64) = if wide { (572, 32 + 572) } else { (36, 1 + 36) };
+    let (table, root): (u64, u64) = if wide {
+        (572, 32 + 572)
+    } else {
+        (144, 1 + 144)
+    };
     // The first half of the input is the table, the second the root directory and what follows it.
     let (links, rest) = bytes.split_at(bytes.len() / 2);
     let links = &links[..links.len().min((table * SECTOR) as usize)];
-    memory.write_at(reserved * SECTOR, links).expect("it is within");
+    memory
+        .write_at(reserved * SECTOR, links)
+        .expect("it is within");
     memory.write_at(root * SECTOR, rest).expect("it is within");
     if flags & 2 != 0 {
         // As it comes.
@@ -42,14 +48,20 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let before = contents(&volume, &memory, 50);
-    let put = volume.put("overlays/A long name.dtbo", Arc::from(&b"overlay"[..]), Stamp::default());
+    let put = volume.put(
+        "overlays/A long name.dtbo",
+        Arc::from(&b"overlay"[..]),
+        Stamp::default(),
+    );
     if put.is_err() {
         return;
     }
     let Ok(layout) = volume.layout() else {
         return;
     };
-    layout.write(&memory).expect("a partition in memory is written");
+    layout
+        .write(&memory)
+        .expect("a partition in memory is written");
     let after = Volume::read(&memory, memory.size).expect("what was written is read");
     assert_eq!(after.width(), Width::Fat32);
     let after = contents(&after, &memory, 5000);
@@ -73,7 +85,7 @@ fn contents(volume: &Volume, memory: &Memory, most: usize) -> Vec<(String, u64, 
 /// A boot sector of a file system of 36 MiB, its clusters one sector or two.
 fn boot(wide: bool) -> [u8; 512] {
     let mut boot = [0; 512];
-    boot[11..14].copy_from_slice(&[0, 2, if wide { 1 } else { 8 }]);
+    boot[11..14].copy_from_slice(&[0, 2, if wide { 1 } else { 2 }]);
     boot[14..17].copy_from_slice(&[if wide { 32 } else { 1 }, 0, 1]);
     boot[32..36].copy_from_slice(&(36u32 * 2048).to_le_bytes());
     if wide {
@@ -82,8 +94,8 @@ fn boot(wide: bool) -> [u8; 512] {
         boot[48] = 1;
         boot[50] = 6;
     } else {
-        boot[17..19].copy_from_slice(&512u16.to_le_bytes());
-        boot[22] = 36;
+        boot[17] = 16;
+        boot[22] = 144;
     }
     boot[510..].copy_from_slice(&[0x55, 0xaa]);
     boot

@@ -45,7 +45,9 @@ fn head() -> [u8; 100] {
     head[48] = 72;
     head[55] = 2;
     let words = head[..72].as_chunks::<2>().0.iter();
-    let sum = words.fold(0u16, |sum, word| sum.wrapping_add(u16::from_le_bytes(*word)));
+    let sum = words.fold(0u16, |sum, word| {
+        sum.wrapping_add(u16::from_le_bytes(*word))
+    });
     head[50..52].copy_from_slice(&sum.wrapping_neg().to_le_bytes());
     head[72..88].copy_from_slice(&[
         0x78, 0x2c, 0xf3, 0xaa, 0x7b, 0x94, 0x9a, 0x43, 0xa1, 0x80, 0x2e, 0x14, 0x4e, 0xc3, 0x77,
