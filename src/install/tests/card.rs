@@ -6,6 +6,8 @@
 mod archives;
 #[path = "card/stand_in.rs"]
 mod stand_in;
+#[path = "card/stores.rs"]
+mod stores;
 
 use std::fs;
 use std::io::Cursor;
