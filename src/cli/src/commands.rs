@@ -28,6 +28,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Detect(given) => platform::detect(&given.into()),
         Command::Metadata(given) => platform::metadata(&given.into()),
         Command::Oem(given) => oem::run(&given),
+        Command::Install(given) => Ok(crate::install::run(*given)),
         Command::Finish { root } => report::finish(&root),
         #[cfg(feature = "docs")]
         Command::Docs { directory } => docs(&directory),
@@ -239,7 +240,7 @@ fn validate(given: &Validate) -> anyhow::Result<ExitCode> {
 }
 
 /// Colours for a terminal, unless its owner wants none (no-color.org).
-fn style(stream: &impl IsTerminal) -> Style {
+pub(crate) fn style(stream: &impl IsTerminal) -> Style {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if wanted && stream.is_terminal() {
         Style::Coloured

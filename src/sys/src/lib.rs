@@ -15,6 +15,7 @@ pub mod disks;
 mod fat;
 pub mod fresh;
 pub mod gpt;
+pub mod holders;
 pub mod journal;
 pub mod kernel_table;
 pub mod keys;
@@ -49,4 +50,5 @@ pub use runtime_dir::{
     free_space, private_directory, replace_file, temporary_directory, unnamed_file,
 };
 pub use shared_files::{replace_link, shared_directory};
+pub use table_edits::{know as know_partitions, refresh as refresh_partitions};
 pub use temporary::random;
