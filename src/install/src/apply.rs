@@ -236,7 +236,6 @@ impl Hands<'_> {
             .map_err(during("opening", disk))?;
         settle::lock(&file, disk).map_err(during("locking", disk))?;
         let meanwhile = meanwhile(&file, geometry, saved).map_err(during("reading", disk))?;
-        let tail = meanwhile.1.clone();
         let reads_zeros = !is_device || discarded(&file, disk, geometry, *size, saved);
         *begun |= reads_zeros && is_device;
         self.lock = Some(file.try_clone().map_err(during("opening", disk))?);
@@ -251,7 +250,6 @@ impl Hands<'_> {
                 }
             }
             hands.begins(finish);
-            keep_tail(last, &tail, geometry, saved);
             edges::finish(first, last, geometry, saved)
         };
         let how = Writing {
@@ -289,16 +287,14 @@ impl Hands<'_> {
     }
 }
 
-/// Ranges in bytes that are not written. What of them lies in the last MiB is written with what it holds.
+/// Ranges in bytes that are not written.
 fn kept(geometry: Geometry, saved: &[Saved]) -> Vec<std::ops::Range<u64>> {
-    let end = geometry.size.saturating_sub(EDGE as u64);
     (saved.iter())
         .map(|(_, entry)| {
             let start = entry.start.saturating_mul(geometry.sector);
             let stop = entry.end.saturating_add(1).saturating_mul(geometry.sector);
-            start..stop.min(end)
+            start..stop
         })
-        .filter(|range| range.start < range.end)
         .collect()
 }
 
@@ -319,24 +315,6 @@ fn meanwhile(file: &File, geometry: Geometry, saved: &[Saved]) -> io::Result<(Ve
     let end = 2 * sector + (16 << 10);
     first[end..].fill(0);
     Ok((first, last))
-}
-
-/// Puts what saved partitions hold in the last MiB back over what the image has there.
-fn keep_tail(last: &mut [u8], tail: &[u8], geometry: Geometry, saved: &[Saved]) {
-    let edge = geometry.size.saturating_sub(last.len() as u64);
-    let tail = &tail[tail.len().saturating_sub(last.len())..];
-    for (_, entry) in saved {
-        let start = entry.start.saturating_mul(geometry.sector).max(edge) - edge;
-        let stop = entry.end.saturating_add(1).saturating_mul(geometry.sector);
-        let stop = stop.max(edge) - edge;
-        let (Ok(start), Ok(stop)) = (usize::try_from(start), usize::try_from(stop)) else {
-            continue;
-        };
-        let stop = stop.min(last.len()).min(tail.len());
-        if start < stop {
-            last[start..stop].copy_from_slice(&tail[start..stop]);
-        }
-    }
 }
 
 /// Discards the place of the image, where that is quick and leaves zeros; answers whether it does.

@@ -20,6 +20,8 @@ pub struct Image {
     pub shown: String,
     /// Bytes, unpacked.
     pub size: u64,
+    /// Bytes that its partitions may lie in: all but the backup of its table.
+    pub content: u64,
     /// Bytes of a sector that its table counts in.
     pub sector: u64,
     /// Its GPT; `None` if it has none.
@@ -209,7 +211,7 @@ fn saved(
         refuse("the image has no GPT into which saved partitions could be put".into());
         return Default::default();
     };
-    match edges::numbered(of_image, image.size.div_ceil(image.sector), &kept) {
+    match edges::numbered(of_image, image.content.div_ceil(image.sector), &kept) {
         Ok(saved) => (kept, saved),
         Err(why) => {
             refuse(why);

@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
 use pilotlight_core::config::{MAX_CONFIG, Reading};
@@ -773,6 +774,7 @@ pub fn peeked<R: io::Read + Send>(
         &mut source,
         Check::insecure(),
         NonZeroUsize::new(1),
+        &AtomicU64::new(0),
         &mut |piece| {
             match piece {
                 Piece::Bytes(bytes) => head.extend_from_slice(bytes),
@@ -783,28 +785,34 @@ pub fn peeked<R: io::Read + Send>(
                 }
             }
             match head.len() >= HEAD {
-                // Enough is known.
-                true => Err(io::ErrorKind::Interrupted.into()),
+                // Enough is known; any error ends it.
+                true => Err(ImageError::Bug),
                 false => Ok(()),
             }
         },
     );
     match unpacked {
-        Err(ImageError::Taker { .. }) if head.len() >= HEAD => {}
+        Err(ImageError::Bug) if head.len() >= HEAD => {}
         Err(error) => return Err(InstallError::Image(error)),
         Ok(_) => {}
     }
     let wrong = |why: NoImage| InstallError::Image(ImageError::NoImage(why));
     let image = match DiskImage::of(&head).map_err(wrong)? {
-        DiskImage::Gpt { sector, size } => Image {
+        DiskImage::Gpt {
+            sector,
+            size,
+            backup,
+        } => Image {
             shown: shown.into(),
             size,
+            content: backup,
             sector,
             table: edges::table_of(&head, size, sector).map_err(reading(shown))?,
         },
         DiskImage::Mbr { size } => Image {
             shown: shown.into(),
             size,
+            content: size,
             sector: 512,
             table: None,
         },

@@ -82,14 +82,9 @@ pub enum ImageError {
         /// Its length.
         length: u64,
     },
-    /// Who takes the unpacked bytes did not.
-    #[error("while writing unpacked bytes from byte {at}: {cause}")]
-    Taker {
-        /// Unpacked bytes before.
-        at: u64,
-        /// What it said.
-        cause: io::Error,
-    },
+    /// A thread ended by a fault of this program.
+    #[error("a fault of this program, which said more on standard error: report it")]
+    Bug,
 }
 
 impl ImageError {

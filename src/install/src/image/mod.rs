@@ -14,13 +14,13 @@ mod write;
 
 pub use check::digests::{Digest, digest_of};
 pub use check::keys::{FLATCAR, Fingerprint, Keys, Pins};
-pub use check::refusal::Refusal;
-pub use check::{Check, Verified};
+pub use check::refusal::{Moment, Refusal};
+pub use check::{Check, Signer, Verified};
 pub use error::ImageError;
 pub use layout::DiskImage;
 pub use packing::{NoImage, Packing};
-pub use unpack::{Piece, unpack};
-pub use write::{EDGE, Edges, Phase, Progress, Writing, Written, write};
+pub use unpack::{Piece, Unpacked, unpack};
+pub use write::{Change, EDGE, Edges, Phase, Progress, Writing, Written, write};
 
 /// How much of an image's beginning [`Packing::of`] and [`DiskImage::of`] want to see, in bytes: what an ISO 9660 is
 /// known by lies behind 32 KiB.

@@ -1,5 +1,7 @@
 //! Digests of images, and the DIGESTS files that list them.
 
+use sha2::{Digest as _, Sha256, Sha512};
+
 use super::refusal::Refusal;
 
 /// What the packed bytes must hash to.
@@ -11,12 +13,110 @@ pub enum Digest {
     Sha512([u8; 64]),
 }
 
-/// Finds the SHA512 of the file `name` in a DIGESTS file: sections `# SHA512 HASH`, lines `hex  name`.
+/// A digest that is being computed, and what it must be.
+#[derive(Debug)]
+pub(super) enum Hashing {
+    Sha256(Sha256, [u8; 32]),
+    Sha512(Box<Sha512>, [u8; 64]),
+}
+
+impl Digest {
+    /// Reads a SHA256 or a SHA512, told apart by their lengths, from hexadecimal digits.
+    #[must_use]
+    pub fn of_hex(digits: &str) -> Option<Self> {
+        let bytes = unhex(digits)?;
+        match bytes.len() {
+            32 => Some(Self::Sha256(bytes.try_into().ok()?)),
+            64 => Some(Self::Sha512(bytes.try_into().ok()?)),
+            _ => None,
+        }
+    }
+}
+
+impl Hashing {
+    pub(super) fn new(wanted: Digest) -> Self {
+        match wanted {
+            Digest::Sha256(wanted) => Self::Sha256(Sha256::new(), wanted),
+            Digest::Sha512(wanted) => Self::Sha512(Box::default(), wanted),
+        }
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hash, _) => hash.update(bytes),
+            Self::Sha512(hash, _) => hash.update(bytes),
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<(), Refusal> {
+        let (hash, found, wanted) = match self {
+            Self::Sha256(hash, wanted) => ("SHA256", hash.finalize().to_vec(), wanted.to_vec()),
+            Self::Sha512(hash, wanted) => ("SHA512", hash.finalize().to_vec(), wanted.to_vec()),
+        };
+        if found == wanted {
+            return Ok(());
+        }
+        Err(Refusal::Digest {
+            hash,
+            found: hex(&found),
+            wanted: hex(&wanted),
+        })
+    }
+}
+
+/// Finds the SHA512 of the file `name` in a DIGESTS file: a line `# SHA512 HASH`, and below it lines `digits  name`.
+/// Those of other hashes are passed over.
 ///
 /// # Errors
 ///
-/// It is not there, or twice with different values.
+/// It is not there, it is no SHA512, or it is there twice with different values.
 pub fn digest_of(digests: &str, name: &str) -> Result<Digest, Refusal> {
-    let _ = (digests, name);
-    Err(Refusal::NoSignature)
+    let refused = |why| Refusal::NoDigest {
+        name: name.into(),
+        why,
+    };
+    let mut section = "";
+    let mut found = None;
+    for line in digests.lines().map(str::trim) {
+        if let Some(title) = line.strip_prefix('#') {
+            section = title.trim();
+            continue;
+        }
+        // A star before the name says that the file was read as it is.
+        let Some((digits, file)) = line.split_once([' ', '\t']) else {
+            continue;
+        };
+        let file = file.trim_start();
+        if file.strip_prefix('*').unwrap_or(file) != name || !section.starts_with("SHA512") {
+            continue;
+        }
+        let Some(digest @ Digest::Sha512(_)) = Digest::of_hex(digits) else {
+            return Err(refused("what stands there is no SHA512"));
+        };
+        if found.as_ref().is_some_and(|found| *found != digest) {
+            return Err(refused("it is listed twice, with different values"));
+        }
+        found = Some(digest);
+    }
+    found.ok_or_else(|| refused("no SHA512 is listed for this name"))
+}
+
+pub(super) fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+        .collect()
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,23 +3,27 @@
 pub mod digests;
 pub mod keys;
 pub mod refusal;
+mod signature;
+mod trust;
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use digests::Digest;
-use keys::{Fingerprint, Keys};
-use refusal::Refusal;
+use self::digests::{Digest, Hashing};
+use self::keys::{Fingerprint, Keys};
+use self::refusal::Refusal;
+use self::signature::Signatures;
 
 /// What vouches for an image; it is fed the packed bytes in order.
 #[derive(Debug)]
 pub struct Check {
-    digest: Option<Digest>,
+    signatures: Option<Signatures>,
+    digest: Option<Hashing>,
 }
 
 /// Who vouched for an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verified {
-    /// The primary key, the key that signed and when, in seconds since 1970; none without a signature.
+    /// Who signed; none without a signature.
     pub signer: Option<Signer>,
     /// Whether a digest was compared.
     pub digest: bool,
@@ -42,7 +46,10 @@ impl Check {
     /// Nothing vouches for it: for `--insecure` alone.
     #[must_use]
     pub fn insecure() -> Self {
-        Self { digest: None }
+        Self {
+            signatures: None,
+            digest: None,
+        }
     }
 
     /// One of the detached OpenPGP signatures in `signature`, binary or armored, made by one of `keys`. Everything that
@@ -52,20 +59,32 @@ impl Check {
     ///
     /// A signature that can vouch for no image at all.
     pub fn signature(signature: &[u8], keys: &Keys, now: SystemTime) -> Result<Self, Refusal> {
-        let _ = (signature, keys, now);
-        Err(Refusal::NoSignature)
+        // A clock before 1970 is one that says nothing: every key is from the future then.
+        let now = now
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let signatures = Some(Signatures::read(signature, keys, now)?);
+        Ok(Self {
+            signatures,
+            digest: None,
+        })
     }
 
     /// The digest of the packed bytes has to be this, too.
     #[must_use]
     pub fn and_digest(mut self, digest: Digest) -> Self {
-        self.digest = Some(digest);
+        self.digest = Some(Hashing::new(digest));
         self
     }
 
     /// Takes the next packed bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        let _ = bytes;
+        if let Some(signatures) = &mut self.signatures {
+            signatures.update(bytes);
+        }
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
+        }
     }
 
     /// Tells whether all that vouches for the image vouches for these bytes.
@@ -74,6 +93,9 @@ impl Check {
     ///
     /// It does not.
     pub fn finish(self) -> Result<Verified, Refusal> {
-        Err(Refusal::NoSignature)
+        let digest = self.digest.is_some();
+        self.digest.map_or(Ok(()), Hashing::finish)?;
+        let signer = self.signatures.map(Signatures::finish).transpose()?;
+        Ok(Verified { signer, digest })
     }
 }
