@@ -8,7 +8,7 @@ use pilotlight_boot::{platform, report};
 use pilotlight_core::config::Language;
 use pilotlight_providers::Platform;
 
-use crate::install::Install;
+use crate::install::{ImageJob, Install};
 use crate::oem::Oem;
 
 /// First-boot provisioning agent for image-based Linux.
@@ -59,6 +59,8 @@ pub enum Command {
     Metadata(Metadata),
     Oem(Oem),
     Install(Box<Install>),
+    #[command(subcommand)]
+    Image(ImageJob),
     /// Finish the encrypted volumes of a first boot that was cut short at its very end
     #[command(hide = true)]
     Finish {

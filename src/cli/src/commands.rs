@@ -29,6 +29,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Metadata(given) => platform::metadata(&given.into()),
         Command::Oem(given) => oem::run(&given),
         Command::Install(given) => Ok(crate::install::run(*given)),
+        Command::Image(given) => crate::install::image(&given),
         Command::Finish { root } => report::finish(&root),
         #[cfg(feature = "docs")]
         Command::Docs { directory } => docs(&directory),

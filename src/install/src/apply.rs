@@ -142,6 +142,17 @@ pub fn apply(
     })
 }
 
+/// Performs a plan that writes no image.
+pub fn without_image(plan: &Plan, voice: &Arc<dyn Voice>) -> Result<(), ApplyError> {
+    let hands = Hands {
+        plan,
+        voice,
+        lock: None,
+        written: None,
+    };
+    (0..plan.ops.len()).try_for_each(|place| hands.perform(place))
+}
+
 struct Hands<'p> {
     plan: &'p Plan,
     voice: &'p Arc<dyn Voice>,

@@ -182,3 +182,100 @@ pub fn numbered(image: &Table, end: u64, saved: &[Saved]) -> Result<Vec<Saved>, 
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pilotlight_core::model::Guid;
+
+    const EDGE: usize = 1 << 20;
+
+    fn entry(start: u64, end: u64) -> Entry {
+        Entry {
+            start,
+            end,
+            type_guid: Guid([1; 16]),
+            guid: Some(Guid([2; 16])),
+            label: "x".into(),
+            attributes: 1 << 60,
+        }
+    }
+
+    /// The edges of a disk whose image of 8 MiB had a partition 3 and its backup in the middle.
+    fn edges(size: u64, sector: u64) -> (Vec<u8>, Vec<u8>) {
+        let small = Geometry {
+            size: 8 << 20,
+            sector,
+        };
+        let (mut first, mut last) = (vec![0; EDGE], vec![0; EDGE]);
+        let mut raw = Raw::empty(small);
+        raw.create(3, &entry((2 << 20) / sector, (3 << 20) / sector - 1))
+            .unwrap();
+        let mut disk = Edges {
+            first: &mut first,
+            last: &mut last,
+            size: small.size,
+            at: 0,
+        };
+        raw.write(&mut disk, small, |_| Ok(())).unwrap();
+        (
+            first,
+            if size == small.size {
+                last
+            } else {
+                vec![0; EDGE]
+            },
+        )
+    }
+
+    #[test]
+    fn the_backup_goes_to_the_end_with_the_saved_partitions() {
+        for sector in [512, 4096] {
+            for size in [8 << 20, 64 << 20] {
+                let geometry = Geometry { size, sector };
+                let (mut first, mut last) = edges(size, sector);
+                let kept = entry((4 << 20) / sector, (5 << 20) / sector);
+                finish(&mut first, &mut last, geometry, &[(7, kept.clone())]).unwrap();
+                let mut disk = Edges {
+                    first: &mut first,
+                    last: &mut last,
+                    size,
+                    at: 0,
+                };
+                let Found::Table(raw) = gpt::read(&mut disk, geometry).unwrap() else {
+                    panic!()
+                };
+                assert_eq!(raw.problem, None, "{sector} {size}");
+                let table = raw.facts(geometry);
+                assert_eq!(table.partitions.keys().copied().collect::<Vec<_>>(), [3, 7]);
+                assert_eq!(table.partitions[&7], kept);
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let size = 64 << 20;
+        let geometry = Geometry { size, sector: 512 };
+        for (number, start, end) in [(3, 40_000, 40_001), (4, 4096, 5000), (4, 40_000, 1 << 40)] {
+            let (mut first, mut last) = edges(size, 512);
+            let saved = [(number, entry(start, end))];
+            assert!(
+                finish(&mut first, &mut last, geometry, &saved).is_err(),
+                "{start}"
+            );
+        }
+        let (mut first, mut last) = (vec![0; EDGE], vec![0; EDGE]);
+        assert!(finish(&mut first, &mut last, geometry, &[]).is_ok());
+        assert!(first.iter().all(|byte| *byte == 0));
+        assert!(finish(&mut first, &mut last, geometry, &[(1, entry(9000, 9001))]).is_err());
+    }
+
+    #[test]
+    fn a_table_is_read_from_the_beginning_of_an_image() {
+        let (first, _) = edges(64 << 20, 512);
+        let table = table_of(&first[..36 << 10], 8 << 20, 512).unwrap().unwrap();
+        assert_eq!(table.partitions.len(), 1);
+        assert_eq!(table_of(&[0; 4096], 8 << 20, 512).unwrap(), None);
+    }
+}

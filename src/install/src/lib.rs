@@ -12,6 +12,7 @@ pub mod config;
 pub mod download;
 pub mod edges;
 pub mod image;
+pub mod inspect;
 pub mod op;
 pub mod plan;
 pub mod release;

@@ -153,6 +153,18 @@ pub fn plan(target: &Target, image: &Image, wanted: &Wanted) -> Result<Plan, Vec
     Ok(plan)
 }
 
+/// Plans to put files into an image that is there already.
+pub fn customize(target: &Target, image: &Image, wanted: &Wanted) -> Result<Plan, Vec<Refusal>> {
+    let mut refusals = target.refusals(false);
+    let mut plan = Plan::default();
+    let layout = layout(target, image);
+    put_files(target, image, layout, wanted, &mut plan, &mut refusals);
+    match refusals.is_empty() {
+        true => Ok(plan),
+        false => Err(refusals),
+    }
+}
+
 /// Whether it is done before the disk boots, so that none ever boots without it: not where the last MiB of the disk is
 /// concerned, which is not there yet.
 fn is_early(op: &InstallOp, end: u64) -> bool {
@@ -493,3 +505,7 @@ fn renumbered(mut disks: Disks, disk: &str, kept: &[Saved], saved: &[Saved]) -> 
     disks.blocks.extend(moved);
     disks
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 mod args;
 mod coreos;
 mod flatcar;
+mod image;
 mod terminal;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use pilotlight_install::voice::{Form, Spoken, Voice};
 pub use args::Install;
 pub use coreos::coreos_installer;
 pub use flatcar::flatcar_install;
+pub use image::{ImageJob, image};
 
 /// Exit code of a run that finds everything done already.
 const ALREADY: u8 = 77;
