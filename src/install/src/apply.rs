@@ -403,7 +403,7 @@ pub fn mounted<T>(
         true => PrivateMount::writable(&reached.node),
         false => PrivateMount::read_only(&reached.node),
     }
-    .map_err(during("mounting", &shown))?;
+    .map_err(|error| during("mounting", &shown)(advised(error)))?;
     let done = body(&mount)?;
     match writable {
         true => mount.finish().map_err(during("syncing", shown))?,
@@ -411,6 +411,18 @@ pub fn mounted<T>(
     }
     reached.finish()?;
     Ok(done)
+}
+
+/// Kernels before 6.7 do not mount two file systems with one UUID, as two disks with one image have them.
+fn advised(error: io::Error) -> io::Error {
+    let said = error.to_string();
+    match said.contains("File exists") {
+        false => error,
+        true => io::Error::other(format!(
+            "{said}: a file system with the same UUID is mounted, as by a system that was installed from the same \
+             image; unmount that one (/oem, /usr/share/oem) and run the same command again"
+        )),
+    }
 }
 
 fn path(text: &str) -> Result<SysPath, ApplyError> {

@@ -77,7 +77,7 @@ mod tests {
         let (what, text) = read_text("old.ign", ignition).unwrap();
         assert_eq!(
             (what.as_str(), text.as_str()),
-            ("old.ign (42 bytes)", ignition)
+            ("old.ign (39 bytes)", ignition)
         );
         let butane = "variant: flatcar\nversion: 1.0.0\npasswd:\n  users:\n    - name: core\n";
         let (what, text) = read_text("n.bu", butane).unwrap();

@@ -97,6 +97,8 @@ pub struct Trust {
     pub pins: Vec<Fingerprint>,
     /// Its digest.
     pub digest: Option<Digest>,
+    /// A file that lists digests by the names of files, as Flatcar's DIGESTS do.
+    pub digests: Option<PathBuf>,
     /// Whether an image is taken that nobody vouches for.
     pub insecure: bool,
 }

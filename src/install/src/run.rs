@@ -479,15 +479,7 @@ pub fn located_without_disk(
     voice: &Arc<dyn Voice>,
 ) -> Result<Found, InstallError> {
     let located = locate(&request.image, None, &request.network, voice)?;
-    let name = match &located.place {
-        Place::Url(url) => url
-            .split(['?', '#'])
-            .next()
-            .and_then(|path| path.rsplit('/').next()),
-        Place::File(path) => path.file_name().and_then(|name| name.to_str()),
-        Place::Stdin => None,
-    };
-    let name = name
+    let name = file_name(&located.place)
         .filter(|name| !matches!(*name, "" | "." | ".."))
         .ok_or_else(|| {
             InstallError::Asked(format!(
@@ -580,11 +572,8 @@ fn vouched(
     network: &Network,
     voice: &Arc<dyn Voice>,
 ) -> Result<Vouched, InstallError> {
-    let vouched = signed(located, trust, network, voice)?;
-    let given = trust.digest.map(|digest| match digest {
-        pilotlight_core::model::Digest::Sha256(sum) => Digest::Sha256(sum),
-        pilotlight_core::model::Digest::Sha512(sum) => Digest::Sha512(sum),
-    });
+    let given = given_digest(located, trust)?;
+    let vouched = signed(located, trust, given.as_ref(), network, voice)?;
     // The first is the stream's, which came from the same server as the image.
     let Some(digest) = given.clone().or_else(|| located.digest.clone()) else {
         return Ok(vouched);
@@ -600,6 +589,7 @@ fn vouched(
 fn signed(
     located: &Located,
     trust: &Trust,
+    given: Option<&Digest>,
     network: &Network,
     voice: &Arc<dyn Voice>,
 ) -> Result<Vouched, InstallError> {
@@ -617,9 +607,9 @@ fn signed(
     }
     let place = trust.signature.as_ref().or(located.signature.as_ref());
     let by_digest = |why: &str| {
-        trust.digest.map(|digest| {
+        given.map(|_| {
             unsigned(format!(
-                "{} has to have the digest {digest}, which was given ({why})",
+                "{} has to have the digest that was given ({why})",
                 located.shown
             ))
         })
@@ -703,9 +693,34 @@ fn keys(trust: &Trust) -> Result<Keys, InstallError> {
     Keys::read(&files, &pins).map_err(|refusal| InstallError::Unverified(refusal.to_string()))
 }
 
-/// The digest of a file from a DIGESTS file.
-pub fn listed_digest(text: &str, name: &str) -> Result<Digest, InstallError> {
-    digest_of(text, name).map_err(|refusal| InstallError::Unverified(refusal.to_string()))
+/// The digest that a person gave, by itself or in a list.
+fn given_digest(located: &Located, trust: &Trust) -> Result<Option<Digest>, InstallError> {
+    use pilotlight_core::model::Digest as Given;
+    match (&trust.digest, &trust.digests) {
+        (Some(Given::Sha256(sum)), _) => Ok(Some(Digest::Sha256(*sum))),
+        (Some(Given::Sha512(sum)), _) => Ok(Some(Digest::Sha512(*sum))),
+        (None, None) => Ok(None),
+        (None, Some(path)) => {
+            let shown = path.display().to_string();
+            let text = pilotlight_sys::read_regular(path, SMALL)
+                .and_then(|text| text.ok_or_else(|| io::ErrorKind::NotFound.into()))
+                .map_err(reading(&shown))?;
+            let name = file_name(&located.place).unwrap_or_default();
+            let found = digest_of(&String::from_utf8_lossy(&text), name);
+            found.map(Some).map_err(|refusal| {
+                InstallError::Unverified(format!("{shown} does not vouch for the image: {refusal}"))
+            })
+        }
+    }
+}
+
+/// The last part of a path or URL.
+fn file_name(place: &Place) -> Option<&str> {
+    match place {
+        Place::Url(url) => url.split(['?', '#']).next()?.rsplit('/').next(),
+        Place::File(path) => path.file_name()?.to_str(),
+        Place::Stdin => None,
+    }
 }
 
 /// What tells a later run that all of this is done.

@@ -38,7 +38,7 @@ pub enum SurveyError {
 }
 
 /// How long a disk may take to appear that was just plugged in.
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(3);
 
 /// Looks at a disk, or at a file that stands for one.
 pub fn target(named: &Path) -> Result<Target, SurveyError> {

@@ -132,6 +132,10 @@ pub struct Install {
     /// The image has to have this hash as it comes: sha256-... or sha512-...; a signature is not needed then
     #[arg(long, value_name = "HASH", value_parser = digest)]
     pub digest: Option<Digest>,
+    /// The image has to have the SHA512 that this file lists for its name, as Flatcar's DIGESTS do; a signature is not
+    /// needed then
+    #[arg(long, value_name = "FILE", conflicts_with = "digest")]
+    pub digests: Option<PathBuf>,
     /// Take an image that nobody vouches for
     #[arg(long)]
     pub insecure: bool,
@@ -297,6 +301,7 @@ impl Install {
                 keys: self.key.clone(),
                 pins: self.fingerprint.clone(),
                 digest: self.digest,
+                digests: self.digests.clone(),
                 insecure: self.insecure,
             },
             config: self.ignition_config.as_deref().map(|config| AskedConfig {
