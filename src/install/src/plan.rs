@@ -454,6 +454,10 @@ fn picture(target: &Target, image: &Image, kept: &[Saved], saved: &[Saved]) -> P
     };
     let mut ops = Vec::new();
     if let (TableState::Gpt(table), false) = (&block.table, saved.is_empty()) {
+        ops.extend(table.repair.iter().map(|problem| DiskOp::RepairTable {
+            disk: disk.clone(),
+            problem: problem.clone(),
+        }));
         let gone = (table.partitions.iter())
             .filter(|(number, _)| !saved.iter().any(|(saved, _)| saved == *number));
         ops.extend(gone.map(|(number, entry)| DiskOp::DeletePartition {

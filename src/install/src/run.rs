@@ -362,8 +362,12 @@ fn small(
     };
     let read = match place {
         Place::Url(url) => return Ok(network.document(url, limit, voice)?),
-        Place::File(path) => pilotlight_sys::read_regular(path, limit)
-            .and_then(|bytes| bytes.ok_or_else(|| io::ErrorKind::NotFound.into())),
+        // A pipe will do, as a shell makes one of a program's output.
+        Place::File(path) => std::fs::File::open(path).and_then(|file| {
+            let mut bytes = Vec::new();
+            file.take(limit + 1).read_to_end(&mut bytes)?;
+            bounded(bytes)
+        }),
         Place::Stdin => {
             let mut bytes = Vec::new();
             (io::stdin().take(limit + 1).read_to_end(&mut bytes)).and_then(|_| bounded(bytes))

@@ -99,12 +99,14 @@ impl Voice for Spoken {
     }
 
     fn begins(&self, line: &str, number: usize, of: usize) {
-        *self.state() = State {
-            begun: Some(Instant::now()),
-            last: None,
-            drawn: false,
-            packed: self.state().packed,
-        };
+        {
+            let mut state = self.state();
+            if std::mem::take(&mut state.drawn) {
+                eprintln!();
+            }
+            state.begun = Some(Instant::now());
+            state.last = None;
+        }
         match self.form {
             Form::Json => self.json(&json!({
                 "event": "operation", "number": number, "of": of, "line": line
@@ -181,7 +183,13 @@ fn words(progress: &Progress, since: Duration) -> String {
         return out;
     }
     let rate = u64::try_from(u128::from(done) * 1000 / millis).unwrap_or(u64::MAX);
-    out.push_str(&format!(", {}/s", human(rate >> 20 << 20)));
+    // MiB are exact enough.
+    let shown = if rate >> 20 == 0 {
+        rate
+    } else {
+        rate >> 20 << 20
+    };
+    out.push_str(&format!(", {}/s", human(shown)));
     if progress.size > done && rate > 0 {
         let left = (progress.size - done) / rate;
         out.push_str(&match left {

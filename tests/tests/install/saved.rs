@@ -15,12 +15,19 @@ const START: u64 = SIZE + 10;
 fn with_data() -> (Disk, Vec<u8>) {
     let disk = Disk::new(SIZE + 40);
     tool(&format!(
-        "sgdisk --new=1:2048:+8M --change-name=1:old --new=9:{}:0 --change-name=9:my-data --attributes=9:set:60 {}",
+        "sgdisk --new=1:2048:+8M --change-name=1:old --new=9:{}:{} --change-name=9:my-data --attributes=9:set:60 {}",
         START * 2048,
+        (SIZE + 40) * 2048 - 34,
         disk.node
     ));
-    let size = (SIZE + 40) << 20;
-    let end = size - 33 * 512 - (START << 20);
+    let said = tool(&format!("sgdisk --info=9 {}", disk.node));
+    let last = said
+        .lines()
+        .find_map(|line| line.strip_prefix("Last sector: "));
+    let last: u64 = last.unwrap().split(' ').next().unwrap().parse().unwrap();
+    // Into the last MiB, which is written as the last of all.
+    assert!(last > (SIZE + 39) * 2048, "{said}");
+    let end = (last + 1) * 512 - (START << 20);
     let bytes: Vec<u8> = (0..end)
         .map(|place| u8::try_from(place % 251).unwrap())
         .collect();

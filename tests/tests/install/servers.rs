@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use pilotlight_tests::faults::web::{Act, Asked, Web, reply, say};
+use pilotlight_tests::faults::{Act, Asked, Web, reply, say};
 
 use crate::image::{SIZE, image};
 use crate::{Disk, called, install, text};
