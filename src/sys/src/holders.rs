@@ -138,8 +138,10 @@ pub fn take_down(holder: &Holder) -> Result<(), ToolError> {
     match holder.kind {
         HolderKind::Array => tool::run("mdadm", &["--stop", node], None)?,
         _ => {
-            let name = node.strip_prefix("/dev/mapper/").unwrap_or(node);
-            tool::run("dmsetup", &["remove", "--retry", name], None)?
+            // Without udev it may have no node below /dev/mapper.
+            let name = fs::read_to_string(sysfs(node).join("dm/name"));
+            let name = name.unwrap_or_else(|_| node.trim_start_matches("/dev/mapper/").into());
+            tool::run("dmsetup", &["remove", "--retry", name.trim()], None)?
         }
     };
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pilotlight_tests::tool;
+use pilotlight_tests::{pilotlight, tool};
 
 use crate::image::{SIZE, image, sign};
 use crate::{Disk, install, text};
@@ -200,8 +200,54 @@ fn a_file_stands_for_a_disk() {
     // What is left of the disk's bytes is the image's, but for OEM.
     let (made, raw) = (fs::read(&card).unwrap(), fs::read(&image.raw).unwrap());
     let oem = (16 << 20)..(64 << 20);
-    assert!(made[EDGE_OF_TABLE..oem.start] == raw[EDGE_OF_TABLE..oem.start]);
-    assert!(made[oem.end..made.len() - EDGE_OF_TABLE] == raw[oem.end..raw.len() - EDGE_OF_TABLE]);
+    let same = |range: std::ops::Range<usize>| assert!(made[range.clone()] == raw[range]);
+    same(EDGE_OF_TABLE..oem.start);
+    same(oem.end..made.len() - EDGE_OF_TABLE);
+
+    // What lies in it can be looked at and changed.
+    let inspect = || {
+        let answer = pilotlight(&["image", "inspect", "--json", card.to_str().unwrap()]);
+        assert_eq!(answer.code, Some(0), "{}", text(&answer));
+        serde_json::from_str::<serde_json::Value>(&answer.out).unwrap()
+    };
+    let files = |seen: &serde_json::Value| {
+        let files = seen["files"].as_array().unwrap().iter();
+        let files = files.map(|file| {
+            (
+                file["path"].as_str().unwrap().to_string(),
+                file["size"].as_u64().unwrap(),
+            )
+        });
+        files.collect::<std::collections::BTreeMap<String, u64>>()
+    };
+    let before = inspect();
+    assert_eq!(before["packed"], false);
+    let segments = before["picture"]["disks"][0]["before"]["segments"]
+        .as_array()
+        .unwrap();
+    assert!(
+        segments
+            .iter()
+            .any(|segment| segment["label"] == "OEM" && segment["content"]["format"] == "btrfs")
+    );
+    assert_eq!(files(&before)["/config.ign"], 38);
+    let answer = pilotlight(&[
+        "image",
+        "customize",
+        card.to_str().unwrap(),
+        "--append-karg",
+        "quiet",
+    ]);
+    assert_eq!(answer.code, Some(0), "{}", text(&answer));
+    let after = inspect();
+    assert!(files(&after)["/grub.cfg"] > files(&before)["/grub.cfg"]);
+    assert_eq!(files(&after)["/config.ign"], 38);
+    let packed = pilotlight(&["image", "inspect", image.packed.to_str().unwrap()]);
+    assert!(
+        packed.out.contains("EFI-SYSTEM") && packed.out.contains("note: it is packed"),
+        "{}",
+        packed.out
+    );
 }
 
 /// Header and entries of a table.

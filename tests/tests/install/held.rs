@@ -83,9 +83,11 @@ fn what_stands_on_a_disk_is_named_and_taken_down() {
         let line = format!("-d {node} -f /dev/zero --insecure --yes");
         let answer = install(&line);
         assert_eq!(answer.code, Some(1), "{}", text(&answer));
-        let words =
-            format!("{part} is held by /dev/mapper/held, a mapped device; --release takes it down");
+        // Without udev it may have the kernel's name alone.
+        let words = format!("{part} is held by /dev/");
         assert!(answer.err.contains(&words), "{}", answer.err);
+        let words = ", a mapped device; --release takes it down";
+        assert!(answer.err.contains(words), "{}", answer.err);
 
         let raw = "/run/image.bin";
         fs::File::create(raw).unwrap().set_len(8 << 20).unwrap();
@@ -95,12 +97,8 @@ fn what_stands_on_a_disk_is_named_and_taken_down() {
         let line = format!("-d {node} -f {raw} --insecure --yes --release");
         let answer = install(&line);
         assert_eq!(answer.code, Some(0), "{}", text(&answer));
-        assert!(
-            answer.out.contains("take down /dev/mapper/held"),
-            "{}",
-            answer.out
-        );
-        assert!(!std::path::Path::new("/dev/mapper/held").exists());
+        assert!(answer.out.contains("  take down /dev/"), "{}", answer.out);
+        assert!(!tool("dmsetup ls").contains("held"));
         let said = tool(&format!("sgdisk --print {node}"));
         assert!(said.contains("USR-A"), "{said}");
     });
