@@ -8,6 +8,7 @@ use pilotlight_boot::{platform, report};
 use pilotlight_core::config::Language;
 use pilotlight_providers::Platform;
 
+use crate::install::{ImageJob, Install};
 use crate::oem::Oem;
 
 /// First-boot provisioning agent for image-based Linux.
@@ -32,6 +33,7 @@ Examples:
   pilotlight report                                     what the stages of this boot did
   pilotlight detect                                     which platform this machine is of, and why
   pilotlight metadata                                   what the platform says of this machine
+  pilotlight install -d /dev/sda -i node.bu             an OS image to a disk, with its config
   pilotlight oem plan                                   what the daemon would do to the network
   pilotlight oem once --ssh-keys core                   what a boot needs of the platform: keys, names, attributes
 
@@ -63,6 +65,9 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+    Install(Box<Install>),
+    #[command(subcommand)]
+    Image(ImageJob),
     /// Finish the encrypted volumes of a first boot that was cut short at its very end
     #[command(hide = true)]
     Finish {
@@ -102,7 +107,7 @@ pub struct ReadingArgs {
     pub strict: bool,
 }
 
-fn language(name: &str) -> Result<Language, String> {
+pub fn language(name: &str) -> Result<Language, String> {
     Language::parse(name).ok_or_else(|| {
         let known: Vec<&str> = Language::ALL.iter().map(|known| known.name()).collect();
         format!("known are {}", known.join(", "))

@@ -29,6 +29,8 @@ pub fn run(command: Command) -> ExitCode {
         Command::Metadata(given) => platform::metadata(&given.into()),
         Command::Oem(given) => oem::run(&given),
         Command::Rmcfg { arguments } => return rmcfg::rmcfg(arguments.into_iter()),
+        Command::Install(given) => Ok(crate::install::run(*given)),
+        Command::Image(given) => crate::install::image(&given),
         Command::Finish { root } => report::finish(&root),
         #[cfg(feature = "docs")]
         Command::Docs { directory } => docs(&directory),
@@ -240,7 +242,7 @@ fn validate(given: &Validate) -> anyhow::Result<ExitCode> {
 }
 
 /// Colours for a terminal, unless its owner wants none (no-color.org).
-fn style(stream: &impl IsTerminal) -> Style {
+pub(crate) fn style(stream: &impl IsTerminal) -> Style {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if wanted && stream.is_terminal() {
         Style::Coloured

@@ -8,6 +8,7 @@ mod afterburn;
 mod args;
 mod commands;
 mod drop_in;
+mod install;
 mod oem;
 mod once;
 
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
         Some("ignition-apply") => drop_in::ignition_apply(arguments),
         Some("ignition-validate") => drop_in::ignition_validate(arguments),
         Some("afterburn" | "coreos-metadata") => afterburn::afterburn(called, arguments),
+        Some("flatcar-install") => install::flatcar_install(arguments),
+        Some("coreos-installer") => install::coreos_installer(arguments),
         _ => commands::run(args::Arguments::parse().command),
     }
 }

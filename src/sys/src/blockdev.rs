@@ -71,7 +71,7 @@ pub fn array_of(node: &str) -> Option<String> {
 
 /// The devices on top of a device, by their stable names. Its own partitions do not count, which of a disk of device
 /// mapper are maps.
-fn holders(node: &str) -> Vec<String> {
+pub(crate) fn holders(node: &str) -> Vec<String> {
     let directory = fs::read_dir(sysfs(node).join("holders"));
     let names = directory.into_iter().flatten().flatten();
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -180,6 +180,20 @@ pub fn drives() -> Vec<String> {
 /// Whether the kernel writes nothing to a device (`ro` in sysfs; blockdev(8), `--setro`).
 pub fn is_write_protected(node: &str) -> bool {
     number(sysfs(node).join("ro")).is_ok_and(|read_only| read_only != 0)
+}
+
+/// Has a device read as zeros in a range of bytes, where that is quick: by discarding, of what is no rotating disk.
+/// Answers whether it does.
+pub fn discard(file: &fs::File, node: &str, range: std::ops::Range<u64>) -> bool {
+    use rustix::fs::FallocateFlags;
+    let queue = sysfs(node).join("queue");
+    let says = |name: &str| number(queue.join(name)).unwrap_or(0);
+    if says("discard_max_bytes") == 0 || says("rotational") != 0 {
+        return false;
+    }
+    // Of a device this is write-zeroes with unmapping, which zeros or fails (block/fops.c, blkdev_fallocate).
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    rustix::fs::fallocate(file, flags, range.start, range.end - range.start).is_ok()
 }
 
 /// By whom a device is used: mounts, swap, devices on top of it. Its own partitions do not count.

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 
 use pilotlight_core::facts::disks::Signature;
 use pilotlight_core::model::SysPath;
+use pilotlight_core::ordered::Arrange as _;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -18,7 +19,7 @@ use rustix::mount::{
 
 use crate::mounts::explain;
 use crate::probe::{self, Area};
-use crate::root::Sysroot;
+use crate::root::{Stat, Sysroot};
 use crate::temporary;
 use crate::{blockdev, fat};
 
@@ -142,6 +143,63 @@ impl PrivateMount {
     /// Puts a file in place whole or not at all, with owner and mode of the one before it, else 0644.
     pub fn replace(&self, path: &SysPath, contents: &[u8]) -> io::Result<()> {
         let before = self.root.stat(path)?;
+        self.put_as(path, contents, before)
+    }
+
+    /// The same with this mode, root's. Directories that are missing are made; links of those that are there are
+    /// followed within the file system.
+    pub fn put(&self, path: &SysPath, contents: &[u8], mode: u32) -> io::Result<()> {
+        let path = self.root.resolve(path)?;
+        let mut missing = Vec::new();
+        let mut parent = path.parent();
+        while let Some(directory) = parent.filter(|directory| directory.parent().is_some()) {
+            if self.root.stat(&directory)?.is_some() {
+                break;
+            }
+            parent = directory.parent();
+            missing.push(directory);
+        }
+        for directory in missing.iter().rev() {
+            let above = self.root.parent(directory)?;
+            mkdirat(&above, directory.name(), Mode::from_raw_mode(0o755))?;
+            rustix::fs::fsync(&above)?;
+        }
+        let as_root = Stat {
+            kind: FileType::RegularFile,
+            mode,
+            uid: 0,
+            gid: 0,
+            len: 0,
+            inode: String::new(),
+        };
+        self.put_as(&path, contents, Some(as_root))
+    }
+
+    /// Names of what is in a directory; none if it is not there.
+    ///
+    /// Errors: there are more than `limit`.
+    pub fn list(&self, path: &SysPath, limit: usize) -> io::Result<Vec<String>> {
+        let directory = match self.root.directory(&self.root.resolve(path)?) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&directory)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+            if names.len() > limit {
+                return Err(io::Error::other(format!(
+                    "it holds more than {limit} files"
+                )));
+            }
+        }
+        names.arrange();
+        Ok(names)
+    }
+
+    fn put_as(&self, path: &SysPath, contents: &[u8], before: Option<Stat>) -> io::Result<()> {
         let directory = self.root.parent(path)?;
         temporary::take_away(&directory)?;
         let temporary = temporary::name(path.name())?;

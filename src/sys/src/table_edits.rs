@@ -96,6 +96,44 @@ pub fn edit(disk: &str, edits: &[&DiskOp]) -> Result<(), TableError> {
     Ok(())
 }
 
+/// Has the kernel know these partitions of a disk that is being written and has no table yet, and waits for their
+/// nodes. Who writes it has its lock, so that udev does not look at it: udev is not waited for.
+pub fn know(
+    file: &File,
+    disk: &str,
+    partitions: &[(u32, Entry)],
+    sector: u64,
+) -> Result<(), DiskError> {
+    let known: Vec<Known> = (partitions.iter())
+        .map(|(number, entry)| Known::of(*number, entry, sector))
+        .collect();
+    kernel_table::tell(file, disk, &known)
+        .map_err(during("telling the kernel about the partitions of", disk))?;
+    for (number, _) in partitions {
+        let node = partition_node(disk, *number);
+        settle::hold(&node).map_err(during("waiting for", &node))?;
+    }
+    Ok(())
+}
+
+/// Has the kernel know the partitions of the table that a disk has, whoever wrote it, and waits until udev has
+/// finished with them.
+pub fn refresh(disk: &str) -> Result<(), DiskError> {
+    let geometry = blockdev::geometry(Path::new(disk)).map_err(during("looking at", disk))?;
+    let mut file = File::open(disk).map_err(during("opening", disk))?;
+    settle::lock(&file, disk).map_err(during("locking", disk))?;
+    let found =
+        gpt::read(&mut file, geometry).map_err(during("reading the partition table of", disk))?;
+    let Found::Table(raw) = found else {
+        return Ok(());
+    };
+    let known = kernel_table::wanted(&raw.facts(geometry), geometry.sector);
+    kernel_table::tell(&file, disk, &known)
+        .map_err(during("telling the kernel about the partitions of", disk))?;
+    drop(file);
+    show(disk, &known, Vec::new())
+}
+
 /// The table after an edit, or why it is not as it was when the plan was made.
 fn changed(table: Option<Raw>, op: &DiskOp, disk: &str, geometry: Geometry) -> Result<Raw, String> {
     if op.device() != disk {
