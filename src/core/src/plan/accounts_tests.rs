@@ -392,7 +392,8 @@ fn what_the_image_has_beside_etc_is_known_and_copied_where_it_is_changed() {
         (vec![group], Vec::new())
     };
     let copied = "copy the image's group users2 to /etc/group; ";
-    let table: Vec<((Vec<Group>, Vec<User>), String)> = vec![
+    type Asked = (Vec<Group>, Vec<User>);
+    let table: Vec<(Asked, String)> = vec![
         (
             of(&|user| user.groups = vec!["users2".into(), "sudo".into()]),
             format!("{copied}add user op: further groups sudo users2; "),
