@@ -158,6 +158,13 @@ impl Host for Document {
     async fn raw_device(&self, _: &str, _: Duration) -> Result<Option<Vec<u8>>, HostError> {
         Ok(None)
     }
+    fn load_module(&self, _: &str) {}
+    fn hyperv_pairs(&self) -> Result<Vec<(String, String)>, HostError> {
+        Ok(Vec::new())
+    }
+    fn guest_property(&self, _: &str) -> Result<Option<Vec<u8>>, HostError> {
+        Ok(None)
+    }
     fn guestinfo(&self, _: &str) -> Result<Option<Vec<u8>>, HostError> {
         Ok(None)
     }
