@@ -1,5 +1,7 @@
 //! Documents of both versions, and what becomes of them.
 
+use proptest::prelude::ProptestConfig;
+
 use super::networkd_units;
 
 /// The sections behind `[Network]` of the only unit, and what was left out.
@@ -87,6 +89,19 @@ fn version_1_has_masks_routes_and_name_servers() {
         ("[{type: manual}]", String::new()),
     ] {
         assert_eq!(of_subnets(subnets), (expected, vec![]), "{subnets}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn nothing_panics_whatever_comes(
+        text in "(version: [12]\n|config:\n|- type: (physical|nameserver)\n|  mac_address: '02:00:00:00:00:01'\n|  subnets:\n|  - type: (static|dhcp4)\n|    address: [0-9./:a]{0,12}\n|    netmask: [0-9.]{0,12}\n|ethernets:\n|[ -~]){0,20}"
+    ) {
+        for (name, unit) in networkd_units(&text).0 {
+            proptest::prop_assert!(name.starts_with("70-pilotlight-"));
+            proptest::prop_assert!(unit.starts_with("# From the platform's metadata"));
+        }
     }
 }
 

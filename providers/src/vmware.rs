@@ -42,25 +42,34 @@ impl<'h, H: Host> Variables<'h, H> {
         }
     }
 
-    /// A variable and that of its encoding, both from the same place. The machine's own count before the environment's.
-    fn get(&mut self, name: &str) -> Result<Option<(Vec<u8>, String)>, HostError> {
-        let encoding = format!("{name}.encoding");
+    /// A variable, and whether it is the machine's own; those count before the environment's.
+    fn plain(&mut self, name: &str) -> Result<Option<(Vec<u8>, bool)>, HostError> {
         if let Some(data) = self.host.guestinfo(name)?.filter(|data| !data.is_empty()) {
-            let encoding = self.host.guestinfo(&encoding)?.unwrap_or_default();
-            let encoding = String::from_utf8_lossy(&encoding).trim().to_string();
-            return Ok(Some((data, encoding)));
+            return Ok(Some((data, true)));
         }
-        let of = |all: &[Property], name: &str| {
-            let key = format!("guestinfo.{name}");
-            let found = all.iter().find(|one| one.key == key);
-            found.map(|one| one.value.clone())
+        let property = self.property(name)?;
+        let property = property.filter(|value| !value.trim().is_empty());
+        Ok(property.map(|value| (value.into_bytes(), false)))
+    }
+
+    /// A variable and that of its encoding, both from the same place.
+    fn encoded(&mut self, name: &str) -> Result<Option<(Vec<u8>, String)>, HostError> {
+        let Some((data, is_own)) = self.plain(name)? else {
+            return Ok(None);
         };
-        let all = self.environment()?;
-        let data = of(all, name).filter(|data| !data.trim().is_empty());
-        Ok(data.map(|data| {
-            let encoding = of(all, &encoding).unwrap_or_default();
-            (data.into_bytes(), encoding.trim().to_string())
-        }))
+        let name = format!("{name}.encoding");
+        let encoding = match is_own {
+            true => self.host.guestinfo(&name)?.unwrap_or_default(),
+            false => self.property(&name)?.unwrap_or_default().into_bytes(),
+        };
+        let encoding = String::from_utf8_lossy(&encoding).trim().to_string();
+        Ok(Some((data, encoding)))
+    }
+
+    fn property(&mut self, name: &str) -> Result<Option<String>, HostError> {
+        let key = format!("guestinfo.{name}");
+        let mut all = self.environment()?.iter();
+        Ok(all.find(|one| one.key == key).map(|one| one.value.clone()))
     }
 
     fn environment(&mut self) -> Result<&[Property], HostError> {
@@ -81,7 +90,7 @@ impl<'h, H: Host> Variables<'h, H> {
 pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, HostError> {
     let mut variables = Variables::of(host);
     for name in NAMES {
-        let Some((data, encoding)) = variables.get(name)? else {
+        let Some((data, encoding)) = variables.encoded(name)? else {
             continue;
         };
         let bytes = decoded(data, &encoding)
@@ -92,7 +101,7 @@ pub(crate) async fn user_config(host: &impl Host) -> Result<Option<UserConfig>, 
         }));
     }
     for name in URLS {
-        if let Some((url, _)) = variables.get(name)? {
+        if let Some((url, _)) = variables.plain(name)? {
             return named(host, name, String::from_utf8_lossy(&url).trim()).await;
         }
     }
@@ -145,7 +154,7 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
     let mut said = Metadata::default();
     let mut variables = Variables::of(host);
     // A document of cloud-init's for this platform, with its network.
-    if let Some((data, encoding)) = variables.get("metadata")? {
+    if let Some((data, encoding)) = variables.encoded("metadata")? {
         let bytes = decoded(data, &encoding).map_err(|why| {
             HostError::Broken(format!("while decoding guestinfo.metadata: {why}"))
         })?;
@@ -163,7 +172,7 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
             said.network = Some(parts(&all, &["/network", "/network.encoding"]).to_string());
         }
     }
-    if let Some((name, _)) = variables.get("hostname")? {
+    if let Some((name, _)) = variables.plain("hostname")? {
         said.set_hostname(Some(&String::from_utf8_lossy(&name)));
     }
     Ok(Some(said))
@@ -171,7 +180,7 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
 
 /// Arguments for the network of the initramfs that the owner of the guest wants.
 pub(crate) fn network_kargs(host: &impl Host) -> Result<Option<String>, HostError> {
-    let found = Variables::of(host).get("afterburn.initrd.network-kargs")?;
+    let found = Variables::of(host).plain("afterburn.initrd.network-kargs")?;
     Ok(found.map(|(text, _)| String::from_utf8_lossy(&text).trim().to_string()))
 }
 

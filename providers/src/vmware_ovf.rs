@@ -109,6 +109,7 @@ pub fn without(document: &str, keys: &[String]) -> Result<Option<String>, String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::ProptestConfig;
 
     const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Environment \
         xmlns=\"http://schemas.dmtf.org/ovf/environment/1\" xmlns:oe=\"http://schemas.dmtf.org/ovf/environment/1\" \
@@ -169,6 +170,25 @@ mod tests {
         }
         let deep = "<a>".repeat(100);
         assert!(properties(&deep).unwrap_err().contains("deep"));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn nothing_panics_whatever_comes(
+            inner in "(<Environment>|<PropertySection>|<Property key='a' value='b'|/>|>|</Property>|</Environment>|é|&#x0;|<!--|[<>='& ]){0,24}"
+        ) {
+            let keys = ["a".to_string()];
+            let whole = format!("<Environment><PropertySection>{inner}</PropertySection></Environment>");
+            for text in [inner, whole] {
+                if let Ok(Some(rest)) = without(&text, &keys) {
+                    // What is left is read, and has no such property.
+                    let left = properties(&rest);
+                    let is_gone = |all: &[Property]| all.iter().all(|one| one.key != "a");
+                    proptest::prop_assert!(left.is_ok_and(|all| is_gone(&all)), "{text} became {rest}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -216,7 +216,7 @@ mod tests {
             ("disks -platform qemu", "flag -platform is missing"),
             (
                 "-platform vax -nope",
-                "flag -platform: unknown platform \"vax\"; known are aws (ec2), ",
+                "flag -platform: unknown platform \"vax\"; known are akamai, ",
             ),
             (
                 "-platform qemu -stage disks -fetch-timeout soon",

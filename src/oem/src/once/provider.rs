@@ -92,7 +92,7 @@ mod tests {
         );
         let why = named("foo").unwrap_err();
         assert!(
-            why.starts_with("unknown provider \"foo\"; known are aws"),
+            why.starts_with("unknown provider \"foo\"; known are akamai"),
             "{why}"
         );
     }
