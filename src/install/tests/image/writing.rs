@@ -96,7 +96,10 @@ fn the_image_is_on_the_disk_and_nothing_of_the_old_table() {
                     "{packer}, {length}: an old backup table"
                 );
                 assert!(done.verified.digest && done.unpacked == length as u64);
-                assert!(done.skipped > 0, "{packer}: no zeros were skipped");
+                assert!(
+                    !reads_zeros || done.skipped > 0,
+                    "{packer}: no zeros were skipped"
+                );
             }
         }
     }
