@@ -184,10 +184,13 @@ fn the_plan_without_a_card() {
     );
 }
 
+/// What is done to a card before.
+type Damage<'a> = &'a dyn Fn(&Card);
+
 /// Nothing is written where it cannot be done: every row leaves the image as it was.
 #[test]
 fn refusals_change_nothing() {
-    let rows: [(&str, u64, &[&str], &dyn Fn(&Card)); 8] = [
+    let rows: [(&str, u64, &[&str], Damage<'_>); 8] = [
         (
             "which is too small for the FAT32",
             32,
