@@ -34,13 +34,13 @@ pub enum ImageError {
     #[error("the image is not verified: {0}")]
     Refused(#[from] Refusal),
     /// The image has no room on the disk.
-    #[error("the image has {} {image} bytes, the disk {room}: use a larger disk", if *least { "at least" } else { "exactly" })]
+    #[error("the image has {} {image} bytes, and there is room for {room}: use a larger disk", if *least { "at least" } else { "exactly" })]
     TooLarge {
         /// Bytes of the unpacked image, as far as they are known.
         image: u64,
-        /// Whether it may be larger still.
+        /// Whether its table told of less: then more came than there is room for, and what was before is written.
         least: bool,
-        /// Bytes of the disk.
+        /// Bytes of the disk, or up to what is kept.
         room: u64,
     },
     /// A table for sectors of another size: firmware and kernel would not find it.
@@ -93,7 +93,10 @@ impl ImageError {
     pub fn untouched(&self) -> bool {
         matches!(
             self,
-            Self::NoImage(_) | Self::Sector { .. } | Self::Overlaps { .. }
+            Self::NoImage(_)
+                | Self::Sector { .. }
+                | Self::Overlaps { .. }
+                | Self::TooLarge { least: false, .. }
         )
     }
 }

@@ -219,3 +219,109 @@ fn unpack_block(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    fn parts(packed: &[u8]) -> Vec<Part> {
+        let mut scan = Scan::default();
+        let mut parts = Vec::new();
+        // A pattern may be cut anywhere.
+        for piece in packed.chunks(5) {
+            parts.extend(scan.more(piece).unwrap());
+        }
+        parts.extend(scan.finish());
+        parts
+    }
+
+    fn assembled(parts: Vec<Part>) -> Result<Vec<u8>, String> {
+        let (sender, receiver) = sync_channel(1000);
+        let mut tried = parts.into_iter().map(|part| {
+            let outcome = match part.kind {
+                Kind::Block => try_block(&part.bits),
+                _ => Outcome::Other,
+            };
+            (part, outcome)
+        });
+        match assemble(&mut tried, &Output(sender)) {
+            Ok(()) => Ok(receiver
+                .into_iter()
+                .flat_map(|piece| match piece {
+                    Owned::Bytes(bytes) => bytes,
+                    Owned::Raw(chunk) => chunk.to_vec(),
+                    Owned::Zeros(count) => vec![0; usize::try_from(count).unwrap()],
+                })
+                .collect()),
+            Err(Fault::Damaged(what)) => Err(what),
+            Err(Fault::Stopped) => panic!("stopped"),
+        }
+    }
+
+    fn packed(seed: u32) -> (Vec<u8>, Vec<u8>) {
+        let numbers = (0..300_000_u32).map(|at| at.wrapping_mul(seed) >> 13);
+        let original: Vec<u8> = numbers
+            .flat_map(|number| number.to_le_bytes()[..1].to_vec())
+            .collect();
+        let mut packed = ::bzip2::write::BzEncoder::new(Vec::new(), ::bzip2::Compression::new(1));
+        packed.write_all(&original).unwrap();
+        (original, packed.finish().unwrap())
+    }
+
+    /// What stands within a block and looks like the beginning of another, or like an end.
+    #[test]
+    fn a_pattern_within_a_block_is_no_beginning() {
+        let (original, packed) = packed(2_654_435_761);
+        let parts = parts(&packed);
+        assert!(parts.len() > 4, "{} parts", parts.len());
+        assert_eq!(assembled(parts.clone()).unwrap(), original);
+        for kind in [Kind::Block, Kind::End] {
+            for (which, cuts) in [(1, vec![100]), (2, vec![48, 49, 3001]), (3, vec![81])] {
+                let mut cut = Vec::new();
+                for (number, part) in parts.iter().enumerate() {
+                    let (mut from, mut part) = (0, part.clone());
+                    for at in cuts.iter().filter(|_| number == which) {
+                        let rest = part.bits.from(at - from);
+                        let whole = part.bits.from(0);
+                        let mut first = Bits::default();
+                        for bit in 0..at - from {
+                            first.push(whole.number(bit, 1).unwrap(), 1);
+                        }
+                        cut.push(Part {
+                            kind: part.kind,
+                            bits: first,
+                        });
+                        part = Part { kind, bits: rest };
+                        from = *at;
+                    }
+                    cut.push(part);
+                }
+                assert_eq!(cut.len(), parts.len() + cuts.len());
+                assert_eq!(
+                    assembled(cut).unwrap(),
+                    original,
+                    "{kind:?} within block {which}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_that_are_missing_or_in_another_order_are_found() {
+        let (_, packed) = packed(40_503);
+        let parts = parts(&packed);
+        for change in 0..3 {
+            let mut parts = parts.clone();
+            match change {
+                0 => drop(parts.remove(1)),
+                1 => parts.swap(1, 2),
+                _ => parts.insert(1, parts[1].clone()),
+            }
+            let why = assembled(parts).unwrap_err();
+            assert_eq!(why, "the checksum of the whole stream is wrong");
+        }
+    }
+}

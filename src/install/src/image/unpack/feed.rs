@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 pub(in crate::image) const CHUNK: usize = 512 << 10;
 
 /// Bytes that two threads read.
-type Chunk = Arc<Vec<u8>>;
+pub(super) type Chunk = Arc<Vec<u8>>;
 
 /// Reads a source to its end and passes each chunk to both; `first` was read before.
 pub(super) fn read_all(
@@ -47,6 +47,11 @@ impl Input {
             chunk: Chunk::default(),
             at: 0,
         }
+    }
+
+    /// The next chunk as it was read; none at the end.
+    pub(super) fn chunk(&mut self) -> Option<Chunk> {
+        self.from.recv().ok()
     }
 
     /// The bytes that come next, without taking them, at least so many unless the source ends before.

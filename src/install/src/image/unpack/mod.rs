@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use self::feed::{Input, read_all};
+use self::feed::{Chunk, Input, read_all};
 use super::{Check, HEAD, ImageError, Packing, Verified};
 
 pub(super) use self::feed::CHUNK;
@@ -76,6 +76,8 @@ pub struct Unpacked {
 #[derive(Debug)]
 enum Owned {
     Bytes(Vec<u8>),
+    /// As it was read.
+    Raw(Chunk),
     Zeros(u64),
 }
 
@@ -91,6 +93,7 @@ impl Owned {
     fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Raw(chunk) => chunk.len() as u64,
             Self::Zeros(count) => *count,
         }
     }
@@ -212,6 +215,7 @@ fn take_all(
     for piece in pieces {
         match &piece {
             Owned::Bytes(bytes) => take(Piece::Bytes(bytes))?,
+            Owned::Raw(chunk) => take(Piece::Bytes(chunk))?,
             Owned::Zeros(count) => take(Piece::Zeros(*count))?,
         }
         taken += piece.len();
@@ -227,13 +231,12 @@ fn unpack_all(
 ) -> Result<(), Fault> {
     match packing {
         // Whether a chunk is zeros is asked once, by who writes.
-        Packing::Raw => loop {
-            let bytes = read_chunk(&mut input)?;
-            if bytes.is_empty() {
-                return Ok(());
+        Packing::Raw => {
+            while let Some(chunk) = input.chunk() {
+                output.put(Owned::Raw(chunk))?;
             }
-            output.put(Owned::Bytes(bytes))?;
-        },
+            Ok(())
+        }
         Packing::Gzip => {
             output.copy(&mut flate2::bufread::MultiGzDecoder::new(&mut input))?;
             if input.peek(1).is_empty() {

@@ -146,7 +146,11 @@ pub fn write(
             Stage::Writing(image, held) => {
                 // What comes behind the end that the table tells of is written as well, but over nothing.
                 if let Some(kept) = target.kept(image.size()..shown.unpacked.max(image.size())) {
-                    return Err(ImageError::Overlaps { kept });
+                    return Err(ImageError::TooLarge {
+                        image: shown.unpacked,
+                        least: true,
+                        room: kept.start,
+                    });
                 }
                 held.put(&mut target, piece)?;
             }
@@ -224,7 +228,7 @@ fn fitting(
     if image.size() > room {
         return Err(ImageError::TooLarge {
             image: image.size(),
-            least: true,
+            least: false,
             room,
         });
     }

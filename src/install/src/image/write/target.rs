@@ -160,8 +160,9 @@ impl<'a> Target<'a> {
     fn write_window(&mut self, at: u64, window: &[u8]) -> Result<(), ImageError> {
         let mut from = 0;
         while from < window.len() {
-            let zeros = all_zeros(grain(at, window, from));
-            let mut to = from;
+            let first = grain(at, window, from);
+            let zeros = all_zeros(first);
+            let mut to = from + first.len();
             while to < window.len() && all_zeros(grain(at, window, to)) == zeros {
                 to += grain(at, window, to).len();
             }
