@@ -15,6 +15,8 @@ TOOLS := .cache/tools/cargo
 # A server that speaks S3 and checks signatures; of its version, too.
 MOTO_VERSION := 5.1.4
 MOTO := .cache/tools/moto-$(MOTO_VERSION)/installed
+# Knows the variables of edk2's firmware; of its version, too.
+VIRT_FIRMWARE := .cache/tools/virt-firmware-26.10/installed
 # How long each target of fuzz/ is run.
 FUZZ_SECONDS ?= 15
 # What is fuzzed is safe Rust: panics, overflows, hangs and memory are found without a sanitizer, five times
@@ -32,6 +34,13 @@ PACKAGES := gcc libc6-dev g++ \
 	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common \
 	tftpd-hpa python3-venv strace shellcheck
 
+# For arm64: Debian's own Rust with the standard library of both architectures, unpacked where it disturbs nothing, and
+# what it and its linker need. The programs run on this machine by qemu-user.
+ARM64_RUST := .cache/tools/arm64-rust-1.96
+ARM64_RUST_PACKAGES := rustc-web libllvm22 libstd-rust-web-1.96 libstd-rust-web-dev libstd-rust-web-dev:arm64
+ARM64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libedit2 libffi8 libstdc++6 libxml2 libz3-4 libzstd1
+ARM64_PROGRAMS := $(TARGET)/arm64/aarch64-unknown-linux-gnu/release
+
 # What oem once takes the place of, built from its source.
 AFTERBURN := $(TARGET)/afterburn
 # Programs that the daemon is compared with. They are not installed: each is unpacked into a directory of its own, with
@@ -42,10 +51,33 @@ PEERS_WITH_NEEDS := google-guest-agent amazon-ec2-net-utils \
 	cloud-init:python3-configobj,python3-jinja2,python3-markupsafe,python3-jsonpatch,python3-json-pointer,python3-netifaces,python3-oauthlib,python3-requests,python3-serial,python3-yaml,python3-six,python3-urllib3,python3-certifi,python3-chardet,python3-idna
 
 .NOTPARALLEL:
-.PHONY: build deps demo test lint advisories unit peers soak crash fuzz size vm-test clean
+.PHONY: build arm64 deps demo test lint advisories unit peers soak crash fuzz size vm-test clean
 
 build:
 	$(CARGO) build --release -p pilotlight -p pilotlight-boot
+
+# Both programs for arm64, then run: they have to say what those of this machine say. Not a part of "test": it is built
+# with everything in one piece, like "build", for a quarter of an hour.
+arm64: $(ARM64_RUST)/installed build
+	$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(ARM64_PACKAGES)"
+	RUSTC=$(abspath $(ARM64_RUST)/rustc) CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+		$(CARGO) build --release --target-dir $(TARGET)/arm64 --target aarch64-unknown-linux-gnu -p pilotlight -p pilotlight-boot
+	.ci/arm64 $(ARM64_PROGRAMS) $(TARGET)/release
+
+# The lists of both architectures' packages are kept apart: this machine's own know nothing of arm64.
+$(ARM64_RUST)/installed:
+	rm -rf $(@D)
+	mkdir -p $(@D)/lists/partial $(@D)/cache/archives/partial $(@D)/packages
+	cd $(@D)/packages && \
+	apt="apt-get -q -o APT::Architectures::=amd64 -o APT::Architectures::=arm64 -o Dir::State::lists=$$PWD/../lists \
+		-o Dir::Cache=$$PWD/../cache -o APT::Sandbox::User=" && \
+	$$apt update && $$apt download $(ARM64_RUST_PACKAGES) && \
+	for package in *.deb; do dpkg -x $$package .. || exit; done
+	rm -rf $(@D)/lists $(@D)/cache $(@D)/packages
+	printf '%s\n' '#!/bin/sh' 'root=$$(dirname "$$(readlink -f "$$0")")/usr' \
+		'LD_LIBRARY_PATH=$$root/lib/x86_64-linux-gnu exec "$$root/bin/rustc" "$$@"' >$(@D)/rustc
+	chmod +x $(@D)/rustc
+	touch $@
 
 # dpkg -s decides, so that a second run asks nothing of the network.
 deps:
@@ -57,9 +89,11 @@ deps:
 		$(SUDO) apt-get update -q && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	fi
-	@$(MAKE) --no-print-directory $(MOTO) $(TOOLS)/installed
+	@$(MAKE) --no-print-directory $(MOTO) $(VIRT_FIRMWARE) $(TOOLS)/installed
 
 $(TOOLS)/installed: .ci/tools.txt
+$(VIRT_FIRMWARE): src/install/tests/card/requirements.txt
+$(TOOLS)/installed $(VIRT_FIRMWARE):
 	rm -rf $(@D)
 	/usr/bin/python3 -m venv $(@D)
 	$(@D)/bin/pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $<
