@@ -60,18 +60,23 @@ pub fn piped(command: &str, input: &[u8]) -> Vec<u8> {
 /// An image with a GPT for sectors of this size and contents of `length` bytes in all.
 pub fn image(seed: u64, sector: usize, length: usize) -> Vec<u8> {
     let mut image = content(seed, length);
+    label(&mut image, sector);
+    image
+}
+
+/// Gives some bytes a boot record and the header of a GPT.
+pub fn label(image: &mut [u8], sector: usize) {
     image[..40 * 1024].fill(0);
-    let sectors = (length / sector) as u64;
+    let sectors = (image.len() / sector) as u64;
     image[510..512].copy_from_slice(&[0x55, 0xaa]);
     // Its protective partition.
     image[450] = 0xee;
-    image[458..462].copy_from_slice(&u32::try_from(sectors - 1).unwrap().to_le_bytes());
     image[454] = 1;
+    image[458..462].copy_from_slice(&u32::try_from(sectors - 1).unwrap().to_le_bytes());
     let header = &mut image[sector..];
     header[..8].copy_from_slice(b"EFI PART");
     header[24..32].copy_from_slice(&1_u64.to_le_bytes());
     header[32..40].copy_from_slice(&(sectors - 1).to_le_bytes());
     header[40..48].copy_from_slice(&34_u64.to_le_bytes());
     header[48..56].copy_from_slice(&(sectors - 34).to_le_bytes());
-    image
 }

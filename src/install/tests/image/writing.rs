@@ -96,7 +96,10 @@ fn the_image_is_on_the_disk_and_nothing_of_the_old_table() {
                     "{packer}, {length}: an old backup table"
                 );
                 assert!(done.verified.digest && done.unpacked == length as u64);
-                assert!(done.skipped > 0, "{packer}: no zeros were skipped");
+                assert!(
+                    !reads_zeros || done.skipped > 0,
+                    "{packer}: no zeros were skipped"
+                );
             }
         }
     }
@@ -492,14 +495,15 @@ fn kept_ranges_are_never_written() {
         assert!(all[range].iter().all(|byte| *byte == OLD));
     }
     // The image's backup table alone reaches into it: of no use there, and not written.
-    let last = vec![(6 * MIB - 10_000) as u64..(7 * MIB) as u64];
-    written(&image, how_kept(&last), &disk).unwrap();
+    let last = (6 * MIB - 10_000) as u64..(7 * MIB) as u64;
+    written(&image, how_kept(std::slice::from_ref(&last)), &disk).unwrap();
     assert!(bytes(&disk, room)[6 * MIB - 10_000..7 * MIB] == all[6 * MIB - 10_000..7 * MIB]);
     // Its partitions do.
     let before = bytes(&disk, room);
-    let why = written(&image, how_kept(&[5_000_000..5_000_512]), &disk).unwrap_err();
+    let within = 5_000_000..5_000_512;
+    let why = written(&image, how_kept(std::slice::from_ref(&within)), &disk).unwrap_err();
     assert!(
-        matches!(&why, ImageError::Overlaps { kept } if *kept == (5_000_000..5_000_512)),
+        matches!(&why, ImageError::Overlaps { kept } if *kept == within),
         "{why}"
     );
     assert!(bytes(&disk, room) == before);

@@ -247,7 +247,8 @@ mod tests {
             };
             (part, outcome)
         });
-        match assemble(&mut tried, &Output(sender)) {
+        let done = assemble(&mut tried, &Output(sender));
+        match done {
             Ok(()) => Ok(receiver
                 .into_iter()
                 .flat_map(|piece| match piece {

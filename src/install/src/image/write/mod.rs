@@ -145,7 +145,8 @@ pub fn write(
             }
             Stage::Writing(image, held) => {
                 // What comes behind the end that the table tells of is written as well, but over nothing.
-                if let Some(kept) = target.kept(image.size()..shown.unpacked.max(image.size())) {
+                let behind = image.size()..shown.unpacked;
+                if let Some(kept) = (!behind.is_empty()).then(|| target.kept(behind)).flatten() {
                     return Err(ImageError::TooLarge {
                         image: shown.unpacked,
                         least: true,
