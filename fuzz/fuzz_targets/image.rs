@@ -50,6 +50,9 @@ fuzz_target!(|bytes: &[u8]| {
     });
     // A single thread has its own way through some packings: both take the same images.
     if let [Some(one), Some(two)] = outcomes {
-        assert!(one == two || packing == Packing::Xz, "{packing}: {one:?} and {two:?}");
+        assert!(
+            one == two || packing == Packing::Xz,
+            "{packing}: {one:?} and {two:?}"
+        );
     }
 });

@@ -15,6 +15,7 @@ use pilotlight_sys::{blockdev, holders, know_partitions, refresh_partitions, set
 
 use crate::boot_arguments::BootArguments;
 use crate::boot_entry::{self, BootEntryError};
+use crate::card::{self, CardError};
 use crate::edges::{self, Saved};
 use crate::image::{Check, EDGE, Edges, ImageError, Writing, Written, write};
 use crate::op::{BootText, InstallOp, Partition};
@@ -33,6 +34,9 @@ pub enum ApplyError {
     /// A program failed.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// A Raspberry Pi's firmware.
+    #[error(transparent)]
+    Card(#[from] CardError),
     /// The firmware's variables.
     #[error(transparent)]
     BootEntry(#[from] BootEntryError),
@@ -54,6 +58,9 @@ pub enum ApplyError {
         /// Why not.
         why: String,
     },
+    /// A plan that has no firmware to put anywhere.
+    #[error("the plan has no firmware")]
+    NoFirmware,
     /// A plan that does not write an image.
     #[error("the plan writes no image")]
     NoImage,
@@ -209,6 +216,25 @@ impl Hands<'_> {
                 text,
                 arguments,
             } => change_arguments(partition, *text, arguments)?,
+            InstallOp::PutFirmware {
+                partition, options, ..
+            } => {
+                let firmware = self.plan.firmware.as_ref().ok_or(ApplyError::NoFirmware)?;
+                let opened;
+                let disk = match &self.lock {
+                    Some(disk) => disk,
+                    None => {
+                        let disk = OpenOptions::new()
+                            .read(true)
+                            .write(true)
+                            .open(&partition.disk);
+                        opened = disk.map_err(during("opening", &partition.disk))?;
+                        &opened
+                    }
+                };
+                let range = partition.start..partition.start.saturating_add(partition.size);
+                card::prepare(disk, range, firmware, *options)?;
+            }
             InstallOp::BootEntry { label, partition } => boot_entry::make(label, partition)?,
             // Done with the image.
             InstallOp::WriteImage { .. } | InstallOp::Finish { .. } => {}

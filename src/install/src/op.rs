@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::ser::SerializeMap as _;
 
 use crate::boot_arguments::BootArguments;
+use crate::card::Rpi4;
 use crate::edges::Saved;
 
 /// One change of the machine.
@@ -77,6 +78,15 @@ pub enum InstallOp {
         text: BootText,
         /// What is changed.
         arguments: BootArguments,
+    },
+    /// Make a card that a Raspberry Pi 4 boots from: with the plan's firmware on the EFI system partition.
+    PutFirmware {
+        /// The EFI system partition.
+        partition: Partition,
+        /// Where the firmware comes from.
+        from: String,
+        /// What of it is chosen.
+        options: Rpi4,
     },
     /// Have the firmware start the disk.
     BootEntry {
@@ -226,6 +236,25 @@ impl fmt::Display for InstallOp {
                     line.push_str(&format!(" console={word}"));
                 }
                 line
+            }
+            InstallOp::PutFirmware {
+                partition,
+                from,
+                options,
+            } => {
+                let tables = if options.device_tree {
+                    ", with the device tree"
+                } else {
+                    ""
+                };
+                let limit = match options.ram_limit {
+                    None => "",
+                    Some(true) => ", memory above 3 GB hidden",
+                    Some(false) => ", with all of its memory",
+                };
+                format!(
+                    "make {partition} a FAT32 with the firmware of a Raspberry Pi 4 from {from}{tables}{limit}"
+                )
             }
             InstallOp::BootEntry { label, partition } => {
                 format!("have the firmware start {label:?} from {partition} first")

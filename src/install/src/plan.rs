@@ -1,12 +1,15 @@
 //! From what is wanted and what is there to the operations that bring the one to the other. Nothing here looks at
 //! anything.
 
+use std::sync::Arc;
+
 use pilotlight_core::facts::Facts;
 use pilotlight_core::facts::disks::{Disks, Table, TableState, partition_node};
 use pilotlight_core::op::{DiskOp, Op};
 use pilotlight_core::picture::Picture;
 
 use crate::boot_arguments::BootArguments;
+use crate::card::{Firmware, Rpi4};
 use crate::edges::{self, Saved};
 use crate::image::EDGE;
 use crate::op::{BootText, InstallOp, Partition};
@@ -40,6 +43,17 @@ pub struct Content {
 /// A file with its name.
 pub type Named = (String, Content);
 
+/// A Raspberry Pi 4's firmware, read and checked.
+#[derive(Debug, Clone)]
+pub struct Card {
+    /// Its place.
+    pub from: String,
+    /// Its files.
+    pub firmware: Arc<Firmware>,
+    /// What of it is chosen.
+    pub options: Rpi4,
+}
+
 /// What is wanted of an installation.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
@@ -59,6 +73,8 @@ pub struct Wanted {
     pub arguments: BootArguments,
     /// Whether the firmware is to start the disk.
     pub boot_entry: bool,
+    /// What makes a card of it that a Raspberry Pi 4 boots from.
+    pub card: Option<Card>,
     /// What tells a second run that all of this is done already.
     pub record: Option<Content>,
 }
@@ -70,6 +86,8 @@ pub struct Plan {
     pub ops: Vec<InstallOp>,
     /// The files that they put in place.
     pub contents: Vec<Content>,
+    /// The firmware that one of them puts in place.
+    pub firmware: Option<Arc<Firmware>>,
     /// What else is to be said.
     pub notes: Vec<String>,
     /// The disk before and after.
@@ -171,7 +189,9 @@ fn is_early(op: &InstallOp, end: u64) -> bool {
     match op {
         // The record says that all the rest is done.
         InstallOp::PutFile { path, .. } if path == RECORD => false,
-        InstallOp::PutFile { partition, .. } | InstallOp::ChangeArguments { partition, .. } => {
+        InstallOp::PutFile { partition, .. }
+        | InstallOp::PutFirmware { partition, .. }
+        | InstallOp::ChangeArguments { partition, .. } => {
             partition.start.saturating_add(partition.size) <= end.saturating_sub(EDGE as u64)
         }
         _ => false,
@@ -408,6 +428,19 @@ fn put_files(
             None => refuse(
                 "the image has neither a partition OEM nor one named boot: kernel arguments cannot be changed",
             ),
+        }
+    }
+    if let Some(card) = &wanted.card {
+        match partition(target, image, "EFI-SYSTEM") {
+            Some(partition) => {
+                plan.ops.push(InstallOp::PutFirmware {
+                    partition,
+                    from: card.from.clone(),
+                    options: card.options,
+                });
+                plan.firmware = Some(card.firmware.clone());
+            }
+            None => refuse("the image has no partition EFI-SYSTEM for a Raspberry Pi's firmware"),
         }
     }
     if wanted.boot_entry {

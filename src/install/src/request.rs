@@ -6,6 +6,7 @@ use pilotlight_core::config::Language;
 use pilotlight_core::model::Digest;
 
 use crate::boot_arguments::BootArguments;
+use crate::card::Rpi4;
 use crate::image::Fingerprint;
 use crate::release::Release;
 use crate::save::Save;
@@ -36,6 +37,8 @@ pub struct Request {
     pub read_back: bool,
     /// Whether the firmware is to start the disk.
     pub boot_entry: bool,
+    /// What makes a card of it that a Raspberry Pi 4 boots from.
+    pub card: Option<AskedCard>,
     /// Whether only to show what would be done.
     pub dry_run: bool,
     /// Whether anybody is asked before something is lost.
@@ -44,6 +47,15 @@ pub struct Request {
     pub once: bool,
     /// How servers are asked.
     pub network: Network,
+}
+
+/// A Raspberry Pi 4's firmware.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedCard {
+    /// The archive, or a directory with its files.
+    pub firmware: PathBuf,
+    /// What of it is chosen.
+    pub options: Rpi4,
 }
 
 /// Where an image is written to.

@@ -18,6 +18,7 @@ use pilotlight_sys::LocalDirectory;
 use sha2::{Digest as _, Sha256};
 
 use crate::apply::{self, ApplyError, Incoming, State};
+use crate::card::{self, CardError, Firmware};
 use crate::config;
 use crate::edges;
 use crate::image::{
@@ -25,7 +26,7 @@ use crate::image::{
     Verified, Written, digest_of, unpack,
 };
 use crate::op::Partition;
-use crate::plan::{self, Content, Image, Plan, RECORD, Wanted};
+use crate::plan::{self, Card, Content, Image, Plan, RECORD, Wanted};
 use crate::release::{ReleaseError, VERSION_LIMIT};
 use crate::request::{Asked, AskedConfig, Consent, Request, To, Trust};
 use crate::source::{self, Network, Place, Rewindable};
@@ -80,6 +81,9 @@ pub enum InstallError {
         /// The reason.
         cause: io::Error,
     },
+    /// The firmware of a Raspberry Pi is not taken.
+    #[error("{0}; nothing has been written")]
+    Card(#[from] CardError),
     /// An operation failed.
     #[error("{error}; {}", said(.state))]
     Apply {
@@ -286,6 +290,18 @@ fn wanted(request: &Request, voice: &Arc<dyn Voice>) -> Result<Wanted, InstallEr
         network: network_files(&request.network_files)?,
         ..Wanted::default()
     };
+    if let Some(asked) = &request.card {
+        let firmware = Firmware::open(&asked.firmware).map_err(CardError::from)?;
+        // What nobody could write is found out before anything is.
+        let planned = card::plan(&firmware, asked.options, None)?;
+        let arguments = planned.arguments.into_iter().map(String::from);
+        wanted.arguments.append.extend(arguments);
+        wanted.card = Some(Card {
+            from: asked.firmware.display().to_string(),
+            firmware: Arc::new(firmware),
+            options: asked.options,
+        });
+    }
     if let Some(asked) = &request.config {
         wanted.config = Some(config_of(asked, &request.network, voice)?);
     }
@@ -742,6 +758,13 @@ fn record(identity: &str, wanted: &Wanted) -> Content {
         add(&content.bytes);
     }
     add(format!("{:?}", wanted.arguments).as_bytes());
+    if let Some(card) = &wanted.card {
+        add(format!("{:?}", card.options).as_bytes());
+        for (path, file) in &card.firmware.files {
+            add(path.as_bytes());
+            add(&file.bytes);
+        }
+    }
     let text = serde_json::json!({
         "image": identity,
         "config": hex::encode(&sum.finalize()),

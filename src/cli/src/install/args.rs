@@ -6,9 +6,12 @@ use clap::Args;
 use pilotlight_core::config::Language;
 use pilotlight_core::model::Digest;
 use pilotlight_install::boot_arguments::BootArguments;
+use pilotlight_install::card::Rpi4;
 use pilotlight_install::image::Fingerprint;
 use pilotlight_install::release::Running;
-use pilotlight_install::request::{Asked, AskedConfig, AskedStream, Consent, Request, To, Trust};
+use pilotlight_install::request::{
+    Asked, AskedCard, AskedConfig, AskedStream, Consent, Request, To, Trust,
+};
 use pilotlight_install::save::Save;
 use pilotlight_install::source::{Network, Place};
 use pilotlight_install::stream;
@@ -119,6 +122,19 @@ pub struct Install {
     #[arg(short = 'u', long)]
     pub uefi: bool,
 
+    /// Make a card that a Raspberry Pi 4 boots from; the board is arm64-usr then, and there is no OEM
+    #[arg(long, requires = "firmware")]
+    pub rpi4: bool,
+    /// Its UEFI firmware: RPi4_UEFI_Firmware_vX.Y.zip, or a directory with the files of it
+    #[arg(long, value_name = "ZIP", requires = "rpi4")]
+    pub firmware: Option<PathBuf>,
+    /// Linux takes the device tree and not ACPI
+    #[arg(long, requires = "rpi4")]
+    pub rpi4_dt: bool,
+    /// Whether memory above 3 GB is hidden
+    #[arg(long, value_name = "on|off", requires = "rpi4", value_parser = ["on", "off"])]
+    pub rpi4_ram_limit: Option<String>,
+
     /// Keys that may have signed the image; without one, those in /etc/pilotlight/keys or /usr/share/pilotlight/keys
     /// with the fingerprint of Flatcar's release key
     #[arg(short, long, value_name = "FILE")]
@@ -182,6 +198,7 @@ Examples:
   pilotlight install -d /dev/disk/by-id/nvme-X -f flatcar_production_image.bin.bz2 -k release.asc
   pilotlight install -d /dev/sda --stream stable -k fedora.gpg -i node.ign --save-partlabel data
   pilotlight install -s -b http://10.0.0.1/flatcar -i https://10.0.0.1/node.ign --authority ca.pem --yes
+  pilotlight install -d /dev/mmcblk0 --rpi4 --firmware RPi4_UEFI.zip -i node.bu   a card for a Raspberry Pi 4
   pilotlight install -D -C lts -V current-2024 --directory /srv/images
 
 Exit codes: 0 done, 1 failed or declined, 2 wrong arguments, 77 the disk has this image with this config already.";
@@ -323,6 +340,13 @@ impl Install {
             release: self.release,
             read_back: self.read_back,
             boot_entry: self.uefi,
+            card: self.firmware.as_ref().map(|firmware| AskedCard {
+                firmware: firmware.clone(),
+                options: Rpi4 {
+                    device_tree: self.rpi4_dt,
+                    ram_limit: self.rpi4_ram_limit.as_deref().map(|limit| limit == "on"),
+                },
+            }),
             dry_run: self.dry_run,
             consent: match self.yes {
                 true => Consent::Given,
@@ -362,6 +386,10 @@ impl Install {
             });
         }
         let mut release = machine.running.release();
+        if self.rpi4 {
+            release.board = "arm64-usr".into();
+            release.oem = String::new();
+        }
         release.base = self.base_url.clone();
         // Another channel has other versions than the running system's.
         if let Some(channel) = &self.channel {
