@@ -214,7 +214,7 @@ fn full() -> (Vec<Group>, Vec<User>) {
 fn every_field_arrives_in_a_whole_root() {
     let root = Root::new(ALL);
     let (groups, users) = full();
-    assert_eq!(root.reach(&groups, &users), Ok(5));
+    assert_eq!(root.reach(&groups, &users), Ok(6));
     let accounts = root.observe().accounts;
     let render = accounts.group("render").unwrap().gid.unwrap();
     assert!((100..1000).contains(&render), "a system group is {render}");
@@ -250,7 +250,7 @@ fn a_root_with_nothing_but_passwd_and_group_is_enough() {
         no_create_home: true,
         ..user("sys")
     });
-    assert_eq!(root.reach(&groups, &users), Ok(8));
+    assert_eq!(root.reach(&groups, &users), Ok(9));
     let passwd = root.text("etc/passwd");
     assert!(passwd.contains(&format!("a:{HASH}:61500:")), "{passwd}");
     let groups = root.text("etc/group");

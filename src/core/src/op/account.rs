@@ -189,7 +189,8 @@ impl AccountOp {
             AccountOp::AddGroup { name, gid, .. } => {
                 let group = Group {
                     gid: *gid,
-                    password: Some(password_digest("*")),
+                    // What groupadd(8) writes by itself, which depends on whether there is a gshadow.
+                    password: None,
                     ..Group::default()
                 };
                 accounts.groups.insert(name.as_str().into(), group);

@@ -118,6 +118,8 @@ fn groups_and_users_are_made_with_every_field() {
           because there is no user "b" yet
       set the password of group "docker"
           because the config gives another password hash
+      disable the password of group "render"
+          because the config gives another password hash
       set the password of user "a"
           because the config gives another password hash
     "#);
