@@ -6,7 +6,11 @@ use pilotlight_core::facts::accounts::{Accounts, Texts};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut parts = bytes.split(|byte| *byte == 0);
-    let beside: Vec<Vec<u8>> = bytes.rsplit(|byte| *byte == 0).take(2).map(<[u8]>::to_vec).collect();
+    let beside: Vec<Vec<u8>> = bytes
+        .rsplit(|byte| *byte == 0)
+        .take(2)
+        .map(<[u8]>::to_vec)
+        .collect();
     let texts = Texts {
         users_beside: &beside,
         groups_beside: &beside,

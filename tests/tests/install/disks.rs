@@ -145,7 +145,7 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
         "choose a larger disk",
     );
     refused("-f x -d /dev/no-such-disk", "/dev/no-such-disk");
-    refused(&format!("{image_line}"), "which disk?");
+    refused(&image_line, "which disk?");
     // What is no image is refused by what it is.
     let iso = image.directory.join("x.iso");
     let mut bytes = vec![0; 40 << 10];
