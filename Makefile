@@ -53,8 +53,12 @@ PEERS_WITH_NEEDS := google-guest-agent amazon-ec2-net-utils \
 .NOTPARALLEL:
 .PHONY: build arm64 deps demo test lint advisories unit peers soak crash fuzz size vm-test vm-test-all clean
 
+# LLVM's outliner (llvm/lib/CodeGen/MachineOutliner.cpp) makes one function of instructions that stand in many places:
+# 120 KB of the initramfs program. It is asked for by name where it is not a part of opt-level "z" by itself.
+OUTLINED := $(if $(filter x86_64,$(shell uname -m)),-C llvm-args=-enable-machine-outliner=always)
+
 build:
-	$(CARGO) build --release -p pilotlight -p pilotlight-boot
+	RUSTFLAGS="$(strip $(RUSTFLAGS) $(OUTLINED))" $(CARGO) build --release -p pilotlight -p pilotlight-boot
 
 # Both programs for arm64, then run: they have to say what those of this machine say. Not a part of "test": it is built
 # with everything in one piece, like "build", for a quarter of an hour.

@@ -165,7 +165,7 @@ fn what_is_saved_is_neither_wiped_nor_deleted() {
         lines(&plan),
         [
             "! wipe ext4 \"old\" from /dev/sda1",
-            "! delete partition 1 (\"old\") from /dev/sda",
+            "! delete partition 1 \"old\" from /dev/sda",
             "write image.bin.bz2 to /dev/sda, 100 MiB, around the saved partition 10 \"data\"; nothing of it boots yet",
             "write the partition table of /dev/sda with the saved partitions, its backup at the end: from here on it boots",
         ]

@@ -207,7 +207,8 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join(" ")
         };
-        let clouds = "aws azure digitalocean gcp hetzner openstack packet vmware";
+        let clouds = "akamai aliyun aws azure azurestack brightbox cloudstack digitalocean exoscale gcp hetzner \
+            ibmcloud kubevirt nutanix openstack oraclecloud packet powervs proxmoxve scaleway stackit upcloud vmware vultr";
         for (jobs, expected) in [
             (jobs(|jobs| jobs.attributes = Some("a".into())), clouds),
             (
@@ -218,10 +219,14 @@ mod tests {
             (jobs(|jobs| jobs.network_units = Some("a".into())), clouds),
             (
                 jobs(|jobs| jobs.hostname = Some("a".into())),
-                "azure digitalocean hetzner openstack packet vmware",
+                "aliyun azure azurestack digitalocean exoscale hetzner ibmcloud kubevirt nutanix openstack oraclecloud \
+                 packet powervs proxmoxve scaleway stackit upcloud vmware vultr",
             ),
             (jobs(|jobs| jobs.set_hostname = true), clouds),
-            (jobs(|jobs| jobs.check_in = true), "azure packet"),
+            (
+                jobs(|jobs| jobs.check_in = true),
+                "azure azurestack packet scaleway",
+            ),
             (Jobs::default(), ""),
         ] {
             assert_eq!(names(&jobs), expected, "{jobs:?}");
