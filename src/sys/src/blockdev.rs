@@ -10,7 +10,7 @@ use pilotlight_core::facts::disks::partition_node;
 use pilotlight_core::ordered::Arrange as _;
 
 use crate::gpt::Geometry;
-use crate::mapped;
+use crate::maps;
 
 pub(crate) fn sysfs(node: &str) -> PathBuf {
     // Arrays and volumes have names of their own: links to the kernel's nodes, or nodes beside them.
@@ -23,9 +23,19 @@ pub(crate) fn sysfs(node: &str) -> PathBuf {
     Path::new("/sys/class/block").join(name.replace('/', "!"))
 }
 
+/// Whether a device is one of device mapper.
+pub fn is_mapped(node: &str) -> bool {
+    node.starts_with("/dev/mapper/") || sysfs(node).join("dm").exists()
+}
+
+/// Whether multipath makes a device.
+pub fn is_multipath(node: &str) -> bool {
+    maps::word(&sysfs(node).join("dm/uuid")).starts_with("mpath-")
+}
+
 /// Device numbers of a block device.
 fn numbers(node: &Path) -> Option<(u32, u32)> {
-    let map = node.to_str().and_then(mapped::real);
+    let map = node.to_str().and_then(maps::real);
     let metadata = fs::metadata(map.as_deref().map_or(node, Path::new)).ok()?;
     let device = metadata.rdev();
     let is_block = metadata.file_type().is_block_device();
@@ -40,7 +50,7 @@ pub fn stable_name(node: &Path) -> String {
         return kernel;
     };
     if name.starts_with("dm-") {
-        if let Some((disk, number)) = mapped::partition(name) {
+        if let Some((disk, number)) = maps::partition(name) {
             return partition_node(&disk, number);
         }
         let name = fs::read_to_string(sysfs(&kernel).join("dm/name")).unwrap_or_default();
@@ -76,7 +86,7 @@ pub(crate) fn holders(node: &str) -> Vec<String> {
     let names = directory.into_iter().flatten().flatten();
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
     names
-        .filter(|name| mapped::partition(name).is_none())
+        .filter(|name| maps::partition(name).is_none())
         .map(|name| stable_name(&Path::new("/dev").join(name)))
         .collect()
 }
@@ -84,7 +94,7 @@ pub(crate) fn holders(node: &str) -> Vec<String> {
 /// Whether a disk is a path of a multipath device: what is on it is what that shows.
 pub fn is_path(node: &str) -> bool {
     let mut holders = holders(node).into_iter();
-    holders.any(|holder| mapped::is_multipath(&holder))
+    holders.any(|holder| is_multipath(&holder))
 }
 
 pub(crate) fn number(path: PathBuf) -> io::Result<u64> {
@@ -139,7 +149,7 @@ pub fn is_disk(node: &str) -> bool {
 fn is_partition(directory: &Path) -> bool {
     let kernel = fs::canonicalize(directory).unwrap_or_else(|_| directory.into());
     let name = kernel.file_name().unwrap_or_default().to_string_lossy();
-    directory.join("partition").exists() || mapped::partition(&name).is_some()
+    directory.join("partition").exists() || maps::partition(&name).is_some()
 }
 
 /// All disks of the machine, without partitions and without empty drives.
@@ -170,7 +180,7 @@ pub fn drives() -> Vec<String> {
                 .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         });
         let directory = sysfs(node);
-        (directory.join("device").exists() && !is_path(node) || mapped::is_multipath(node))
+        (directory.join("device").exists() && !is_path(node) || is_multipath(node))
             && !removable_medium
             && number(directory.join("ro")).is_ok_and(|read_only| read_only == 0)
     };
@@ -216,7 +226,7 @@ pub fn user(node: &str) -> Option<Usage> {
         }
     }
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
-    let map = mapped::real(node);
+    let map = maps::real(node);
     let kernel = fs::canonicalize(map.as_deref().unwrap_or(node)).unwrap_or_else(|_| node.into());
     (swaps.lines())
         .filter_map(|line| line.split_whitespace().next())

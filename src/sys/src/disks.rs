@@ -19,7 +19,7 @@ use crate::blockdev;
 use crate::disk_error::during;
 use crate::gpt::{self, Found, Geometry};
 use crate::kernel_table::{self, Known};
-use crate::mapped;
+use crate::maps;
 use crate::mkfs;
 use crate::probe::{self, Area};
 use crate::settle::{self, is_passing};
@@ -162,7 +162,7 @@ impl Looking<'_> {
                 });
             }
             // A partition of a disk of device mapper may have another name than the config expects.
-            Err(_) if mapped::named(path).is_some() => mapped::named(path),
+            Err(_) if maps::named(path).is_some() => maps::named(path),
             Err(_) if self.udev => None,
             // Without udev there are no links: the disks are searched for what the link names.
             Err(_) => self.search(path)?,
@@ -175,7 +175,7 @@ impl Looking<'_> {
         };
         disks.links.insert(path.to_string(), node.clone());
         if !disks.blocks.contains_key(&node) {
-            let map = mapped::real(&node);
+            let map = maps::real(&node);
             let path = map.as_deref().unwrap_or(&node);
             observe_disk(&node, Path::new(path), true, disks)?;
         }
@@ -339,7 +339,7 @@ pub fn observe_place(place: &Place, images: &DeviceMap) -> Signature {
 }
 
 fn observe_node(node: &str, size: u64) -> io::Result<Signature> {
-    let map = mapped::real(node);
+    let map = maps::real(node);
     probe::probe(&mut Area {
         device: &mut File::open(map.as_deref().unwrap_or(node))?,
         start: 0,
@@ -358,7 +358,7 @@ pub(crate) fn label(node: &str) -> Result<String, DiskError> {
 
 /// Performs one operation.
 pub fn apply(op: &DiskOp) -> Result<(), DiskError> {
-    match &op.on_device(mapped::real) {
+    match &op.on_device(maps::real) {
         DiskOp::WipeSignatures { device, .. } => table_edits::wipe(device),
         DiskOp::MakeFilesystem {
             device,

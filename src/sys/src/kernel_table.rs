@@ -6,10 +6,11 @@ use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use pilotlight_core::facts::Usage;
-use pilotlight_core::facts::disks::{Entry, Table, partition_node};
+use pilotlight_core::facts::disks::{Table, partition_node};
 use pilotlight_core::ordered::Arrange as _;
 
-use crate::blockdev::{number, sysfs, user};
+use crate::blockdev::{is_mapped, number, sysfs, user};
+pub use crate::known::Known;
 use crate::mapped;
 use crate::settle::is_passing;
 use crate::uevents::Wait;
@@ -40,48 +41,10 @@ mod sys {
     nix::ioctl_write_ptr_bad!(blkpg, nix::request_code_none!(0x12, 105), Arg);
 }
 
-/// A partition as the kernel knows it, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
-    number: u32,
-    start: u64,
-    size: u64,
-}
-
-impl Known {
-    /// The partition that the kernel should know by an entry of a table.
-    pub fn of(number: u32, entry: &Entry, sector: u64) -> Self {
-        Self {
-            number,
-            start: entry.start.saturating_mul(sector),
-            size: entry.sectors().saturating_mul(sector),
-        }
-    }
-
-    /// A partition at these bytes.
-    pub(crate) fn new(number: u32, start: u64, size: u64) -> Self {
-        Self {
-            number,
-            start,
-            size,
-        }
-    }
-
-    /// Whether it is the same partition as another, perhaps of another size.
-    pub(crate) fn begins_with(&self, other: &Self) -> bool {
-        (self.number, self.start) == (other.number, other.start)
-    }
-
-    /// Its slot.
-    pub fn number(&self) -> u32 {
-        self.number
-    }
-}
-
 /// The partitions of a disk that the kernel knows. While it reads the table again they go and come back: an
 /// error that [`is_passing`] then.
 pub fn known(node: &str) -> io::Result<Vec<Known>> {
-    if mapped::is_mapped(node) {
+    if is_mapped(node) {
         return mapped::known(node);
     }
     let mut list = Vec::new();
@@ -168,7 +131,7 @@ pub fn tell(disk: &File, node: &str, wanted: &[Known]) -> io::Result<()> {
 }
 
 fn tell_once(disk: &File, node: &str, wanted: &[Known]) -> io::Result<()> {
-    if mapped::is_mapped(node) {
+    if is_mapped(node) {
         return mapped::tell(node, wanted);
     }
     let known = known(node)?;

@@ -1,23 +1,19 @@
 //! Disks of device mapper, such as multipath makes: the kernel gives them no partitions. Theirs are maps of their own,
 //! made and removed as kpartx(8) does it, which the rules of udev call, too.
-//!
-//! kpartx names a map after the disk, with something between it and the number that each distribution chooses. Here
-//! the name is always the one of [`partition_node`], whatever the map is called; [`real`] finds the map.
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use pilotlight_core::facts::disks::partition_node;
 use pilotlight_core::ordered::Arrange as _;
 use rustix::io::Errno;
 
-use crate::blockdev::{number, sysfs};
-use crate::kernel_table::Known;
+use crate::blockdev::{is_multipath, number, sysfs};
+use crate::known::Known;
+use crate::maps::{Map, maps, word};
 use crate::tool;
 use crate::uevents::udev_runs;
 
-const CLASS: &str = "/sys/class/block";
 /// Where udev's rules are, of which those of the later directories hide the earlier ones'.
 const RULES: [&str; 3] = [
     "/usr/lib/udev/rules.d",
@@ -27,60 +23,13 @@ const RULES: [&str; 3] = [
 /// Largest file of rules that is read, in bytes.
 const MAX_RULES: u64 = 1 << 20;
 
-/// A map that stands for a partition.
-struct Map {
-    /// Name of the map.
-    name: String,
-    /// Name of the map that is the disk.
-    disk: String,
-    /// Its slot.
-    number: u32,
-    /// In sysfs.
-    directory: PathBuf,
-}
-
-/// Whether a device is one of device mapper.
-pub fn is_mapped(node: &str) -> bool {
-    node.starts_with("/dev/mapper/") || sysfs(node).join("dm").exists()
-}
-
-/// Whether multipath makes a device.
-pub fn is_multipath(node: &str) -> bool {
-    word(&sysfs(node).join("dm/uuid")).starts_with("mpath-")
-}
-
-/// The disk of a partition that is a map, and its number: both by names in sysfs.
-pub fn partition(kernel_name: &str) -> Option<(String, u32)> {
-    let map = map(&Path::new(CLASS).join(kernel_name))?;
-    Some((format!("/dev/mapper/{}", map.disk), map.number))
-}
-
-/// The node of a map by the name that its partition has here; `None` for what is no such map.
-pub fn real(node: &str) -> Option<String> {
-    let disk = node.strip_prefix("/dev/mapper/")?.rsplit_once("-part")?.0;
-    let map = maps(disk).into_iter().find(|map| map.node() == node)?;
-    Some(map.real())
-}
-
-/// The name here of a partition by any name that its map may have or get: `/dev/mapper/mpathap1`, or udev's link of
-/// that.
-pub fn named(path: &str) -> Option<String> {
-    let name = (path.strip_prefix("/dev/mapper/"))
-        .or_else(|| path.strip_prefix("/dev/disk/by-id/dm-name-"))?;
-    let disk = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let number: u32 = name.strip_prefix(disk)?.parse().ok()?;
-    let disks = ["-part", "p", ""].map(|between| disk.strip_suffix(between));
-    let mut maps = disks.into_iter().flatten().flat_map(maps);
-    Some(maps.find(|map| map.number == number)?.node())
-}
-
 /// The partitions of a disk that are there as maps.
 pub fn known(disk: &str) -> io::Result<Vec<Known>> {
     let name = word(&sysfs(disk).join("dm/name"));
     let mut list = Vec::new();
     for map in maps(&name) {
         let size = number(map.directory.join("size"))?.saturating_mul(512);
-        list.push(Known::new(map.number, map.start()?, size));
+        list.push(Known::new(map.number, start(&map)?, size));
     }
     list.arrange_by_key(Known::number);
     Ok(list)
@@ -162,63 +111,21 @@ fn rules() -> Vec<String> {
     texts.filter(|text| text.contains("/kpartx ")).collect()
 }
 
-impl Map {
-    fn node(&self) -> String {
-        partition_node(&format!("/dev/mapper/{}", self.disk), self.number)
-    }
-
-    /// Where it begins on its disk, in bytes.
-    fn start(&self) -> io::Result<u64> {
-        // By its numbers: udev may be giving it another name.
-        let numbers = fs::read_to_string(self.directory.join("dev"))?;
-        let (major, minor) = numbers.trim().split_once(':').unwrap_or_default();
-        let said = match tool::run("dmsetup", &["table", "-j", major, "-m", minor], None) {
-            Err(_) if !self.directory.exists() => return Err(Errno::NOENT.into()),
-            said => said.map_err(io::Error::other)?,
-        };
-        let said = String::from_utf8_lossy(&said).into_owned();
-        let sector = first_sector(&said).ok_or_else(|| {
-            let name = &self.name;
-            io::Error::other(format!("the map {name} is no partition: {}", said.trim()))
-        })?;
-        Ok(sector.saturating_mul(512))
-    }
-
-    fn real(&self) -> String {
-        let node = format!("/dev/mapper/{}", self.name);
-        match Path::new(&node).exists() {
-            true => node,
-            false => {
-                let kernel = self.directory.file_name().unwrap_or_default();
-                format!("/dev/{}", kernel.to_string_lossy())
-            }
-        }
-    }
-}
-
-/// The maps that are partitions of a disk.
-fn maps(disk: &str) -> Vec<Map> {
-    let entries = fs::read_dir(CLASS).into_iter().flatten().flatten();
-    let of_mapper = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("dm-"));
-    let maps = of_mapper.filter_map(|entry| map(&entry.path()));
-    let mut list: Vec<Map> = maps.filter(|map| map.disk == disk).collect();
-    list.arrange_by_key(|map| map.number);
-    list
-}
-
-/// A partition by kpartx's mark in its UUID ("part2-mpath-…"). The disk below it is another map.
-fn map(directory: &Path) -> Option<Map> {
-    let uuid = word(&directory.join("dm/uuid"));
-    let (number, _) = uuid.strip_prefix("part")?.split_once('-')?;
-    let mut below = fs::read_dir(directory.join("slaves")).ok()?.flatten();
-    let disk = word(&below.next()?.path().join("dm/name"));
-    (!disk.is_empty()).then_some(())?;
-    Some(Map {
-        name: word(&directory.join("dm/name")),
-        disk,
-        number: number.parse().ok()?,
-        directory: directory.into(),
-    })
+/// Where a map begins on its disk, in bytes.
+fn start(map: &Map) -> io::Result<u64> {
+    // By its numbers: udev may be giving it another name.
+    let numbers = fs::read_to_string(map.directory.join("dev"))?;
+    let (major, minor) = numbers.trim().split_once(':').unwrap_or_default();
+    let said = match tool::run("dmsetup", &["table", "-j", major, "-m", minor], None) {
+        Err(_) if !map.directory.exists() => return Err(Errno::NOENT.into()),
+        said => said.map_err(io::Error::other)?,
+    };
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let sector = first_sector(&said).ok_or_else(|| {
+        let name = &map.name;
+        io::Error::other(format!("the map {name} is no partition: {}", said.trim()))
+    })?;
+    Ok(sector.saturating_mul(512))
 }
 
 /// The fifth word of "0 40960 linear 254:0 2048".
@@ -228,14 +135,6 @@ fn first_sector(table: &str) -> Option<u64> {
         ["0", _, "linear", _, start] => start.parse().ok(),
         _ => None,
     }
-}
-
-/// The text of a file in sysfs; empty where there is none.
-fn word(path: &Path) -> String {
-    fs::read_to_string(path)
-        .unwrap_or_default()
-        .trim()
-        .to_string()
 }
 
 #[cfg(test)]
@@ -298,24 +197,6 @@ mod tests {
         ];
         for (said, expected) in table {
             assert_eq!(first_sector(said), expected, "{said:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_there_has_no_map() {
-        for path in [
-            "/dev/mapper/none-part1",
-            "/dev/mapper/-part1",
-            "/dev/mapper/none1",
-            "/dev/mapper/nonep1",
-            "/dev/mapper/1",
-            "/dev/mapper/",
-            "/dev/mapper/none-part99999999999",
-            "/dev/disk/by-id/dm-name-none-part1",
-            "/dev/sda1",
-            "",
-        ] {
-            assert_eq!((real(path), named(path)), (None, None), "{path}");
         }
     }
 }

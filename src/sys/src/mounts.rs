@@ -14,7 +14,7 @@ use rustix::mount::{
 };
 
 use crate::root::Sysroot;
-use crate::{blockdev, fat, mapped};
+use crate::{blockdev, fat, maps};
 
 /// Why a mount failed.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,7 @@ fn mount(
     options: &[String],
 ) -> io::Result<()> {
     let target = make_directories(root, path)?;
-    let map = mapped::real(device);
+    let map = maps::real(device);
     let device = map.as_deref().unwrap_or(device);
     if format == Format::Vfat {
         fat::check(device)?;

@@ -17,7 +17,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use crate::blockdev::is_block_device;
-use crate::mapped;
+use crate::maps;
 use crate::tool::{self, ToolError};
 use crate::uevents::{self, Marked, Wait, udev_runs};
 
@@ -139,7 +139,7 @@ fn timed_out(said: String) -> io::Error {
 /// Sends the event that says that a device has changed; answers quietly where the device is gone.
 fn announce(node: &str, event: &str) -> io::Result<()> {
     // A link leads to the node, whose name sysfs has. What is gone needs no look.
-    let map = mapped::real(node);
+    let map = maps::real(node);
     let Ok(node) = fs::canonicalize(map.as_deref().unwrap_or(node)) else {
         return Ok(());
     };

@@ -10,7 +10,7 @@ use pilotlight_core::op::DiskOp;
 use crate::disk_error::{DiskError, during};
 use crate::gpt::{self, Found, Geometry, Raw};
 use crate::kernel_table::{self, Known};
-use crate::{blockdev, mapped, settle, wipe};
+use crate::{blockdev, maps, settle, wipe};
 
 /// Why the edits of a table were not made, or not to their end.
 #[derive(Debug, thiserror::Error)]
@@ -226,7 +226,7 @@ fn show(disk: &str, wanted: &[Known], silent: Vec<String>) -> Result<(), DiskErr
         .map(|known| partition_node(disk, known.number()))
         .collect();
     // By the nodes that udev has.
-    let real = |node: &String| mapped::real(node).unwrap_or_else(|| node.clone());
+    let real = |node: &String| maps::real(node).unwrap_or_else(|| node.clone());
     let partitions: Vec<String> = partitions.iter().map(real).collect();
     let ours: Vec<&str> = std::iter::once(disk)
         .chain(partitions.iter().map(String::as_str))

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::disk_error::during;
 use crate::tool::{self, ToolError};
-use crate::{disks, mapped, settle, table_edits};
+use crate::{disks, maps, settle, table_edits};
 
 /// Why an operation on a volume failed.
 #[derive(Debug, thiserror::Error)]
@@ -152,7 +152,7 @@ impl KeyStore {
 
 /// Performs one operation.
 pub fn apply(op: &VolumeOp, keys: &KeyStore) -> Result<(), VolumeError> {
-    match &op.on_devices(mapped::real) {
+    match &op.on_devices(maps::real) {
         VolumeOp::StopArray { node, .. } => {
             tool::run("mdadm", &["--stop", node], None)?;
         }

@@ -13,7 +13,8 @@ mod unpack;
 mod write;
 
 pub use check::digests::{Digest, digest_of};
-pub use check::keys::{FLATCAR, Fingerprint, Keys, Pins};
+pub use check::fingerprint::Fingerprint;
+pub use check::keys::{FLATCAR, Keys, Pins};
 pub use check::refusal::{Moment, Refusal};
 pub use check::{Check, Signer, Verified};
 pub use error::ImageError;

@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256, Sha512};
 
+use super::fingerprint::unhex;
 use super::refusal::Refusal;
 
 /// What the packed bytes must hash to.
@@ -99,22 +100,6 @@ pub fn digest_of(digests: &str, name: &str) -> Result<Digest, Refusal> {
         found = Some(digest);
     }
     found.ok_or_else(|| refused("no SHA512 is listed for this name"))
-}
-
-pub(super) fn unhex(digits: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
-        .collect()
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

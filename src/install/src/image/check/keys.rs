@@ -1,12 +1,8 @@
 //! The keys that may vouch for an image.
 
-use std::fmt;
-use std::str::FromStr;
-
 use pgp::composed::{Deserializable, SignedPublicKey};
-use pgp::types::KeyDetails;
 
-use super::digests::unhex;
+use super::fingerprint::Fingerprint;
 use super::refusal::Refusal;
 
 /// The primary key of Flatcar's releases: the default pin.
@@ -17,10 +13,6 @@ const CERTIFICATES: usize = 1000;
 
 /// Bytes of a file of keys that are read.
 const LONGEST: usize = 4 << 20;
-
-/// The fingerprint of a key: 20 bytes in version 4, 32 in version 6.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint(Vec<u8>);
 
 /// Which of the keys that were given are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,32 +82,5 @@ impl Keys {
             });
         }
         Ok(keys)
-    }
-}
-
-impl Fingerprint {
-    pub(super) fn of(key: &impl KeyDetails) -> Self {
-        Self(key.fingerprint().as_bytes().to_vec())
-    }
-}
-
-impl FromStr for Fingerprint {
-    type Err = String;
-
-    /// Hexadecimal digits, spaces between them as gpg prints them, `0x` before them.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let digits: String = text.split_whitespace().collect();
-        match unhex(digits.strip_prefix("0x").unwrap_or(&digits)) {
-            Some(bytes) if matches!(bytes.len(), 20 | 32) => Ok(Self(bytes)),
-            _ => Err(format!(
-                "\"{text}\" is no fingerprint: 40 hexadecimal digits (64 of a version 6 key)"
-            )),
-        }
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
     }
 }

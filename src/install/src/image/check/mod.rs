@@ -1,6 +1,7 @@
 //! Whether an image is the one that somebody vouches for.
 
 pub mod digests;
+pub mod fingerprint;
 pub mod keys;
 pub mod refusal;
 mod signature;
@@ -9,7 +10,8 @@ mod trust;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::digests::{Digest, Hashing};
-use self::keys::{Fingerprint, Keys};
+use self::fingerprint::Fingerprint;
+use self::keys::Keys;
 use self::refusal::Refusal;
 use self::signature::Signatures;
 

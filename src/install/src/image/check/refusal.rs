@@ -4,7 +4,7 @@ use std::fmt;
 
 use pilotlight_core::calendar::Utc;
 
-use super::keys::Fingerprint;
+use super::fingerprint::Fingerprint;
 
 /// Seconds since 1970, shown as a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

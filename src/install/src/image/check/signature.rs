@@ -8,7 +8,8 @@ use pgp::packet::{PublicKey, PublicSubkey, Signature, SignatureType, SignatureVe
 use pgp::types::{KeyDetails, VerifyingKey};
 
 use super::Signer;
-use super::keys::{Fingerprint, Keys};
+use super::fingerprint::Fingerprint;
+use super::keys::Keys;
 use super::refusal::Refusal;
 use super::trust::{lasting, made, made_before, primary, subkey, understood, weak};
 

@@ -6,7 +6,7 @@ use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Signature, SignatureType, SubpacketData};
 use pgp::types::{KeyDetails, Tag};
 
-use super::keys::Fingerprint;
+use super::fingerprint::Fingerprint;
 use super::refusal::{Moment, Refusal};
 
 /// Clocks that are no further apart are right.
