@@ -50,6 +50,15 @@ impl Host for Machine<'_> {
     async fn raw_device(&self, _: &str, _: Duration) -> Result<Option<Vec<u8>>, HostError> {
         Ok(None)
     }
+    fn load_module(&self, _: &str) {}
+    fn hyperv_pairs(&self) -> Result<Vec<(String, String)>, HostError> {
+        let text = String::from_utf8_lossy(self.bytes);
+        let (name, value) = text.split_once('=').unwrap_or(("ignition.config", &text));
+        Ok(vec![(name.into(), value.into())])
+    }
+    fn guest_property(&self, _: &str) -> Result<Option<Vec<u8>>, HostError> {
+        Ok(Some(self.bytes.to_vec()))
+    }
     fn guestinfo(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
         let encoding = ["", "base64", "gzip+base64", "?"][usize::from(self.choice >> 1 & 3)];
         Ok(Some(match key.ends_with(".encoding") {

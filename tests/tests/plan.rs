@@ -503,9 +503,10 @@ fn what_comes_from_the_platform_is_shown_too() {
         answer.err
     );
     // A network that DHCP does not tell, and what of it nobody understands.
-    let network = r#"{"network": {"interfaces": {"public": [{"mac": "04:01:2a:00:00:01", "ipv4":
-        {"ip_address": "198.51.100.20", "netmask": "255.255.240.0", "gateway": "198.51.96.1"}}, {"mac": "x"}]}}}"#;
-    fs::write(dir.path().join("said.json"), network).unwrap();
+    let network = r#"{"interfaces": {"public": [{"mac": "04:01:2a:00:00:01", "ipv4":
+        {"ip_address": "198.51.100.20", "netmask": "255.255.240.0", "gateway": "198.51.96.1"}}, {"mac": "x"}]}}"#;
+    let all = serde_json::json!({ "network": network }).to_string();
+    fs::write(dir.path().join("said.json"), all).unwrap();
     let answer = plan(
         dir.path(),
         config,
