@@ -27,7 +27,7 @@ FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 # gcc and libc for Rust's linker; g++ for libFuzzer; the programs of tests and initramfs; Ignition to compare with; the VM's and guests' tools.
 PACKAGES := gcc libc6-dev g++ \
 	e2fsprogs xfsprogs btrfs-progs dosfstools gdisk fdisk mdadm cryptsetup-bin \
-	grub-common grub-emu passwd policycoreutils util-linux mount udev systemd kmod dmsetup iproute2 ca-certificates \
+	grub-common grub-emu passwd policycoreutils util-linux mount udev systemd kmod dmsetup kpartx iproute2 ca-certificates \
 	ignition python3-jsonschema \
 	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin \
 	dnsmasq-base xorriso genisoimage gpg gpg-agent bzip2 lbzip2 xz-utils zstd \
