@@ -18,7 +18,7 @@ MOTO := .cache/tools/moto-$(MOTO_VERSION)/installed
 # Knows the variables of edk2's firmware; of its version, too.
 VIRT_FIRMWARE := .cache/tools/virt-firmware-26.10/installed
 # How long each target of fuzz/ is run.
-FUZZ_SECONDS ?= 8
+FUZZ_SECONDS ?= 6
 # What is fuzzed is safe Rust: panics, overflows, hangs and memory are found without a sanitizer, five times
 # as fast. "address" looks into the unsafe code of dependencies; it works with stable rustc as well.
 FUZZ_SANITIZER ?= none

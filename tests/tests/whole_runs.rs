@@ -276,7 +276,7 @@ fn dry_runs_are_what_happens() {
         0usize..3,
     );
     let (ran, refused) = (Cell::new(0), Cell::new(0));
-    TestRunner::new(pilotlight_tests::cases(16))
+    TestRunner::new(pilotlight_tests::cases(10))
         .run(&cases, |(old, asked, wipe_tables, files)| {
             let machine = Machine::new(&old);
             let text = config(&machine, &asked, wipe_tables, files).to_string();
