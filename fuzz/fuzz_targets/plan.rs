@@ -148,6 +148,6 @@ fn image_accounts() -> Accounts {
         shadow: Some(b"root:*:1::::::\ncore:*:1::::::\n"),
         gshadow: None,
         login_defs: Some(b"USERGROUPS_ENAB yes\n"),
-        useradd: None,
+        ..Texts::default()
     })
 }
