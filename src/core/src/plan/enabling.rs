@@ -2,7 +2,7 @@
 //!
 //! systemd applies presets when it finds no machine id (machine-id(5), "First Boot Semantics"). On a root that has one
 //! the preset file says nothing to anybody, so the links are made that `systemctl enable` would make, from what the
-//! units' [Install] sections say (systemd.unit(5)).
+//! units' `[Install]` sections say (systemd.unit(5)).
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! What makes a card with an OS image on it one that a Raspberry Pi 4 boots from: the UEFI firmware in the EFI system
 //! partition, which has to be a FAT32.
 //!
-//! [`Esp::observe`] looks, [`plan`] decides, [`Plan::apply`] writes; [`prepare`] is all three. Nothing is mounted: an image
+//! [`Esp::observe`] looks, [`plan()`] decides, [`Plan::apply`] writes; [`prepare`] is all three. Nothing is mounted: an image
 //! in a file needs no root.
 
 pub mod config_txt;

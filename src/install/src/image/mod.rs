@@ -2,7 +2,7 @@
 //! in bounded memory.
 //!
 //! [`Packing::of`] tells how an image is packed and [`DiskImage::of`] what an unpacked one begins with; [`Check`] tells
-//! whether it is the one that somebody vouches for; [`write`] brings it to a disk in such a way that no unverified image
+//! whether it is the one that somebody vouches for; [`write()`] brings it to a disk in such a way that no unverified image
 //! can ever boot, and [`unpack`] to whatever else takes bytes.
 
 mod check;
