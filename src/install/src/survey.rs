@@ -92,23 +92,25 @@ fn appearing(named: &Path, shown: &str) -> Result<Target, SurveyError> {
         named: shown.into(),
         said: error.to_string(),
     })?;
+    let node =
+        (observed(&path, shown)?.resolve(shown)).unwrap_or_else(|| named.display().to_string());
+    disk(Path::new(&node), shown)
+}
+
+/// What is seen of a device, once it is there.
+fn observed(path: &SysPath, shown: &str) -> Result<Disks, SurveyError> {
     let mut seen = disks::observe(Request {
-        required: &[&path],
+        required: &[path],
         optional: &[],
         images: &DeviceMap::new(),
         wait: WAIT,
     })?;
-    match seen.missing.remove(shown) {
+    match seen.missing.remove(path.as_str()) {
         Some(said) => Err(SurveyError::Missing {
             named: shown.into(),
             said,
         }),
-        None => {
-            let node = seen
-                .resolve(shown)
-                .unwrap_or_else(|| named.display().to_string());
-            disk(Path::new(&node), shown)
-        }
+        None => Ok(seen),
     }
 }
 
@@ -142,18 +144,7 @@ fn disk(real: &Path, shown: &str) -> Result<Target, SurveyError> {
         named: shown.into(),
         cause: io::Error::other(error),
     })?;
-    let mut seen = disks::observe(Request {
-        required: &[&path],
-        optional: &[],
-        images: &DeviceMap::new(),
-        wait: WAIT,
-    })?;
-    if let Some(said) = seen.missing.remove(&node) {
-        return Err(SurveyError::Missing {
-            named: shown.into(),
-            said,
-        });
-    }
+    let seen = observed(&path, shown)?;
     Ok(Target {
         named: shown.into(),
         write_protected: blockdev::is_write_protected(&node),

@@ -1,8 +1,8 @@
 //! Digests of images, and the DIGESTS files that list them.
 
+use pilotlight_core::hex;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::fingerprint::unhex;
 use super::refusal::Refusal;
 
 /// What the packed bytes must hash to.
@@ -25,12 +25,9 @@ impl Digest {
     /// Reads a SHA256 or a SHA512, told apart by their lengths, from hexadecimal digits.
     #[must_use]
     pub fn of_hex(digits: &str) -> Option<Self> {
-        let bytes = unhex(digits)?;
-        match bytes.len() {
-            32 => Some(Self::Sha256(bytes.try_into().ok()?)),
-            64 => Some(Self::Sha512(bytes.try_into().ok()?)),
-            _ => None,
-        }
+        let digits = digits.as_bytes();
+        let sha256 = hex::decode(digits).map(Self::Sha256);
+        sha256.or_else(|| hex::decode(digits).map(Self::Sha512))
     }
 }
 

@@ -128,6 +128,14 @@ impl Output {
         self.0.send(piece).map_err(|_| Fault::Stopped)
     }
 
+    /// The pieces of each part that was unpacked, in their order.
+    fn put_all(&self, parts: impl Iterator<Item = Result<Vec<Owned>, Fault>>) -> Result<(), Fault> {
+        for pieces in parts {
+            pieces?.into_iter().try_for_each(|piece| self.put(piece))?;
+        }
+        Ok(())
+    }
+
     /// All that a reader has.
     fn copy(&self, reader: &mut impl Read) -> Result<(), Fault> {
         loop {

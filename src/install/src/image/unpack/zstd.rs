@@ -73,14 +73,7 @@ pub(super) fn unpack(mut input: Input, threads: usize, output: &Output) -> Resul
                 }
             }
         },
-        |results| {
-            for result in results {
-                result?
-                    .into_iter()
-                    .try_for_each(|piece| output.put(piece))?;
-            }
-            Ok(())
-        },
+        |results| output.put_all(results),
     )
 }
 
