@@ -193,16 +193,15 @@ pub fn set(file: &mut [u8], name: &str, value: u32) -> Result<(), VariablesError
         name: name.into(),
         free: store.free.len(),
     };
-    let room = file
-        .get_mut(store.free.clone())
-        .and_then(|free| free.get_mut(..record.len()));
-    let room = room.ok_or_else(full)?;
-    if room.iter().any(|byte| *byte != 0xff) {
+    let free = file.get_mut(store.free.clone()).ok_or_else(full)?;
+    // All of it, not the new one's place alone: what is left behind that would be read as the next variable.
+    if let Some(dirty) = free.iter().position(|byte| *byte != 0xff) {
         return Err(VariablesError::Variable {
-            at: store.free.start,
+            at: store.free.start + dirty,
             what: "what follows the last one is not erased",
         });
     }
+    let room = free.get_mut(..record.len()).ok_or_else(full)?;
     room.copy_from_slice(&record);
     Ok(())
 }

@@ -30,7 +30,7 @@ fn hostile_stores() {
     let mut record = with(&[])[FIRST..FIRST + 92].to_vec();
     // A variable without contents that takes the whole store.
     record[40..44].copy_from_slice(&(0xdfb8u32 - 28 - 88 - 40).to_le_bytes());
-    let rows: [(&str, Vec<u8>); 13] = [
+    let rows: [(&str, Vec<u8>); 14] = [
         ("it has no store of variables", Vec::new()),
         ("it has no store of variables", cut),
         (
@@ -71,6 +71,11 @@ fn hostile_stores() {
         (
             "what follows the last one is not erased",
             with(&[(FIRST, &full)]),
+        ),
+        // Behind the place of the new one, where it would be read as the next one.
+        (
+            "what follows the last one is not erased",
+            with(&[(FIRST + record.len() + 88, &[0xaa, 0x55])]),
         ),
     ];
     for (expected, file) in rows {
