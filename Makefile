@@ -117,7 +117,7 @@ demo: deps build
 
 # Ends with the time of each group.
 test:
-	@MAKE="$(MAKE)" .ci/groups deps lint unit fuzz size vm-test
+	@MAKE="$(MAKE)" .ci/groups deps "lint unit & fuzz size" vm-test
 
 lint: deps
 	$(CARGO) fmt --check
