@@ -11,7 +11,7 @@ use pilotlight_core::config::{self, Language, MAX_CONFIG, Parsed, Reading};
 use pilotlight_core::diag::{self, Diagnostic, Sources, Style};
 use pilotlight_core::model::Metadata;
 use pilotlight_core::translate::LocalFiles;
-use pilotlight_engine::{DryRun, Given, LocalDirectory};
+use pilotlight_engine::{DryRun, GivenConfig, LocalDirectory};
 
 use crate::args::{Apply, Command, Convert, Input, Plan, ReadingArgs, Schema, Validate};
 use crate::oem;
@@ -92,8 +92,8 @@ impl<'a> Loaded<'a> {
         })
     }
 
-    fn given(&self, online: bool) -> Given<'_> {
-        Given {
+    fn given(&self, online: bool) -> GivenConfig<'_> {
+        GivenConfig {
             name: &self.name,
             bytes: &self.bytes,
             reading: reading(self.reading, self.files.as_ref()),

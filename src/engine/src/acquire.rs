@@ -97,7 +97,7 @@ pub async fn machine_config(places: &Places, machine: &Machine) -> Result<Acquir
 
 /// A config that a person gave on the command line.
 #[derive(Clone, Copy)]
-pub struct Given<'a> {
+pub struct GivenConfig<'a> {
     /// The name that diagnostics show for it.
     pub name: &'a str,
     /// Its text.
@@ -111,7 +111,7 @@ pub struct Given<'a> {
 }
 
 /// Reads one config by itself, as `plan` and `apply` do.
-pub async fn single_config(given: Given<'_>) -> Result<Acquired, Stop> {
+pub async fn single_config(given: GivenConfig<'_>) -> Result<Acquired, Stop> {
     let mut acquire = Acquire::new(given.online, given.strict);
     let config = acquire
         .config_as(given.name, given.bytes, given.reading, Links::default())
@@ -120,7 +120,7 @@ pub async fn single_config(given: Given<'_>) -> Result<Acquired, Stop> {
 }
 
 /// The same for callers that are not asynchronous; needing the network is a failure here.
-pub fn given_config(given: Given<'_>) -> Result<Acquired, Failure> {
+pub fn given_config(given: GivenConfig<'_>) -> Result<Acquired, Failure> {
     match pilotlight_fetch::blocking(single_config(given)) {
         Ok(Ok(acquired)) => Ok(acquired),
         Ok(Err(Stop::Failed(failure))) => Err(failure),
@@ -539,7 +539,7 @@ mod tests {
     }
 
     fn alone(name: &str, text: &str) -> Result<Acquired, Failure> {
-        given_config(Given {
+        given_config(GivenConfig {
             name,
             bytes: text.as_bytes(),
             reading: Reading::default(),

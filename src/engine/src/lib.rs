@@ -1,15 +1,17 @@
 //! The boot stages: what each does, in order, by observing, planning and applying.
 //!
-//! Every change goes through one function, `apply::Hands::run`, which logs the line of the dry run and
+//! Every change goes through one function, `executor::Executor::run`, which logs the line of the dry run and
 //! performs the operation. A stage never touches the machine in another way.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod acquire;
-mod apply;
 mod blobs;
 mod cache;
+mod contents;
 mod credentials;
+mod directory;
 mod dry_run;
+mod executor;
 mod failure;
 mod journal;
 mod observe;
@@ -28,8 +30,8 @@ use std::time::Instant;
 
 use pilotlight_host::log;
 
-pub use acquire::Given;
-pub use apply::apply_to_directory;
+pub use acquire::GivenConfig;
+pub use directory::apply_to_directory;
 pub use dry_run::{DryRun, dry_run};
 pub use failure::Failure;
 pub use options::{Options, Stage, duration};

@@ -1,9 +1,8 @@
-//! The hands of the engine: observe a part, plan it, perform its steps one by one.
+//! What performs plans: observe a part, plan it, perform its steps one by one.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,14 +11,13 @@ use pilotlight_core::facts::accounts::Accounts;
 use pilotlight_core::facts::unfinished_accounts::Before;
 use pilotlight_core::facts::{Facts, Look};
 use pilotlight_core::journal::{Begun, digest};
-use pilotlight_core::model::{Config, KernelArguments, Resource, SysPath};
+use pilotlight_core::model::{Config, SysPath};
 use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op};
 use pilotlight_core::ordered::Gather as _;
 use pilotlight_core::plan::accounts::begin;
 use pilotlight_core::plan::ssh_keys::key_files;
-use pilotlight_core::plan::{Kind, Part, Plan, Run, Step, Surroundings, crypttab};
-use pilotlight_fetch::Sink;
-use pilotlight_host::{Spoken, log};
+use pilotlight_core::plan::{Kind, Part, Plan, Run, Step, Surroundings};
+use pilotlight_host::log;
 use pilotlight_providers::Platform;
 use pilotlight_sys::apply::{self, ApplyError, Target};
 use pilotlight_sys::lock::Lock;
@@ -28,13 +26,12 @@ use pilotlight_sys::tree::Batch;
 use pilotlight_sys::volumes::KeyStore;
 use pilotlight_sys::{DeviceMap, room, settle, tree};
 
-use crate::acquire::{self, Acquired, Given, Stop};
 use crate::blobs::BlobStore;
+use crate::contents::Contents;
 use crate::failure::Failure;
 use crate::journal::{self, Earlier, Log};
 use crate::observe::Observer;
 use crate::state::Done;
-use crate::{cache, transfer};
 
 /// How long a device of the config may take to appear: what `PILOTLIGHT_DEVICE_WAIT` says in seconds, or 90,
 /// which is what systemd gives a device.
@@ -49,7 +46,7 @@ const DIRECTORIES: &str = "directories";
 const ACCOUNTS: &str = "accounts";
 
 /// What performs plans on this machine.
-pub struct Hands {
+pub struct Executor {
     root: PathBuf,
     config: Config,
     sources: Sources,
@@ -61,7 +58,7 @@ pub struct Hands {
     mounted: BTreeSet<SysPath>,
 }
 
-impl Hands {
+impl Executor {
     /// For the root below a directory.
     pub fn new(root: &Path, config: Config, sources: Sources) -> Self {
         Self {
@@ -206,7 +203,10 @@ impl Hands {
             .iter()
             .any(|step| !matches!(step.op, Op::Boot(_) | Op::Disk(_) | Op::Volume(_)));
         let mut contents = Contents {
-            hands: self,
+            config: &self.config,
+            platform: self.platform,
+            blobs: self.blobs.as_ref(),
+            keys: &self.keys,
             accounts,
         };
         let mut target = Target {
@@ -539,177 +539,4 @@ fn show_to_udev(plan: &Plan) {
     if let Err(error) = settle::settle(changed, &ours, what, || Ok(true)) {
         tracing::warn!("while waiting until udev has looked at the changed devices: {error}");
     }
-}
-
-/// Fetched contents and account numbers for operations on the tree.
-struct Contents<'a> {
-    hands: &'a Hands,
-    accounts: &'a Accounts,
-}
-
-impl tree::Provider for Contents<'_> {
-    fn copy(&mut self, key: &str, out: &mut dyn tree::Growing) -> io::Result<()> {
-        if let Some(name) = key.strip_prefix(crypttab::KEY_BLOB) {
-            let mut file = std::fs::File::open(self.hands.keys.path(name))?;
-            return io::copy(&mut file, out).map(|_| ());
-        }
-        if let Some(store) = &self.hands.blobs {
-            match std::fs::File::open(store.path(key)) {
-                Ok(mut file) => return io::copy(&mut file, out).map(|_| ()),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.hands.stream(key, out)
-    }
-
-    fn uid(&self, name: &str) -> Option<u32> {
-        self.accounts.user(name)?.uid
-    }
-
-    fn gid(&self, name: &str) -> Option<u32> {
-        self.accounts.group(name)?.gid
-    }
-}
-
-impl Hands {
-    /// Fetches contents that were too large to be kept in memory, to where they belong: under a temporary name,
-    /// because a transfer may have to begin again.
-    fn stream(&self, key: &str, out: &mut dyn tree::Growing) -> io::Result<()> {
-        let files = self.config.files.iter();
-        let resource: Option<&Resource> = files
-            .flat_map(|file| file.contents.iter().chain(&file.append))
-            .find(|resource| resource.blob_key() == key);
-        let resource =
-            resource.ok_or_else(|| io::Error::other("no resource of the config has this key"))?;
-        let client = transfer::client(&self.config, self.platform).map_err(io::Error::other)?;
-        let request = transfer::request(resource).map_err(io::Error::other)?;
-        let spoken = Spoken::default();
-        let mut file = InPlace(out);
-        let fetch = client.fetch(&request, &mut file, &spoken);
-        pilotlight_fetch::blocking(fetch)?.map_err(io::Error::other)?;
-        Ok(())
-    }
-}
-
-/// A file of the new root that takes what is fetched.
-struct InPlace<'a>(&'a mut dyn tree::Growing);
-
-impl Sink for InPlace<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes)
-    }
-
-    fn reset(&mut self) -> io::Result<()> {
-        self.0.begin_again()
-    }
-}
-
-/// Does the files part of a config to a directory tree.
-///
-/// Nothing is labelled for SELinux: a container may not, and who makes an image of it labels that.
-/// Sections about disks, file systems and kernel arguments are an error unless `ignore_unsupported`.
-pub fn apply_to_directory(
-    given: Given<'_>,
-    root: &Path,
-    ignore_unsupported: bool,
-) -> Result<(), Failure> {
-    let work = async {
-        let acquired = match acquire::single_config(given).await {
-            Ok(acquired) => acquired,
-            Err(Stop::Failed(failure)) => return Err(failure),
-            Err(Stop::NeedsNetwork(what)) => {
-                return Err(Failure::new(format!(
-                    "the network is needed to fetch {what}"
-                )));
-            }
-        };
-        let digest = cache::digest(&acquired);
-        let Acquired {
-            mut config,
-            sources,
-            report,
-            ..
-        } = acquired;
-        for warning in &report.items {
-            tracing::warn!("{}", warning.render(&sources).trim_end());
-        }
-        let disks = config.disks.first().map(|disk| ("storage.disks", disk.at));
-        let raid = config.raid.first().map(|raid| ("storage.raid", raid.at));
-        let luks = config.luks.first().map(|luks| ("storage.luks", luks.at));
-        let filesystems = config
-            .filesystems
-            .first()
-            .map(|fs| fs.at)
-            .or(config.shares.first().map(|share| share.at))
-            .map(|at| ("storage.filesystems", at));
-        let arguments = &config.kernel_arguments;
-        let named = arguments.should_exist.iter();
-        let named = named.chain(&arguments.should_not_exist).next();
-        let arguments = named.map(|_| ("kernelArguments", arguments.at));
-        if let Some((section, at)) = disks.or(raid).or(luks).or(filesystems).or(arguments) {
-            if !ignore_unsupported {
-                let diagnostic = Diagnostic::error(
-                    at,
-                    format!("{section} cannot be applied to a directory tree"),
-                )
-                .help("remove the section, or pass over it with --ignore-unsupported");
-                return Err(Failure::diagnostic(diagnostic, sources));
-            }
-            config.disks.clear();
-            config.raid.clear();
-            config.luks.clear();
-            config.filesystems.clear();
-            config.shares.clear();
-            config.kernel_arguments = KernelArguments::default();
-        }
-        let client = transfer::client(&config, None).map_err(Failure::new)?;
-        let store = match BlobStore::is_needed(&config) {
-            true => Some(BlobStore::temporary().map_err(Failure::new)?),
-            false => None,
-        };
-        let filled = match &store {
-            Some(store) => store.fill(&config, client).await,
-            None => Ok(()),
-        };
-        Ok((config, sources, digest, store, filled))
-    };
-    let (config, sources, digest, store, filled) = pilotlight_fetch::blocking(work)
-        .map_err(|error| Failure::new(format!("while starting the I/O runtime: {error}")))??;
-    let outcome = (|| {
-        filled.map_err(|report| Failure {
-            report,
-            sources: sources.clone(),
-        })?;
-        let around = Surroundings {
-            blobs: (store.as_ref().map(BlobStore::index).transpose())
-                .map_err(|error| {
-                    Failure::new(format!("while reading the fetched contents: {error}"))
-                })?
-                .unwrap_or_default(),
-            ssh_key_fragment: std::env::var("IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT")
-                .is_ok_and(|value| crate::options::truth(&value)),
-            ..Surroundings::default()
-        };
-        let _lock = lock_root(root)?;
-        let mut hands =
-            Hands::new(root, config, sources.clone()).writing(Log::in_root(root, &digest)?);
-        hands.blobs = store.clone();
-        let (done, notes) = hands.run_noting(&[Part::Accounts, Part::Tree], &around)?;
-        for note in &notes.items {
-            tracing::warn!("{}", note.render(&sources).trim_end());
-        }
-        hands.seal()?;
-        Ok(done)
-    })();
-    if let Some(store) = store {
-        store.remove();
-    }
-    let done = outcome?;
-    tracing::info!(
-        "{} operations performed below {}",
-        done.operations,
-        root.display()
-    );
-    Ok(())
 }
