@@ -32,7 +32,7 @@ PACKAGES := gcc libc6-dev g++ \
 	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin \
 	dnsmasq-base xorriso genisoimage gpg gpg-agent bzip2 lbzip2 xz-utils zstd \
 	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common \
-	tftpd-hpa python3-venv strace shellcheck
+	tftpd-hpa python3-venv strace shellcheck valgrind
 
 # For arm64: Debian's own Rust with the standard library of both architectures, unpacked where it disturbs nothing, and
 # what it and its linker need. The programs run on this machine by qemu-user.
@@ -51,7 +51,7 @@ PEERS_WITH_NEEDS := google-guest-agent amazon-ec2-net-utils \
 	cloud-init:python3-configobj,python3-jinja2,python3-markupsafe,python3-jsonpatch,python3-json-pointer,python3-netifaces,python3-oauthlib,python3-requests,python3-serial,python3-yaml,python3-six,python3-urllib3,python3-certifi,python3-chardet,python3-idna
 
 .NOTPARALLEL:
-.PHONY: build arm64 deps demo test lint advisories unit peers soak crash fuzz size vm-test vm-test-all clean
+.PHONY: build arm64 deps demo test lint advisories unit peers soak crash fuzz size instructions vm-test vm-test-all clean
 
 # LLVM's outliner (llvm/lib/CodeGen/MachineOutliner.cpp) makes one function of instructions that stand in many places:
 # 120 KB of the initramfs program. It is asked for by name where it is not a part of opt-level "z" by itself.
@@ -117,7 +117,7 @@ demo: deps build
 
 # Ends with the time of each group.
 test:
-	@MAKE="$(MAKE)" .ci/groups deps "lint unit & fuzz size" vm-test
+	@MAKE="$(MAKE)" .ci/groups deps "lint unit & fuzz size instructions" vm-test
 
 lint: deps
 	$(CARGO) fmt --check
@@ -199,6 +199,9 @@ size: build
 		foreign=$$(ldd $$program | grep -Ev 'linux-vdso|/ld-linux|libc\.so|libgcc_s\.so' || true); \
 		if [ -n "$$foreign" ]; then echo "links more than libc and libgcc:"; echo "$$foreign"; exit 1; fi; \
 	done
+
+instructions: deps build
+	benches/instructions.sh $(PROGRAM) $(AGENT)
 
 # SCENARIOS="files disks" runs only these; without it a sample is run, and the others are named.
 vm-test: deps build
