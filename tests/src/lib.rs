@@ -65,10 +65,11 @@ impl From<Output> for Answer {
 
 /// Runs a tool, a line of words, that may fail.
 pub fn run(line: &str) -> Answer {
-    run_words(&line.split_whitespace().collect::<Vec<_>>())
+    run_with(&line.split_whitespace().collect::<Vec<_>>())
 }
 
-fn run_words(words: &[&str]) -> Answer {
+/// The same, of words in which spaces may be.
+pub fn run_with(words: &[&str]) -> Answer {
     Command::new(words[0])
         .args(&words[1..])
         .output()
@@ -83,7 +84,7 @@ pub fn tool(line: &str) -> String {
 
 /// The same, of words in which spaces may be.
 pub fn tool_with(words: &[&str]) -> String {
-    let answer = run_words(words);
+    let answer = run_with(words);
     let said = answer.out.trim();
     assert_eq!(answer.code, Some(0), "{words:?}: {said}{}", answer.err);
     said.to_string()

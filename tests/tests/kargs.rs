@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pilotlight_core::grub::{self, Value};
-use pilotlight_tests::{Answer, FirstBoot, program, tool_with};
+use pilotlight_tests::{Answer, FirstBoot, program, run_with, tool_with};
 
 const BEGIN: &str =
     "# BEGIN pilotlight: kernel arguments of the config, made anew by every first boot\n";
@@ -290,7 +290,7 @@ fn an_oem_partition_that_is_mounted_read_only_stays_so() {
             // A boot loader replays no journal: it reads what is on the disk now, with the file system in use.
             if format == "ext4" {
                 let image = machine.oem().image.path().to_str().unwrap();
-                let raw = tool_with(&["debugfs", "-R", "cat /grub.cfg", image]);
+                let raw = run_with(&["debugfs", "-R", "cat /grub.cfg", image]).out;
                 assert_eq!(raw, seen);
             }
             drop(mounted);
