@@ -208,6 +208,8 @@ vm-test: deps build
 vm-test-all: SCENARIOS := --all
 vm-test-all: vm-test
 
+include packaging/install.mk
+
 clean:
 	$(CARGO) clean
 	$(SUDO) rm -rf .cache
