@@ -51,20 +51,25 @@ PEERS_WITH_NEEDS := google-guest-agent amazon-ec2-net-utils \
 	cloud-init:python3-configobj,python3-jinja2,python3-markupsafe,python3-jsonpatch,python3-json-pointer,python3-netifaces,python3-oauthlib,python3-requests,python3-serial,python3-yaml,python3-six,python3-urllib3,python3-certifi,python3-chardet,python3-idna
 
 .NOTPARALLEL:
-.PHONY: build arm64 deps demo test lint advisories unit peers soak crash fuzz size vm-test vm-test-all clean
+.PHONY: build arm64 deps packages demo test lint advisories unit peers soak crash fuzz size vm-test vm-test-all clean
 
 # LLVM's outliner (llvm/lib/CodeGen/MachineOutliner.cpp) makes one function of instructions that stand in many places:
 # 120 KB of the initramfs program. It is asked for by name where it is not a part of opt-level "z" by itself.
 OUTLINED := $(if $(filter x86_64,$(shell uname -m)),-C llvm-args=-enable-machine-outliner=always)
+# Where it was built is in no program: the same sources make the same bytes anywhere. Of several prefixes the last that
+# fits counts.
+REMAPPED := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/pilotlight \
+	--remap-path-prefix=$(abspath $(TARGET))=/pilotlight/target
 
 build:
-	RUSTFLAGS="$(strip $(RUSTFLAGS) $(OUTLINED))" $(CARGO) build --release -p pilotlight -p pilotlight-boot
+	RUSTFLAGS="$(strip $(RUSTFLAGS) $(OUTLINED) $(REMAPPED))" $(CARGO) build --release -p pilotlight -p pilotlight-boot
 
 # Both programs for arm64, then run: they have to say what those of this machine say. Not a part of "test": it is built
 # with everything in one piece, like "build", for a quarter of an hour.
 arm64: $(ARM64_RUST)/installed build
 	$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(ARM64_PACKAGES)"
 	RUSTC=$(abspath $(ARM64_RUST)/rustc) CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+		RUSTFLAGS="$(strip $(RUSTFLAGS) $(REMAPPED))" \
 		$(CARGO) build --release --target-dir $(TARGET)/arm64 --target aarch64-unknown-linux-gnu -p pilotlight -p pilotlight-boot
 	.ci/arm64 $(ARM64_PROGRAMS) $(TARGET)/release
 
@@ -83,8 +88,11 @@ $(ARM64_RUST)/installed:
 	chmod +x $(@D)/rustc
 	touch $@
 
+deps: packages
+	@$(MAKE) --no-print-directory $(MOTO) $(VIRT_FIRMWARE) $(TOOLS)/installed
+
 # dpkg -s decides, so that a second run asks nothing of the network.
-deps:
+packages:
 	@missing=; for package in $(PACKAGES); do \
 		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q '^install ok installed' || missing="$$missing $$package"; \
 	done; \
@@ -93,7 +101,6 @@ deps:
 		$(SUDO) apt-get update -q && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	fi
-	@$(MAKE) --no-print-directory $(MOTO) $(VIRT_FIRMWARE) $(TOOLS)/installed
 
 $(TOOLS)/installed: .ci/tools.txt
 $(VIRT_FIRMWARE): src/install/tests/card/requirements.txt
@@ -208,7 +215,7 @@ vm-test: deps build
 vm-test-all: SCENARIOS := --all
 vm-test-all: vm-test
 
-include packaging/install.mk
+include packaging/install.mk packaging/packages.mk
 
 clean:
 	$(CARGO) clean
