@@ -215,7 +215,7 @@ vm-test: deps build
 vm-test-all: SCENARIOS := --all
 vm-test-all: vm-test
 
-include packaging/install.mk packaging/packages.mk
+include packaging/install.mk packaging/packages.mk packaging/dist.mk
 
 clean:
 	$(CARGO) clean
