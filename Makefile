@@ -17,6 +17,8 @@ MOTO_VERSION := 5.1.4
 MOTO := .cache/tools/moto-$(MOTO_VERSION)/installed
 # Knows the variables of edk2's firmware; of its version, too.
 VIRT_FIRMWARE := .cache/tools/virt-firmware-26.10/installed
+# Renders the book in docs/.
+MDBOOK := .cache/tools/mdbook-0.5.4/installed
 # How long each target of fuzz/ is run.
 FUZZ_SECONDS ?= 6
 # What is fuzzed is safe Rust: panics, overflows, hangs and memory are found without a sanitizer, five times
@@ -51,20 +53,25 @@ PEERS_WITH_NEEDS := google-guest-agent amazon-ec2-net-utils \
 	cloud-init:python3-configobj,python3-jinja2,python3-markupsafe,python3-jsonpatch,python3-json-pointer,python3-netifaces,python3-oauthlib,python3-requests,python3-serial,python3-yaml,python3-six,python3-urllib3,python3-certifi,python3-chardet,python3-idna
 
 .NOTPARALLEL:
-.PHONY: build arm64 deps demo test lint advisories unit peers soak crash fuzz size instructions vm-test vm-test-all clean
+.PHONY: build arm64 deps packages demo test lint docs advisories unit peers soak crash fuzz size instructions vm-test vm-test-all clean
 
 # LLVM's outliner (llvm/lib/CodeGen/MachineOutliner.cpp) makes one function of instructions that stand in many places:
 # 120 KB of the initramfs program. It is asked for by name where it is not a part of opt-level "z" by itself.
 OUTLINED := $(if $(filter x86_64,$(shell uname -m)),-C llvm-args=-enable-machine-outliner=always)
+# Where it was built is in no program: the same sources make the same bytes anywhere. Of several prefixes the last that
+# fits counts.
+REMAPPED := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/pilotlight \
+	--remap-path-prefix=$(abspath $(TARGET))=/pilotlight/target
 
 build:
-	RUSTFLAGS="$(strip $(RUSTFLAGS) $(OUTLINED))" $(CARGO) build --release -p pilotlight -p pilotlight-boot
+	RUSTFLAGS="$(strip $(RUSTFLAGS) $(OUTLINED) $(REMAPPED))" $(CARGO) build --release -p pilotlight -p pilotlight-boot
 
 # Both programs for arm64, then run: they have to say what those of this machine say. Not a part of "test": it is built
 # with everything in one piece, like "build", for a quarter of an hour.
 arm64: $(ARM64_RUST)/installed build
 	$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES) $(ARM64_PACKAGES)"
 	RUSTC=$(abspath $(ARM64_RUST)/rustc) CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+		RUSTFLAGS="$(strip $(RUSTFLAGS) $(REMAPPED))" \
 		$(CARGO) build --release --target-dir $(TARGET)/arm64 --target aarch64-unknown-linux-gnu -p pilotlight -p pilotlight-boot
 	.ci/arm64 $(ARM64_PROGRAMS) $(TARGET)/release
 
@@ -83,8 +90,11 @@ $(ARM64_RUST)/installed:
 	chmod +x $(@D)/rustc
 	touch $@
 
+deps: packages
+	@$(MAKE) --no-print-directory $(MOTO) $(VIRT_FIRMWARE) $(TOOLS)/installed
+
 # dpkg -s decides, so that a second run asks nothing of the network.
-deps:
+packages:
 	@missing=; for package in $(PACKAGES); do \
 		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q '^install ok installed' || missing="$$missing $$package"; \
 	done; \
@@ -93,11 +103,11 @@ deps:
 		$(SUDO) apt-get update -q && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	fi
-	@$(MAKE) --no-print-directory $(MOTO) $(VIRT_FIRMWARE) $(TOOLS)/installed
 
 $(TOOLS)/installed: .ci/tools.txt
+$(MDBOOK): .ci/mdbook.txt
 $(VIRT_FIRMWARE): src/install/tests/card/requirements.txt
-$(TOOLS)/installed $(VIRT_FIRMWARE):
+$(TOOLS)/installed $(VIRT_FIRMWARE) $(MDBOOK):
 	rm -rf $(@D)
 	/usr/bin/python3 -m venv $(@D)
 	$(@D)/bin/pip install -q --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $<
@@ -119,7 +129,7 @@ demo: deps build
 test:
 	@MAKE="$(MAKE)" .ci/groups deps "lint unit & fuzz size instructions" vm-test
 
-lint: deps
+lint: deps docs
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
@@ -129,6 +139,12 @@ lint: deps
 	shellcheck --severity=warning --shell=sh $(filter-out %/module-setup.sh,$(wildcard dracut/30pilotlight/*.sh)) dracut/30pilotlight/pilotlight-generator
 # Its other variables are dracut's.
 	shellcheck --severity=warning --shell=bash --exclude=SC2154 dracut/30pilotlight/module-setup.sh
+
+# Into $(TARGET)/book; a test of tests/book.rs looks at its links.
+docs:
+	@$(MAKE) --no-print-directory packages PACKAGES=python3-venv
+	@$(MAKE) --no-print-directory $(MDBOOK)
+	$(dir $(MDBOOK))bin/mdbook build --dest-dir $(abspath $(TARGET))/book docs
 
 # Not a part of "test": fetches the database of advisories, which is not to be had everywhere.
 advisories: deps
@@ -210,6 +226,8 @@ vm-test: deps build
 
 vm-test-all: SCENARIOS := --all
 vm-test-all: vm-test
+
+include packaging/install.mk packaging/packages.mk packaging/dist.mk
 
 clean:
 	$(CARGO) clean

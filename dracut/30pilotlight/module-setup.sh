@@ -5,7 +5,7 @@
 # initramfs it is called pilotlight, as the installed program is in the root: units and people find one name.
 
 check() {
-    [[ -x "$moddir/pilotlight-boot" ]] || require_binaries pilotlight-boot || return 1
+    [[ -x "$moddir/pilotlight-boot" ]] || require_binaries /usr/bin/pilotlight-boot || return 1
     # Only images that ask for it (--add pilotlight, add_dracutmodules) provision themselves.
     return 255
 }

@@ -11,6 +11,7 @@ use crate::cache::{Cache, Key};
 use crate::command::output;
 use crate::flatcar;
 use crate::initramfs::{self, Contents};
+use crate::package;
 use crate::progress::Steps;
 use crate::root;
 use crate::scenario::{Image, Scenario};
@@ -140,12 +141,44 @@ pub fn prepare(
         if is_ignition {
             overlays.push(sources.join("ignition-shim"));
         }
-        let (name, what) = match contents {
-            Contents::Plain => ("initramfs", "initramfs (dracut)"),
-            Contents::Storage => {
-                overlays.push(sources.join("storage-initramfs"));
-                ("storage-initramfs", "initramfs for storage (dracut)")
+        if *contents == Contents::Package {
+            let installed = agent.with_file_name("pilotlight");
+            let mut key = Key::default()
+                .text(include_str!("package.rs"))
+                .text(&package::recipe(&suite))
+                .text(&version)
+                .tree(&installed)?
+                .tree(agent)?;
+            // What the package is made of.
+            for part in [
+                "Makefile",
+                "packaging",
+                "dracut",
+                "systemd",
+                "docs/man",
+                "docs/completions",
+            ] {
+                key = key.tree(&repository.join(part))?;
             }
+            key = key.tree(&overlays[0])?;
+            let (path, there) = cache.find("package-initramfs", key);
+            let what = "package and its initramfs (make deb, mmdebstrap, dracut)";
+            build(steps, what, there, || {
+                cache.fill(&path, |to| {
+                    let work = tempfile::tempdir_in(cache.directory())?;
+                    let deb = package::make(repository, agent, work.path())?;
+                    package::initramfs(&deb, &kernel, &version, &suite, to)?;
+                    initramfs::append(to, &overlays[0])
+                })
+            })?;
+            initramfs.insert(*contents, path);
+            continue;
+        }
+        let (name, what) = if *contents == Contents::Storage {
+            overlays.push(sources.join("storage-initramfs"));
+            ("storage-initramfs", "initramfs for storage (dracut)")
+        } else {
+            ("initramfs", "initramfs (dracut)")
         };
         let mut key = Key::default()
             .text(include_str!("initramfs.rs"))

@@ -81,6 +81,8 @@ pub enum Contents {
     Plain,
     /// Arrays, encryption, TPM and tang as well; a quarter larger.
     Storage,
+    /// What dracut makes of the installed package, with all of its own modules.
+    Package,
 }
 
 /// What an initramfs is made of.

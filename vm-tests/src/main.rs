@@ -10,6 +10,7 @@ mod flatcar;
 mod initramfs;
 mod monitor;
 mod network;
+mod package;
 mod progress;
 mod qemu;
 mod resets;

@@ -58,16 +58,7 @@ pub fn kernel_recipe(suite: &str) -> String {
 
 /// Makes the tarball of the root with Debian's packages of one suite.
 pub fn tarball(suite: &str, to: &Path) -> Result<()> {
-    // The host's own mirror, and of the host's sources only Debian's.
-    let mirror = output(Command::new("apt-get").args([
-        "indextargets",
-        "--format",
-        "deb $(SITE) $(RELEASE) $(COMPONENT)",
-        "Origin: Debian",
-        "Created-By: Packages",
-    ]))?;
-    let list = tempfile::NamedTempFile::new()?;
-    fs::write(list.path(), mirror)?;
+    let list = sources()?;
     let mut command = Command::new("mmdebstrap");
     command
         .args(["--quiet", "--variant=minbase", "--format=tar"])
@@ -78,6 +69,20 @@ pub fn tarball(suite: &str, to: &Path) -> Result<()> {
     }
     output(command.arg(suite).arg(to).arg(list.path()))?;
     Ok(())
+}
+
+/// A file with sources for apt: the host's own mirror, and of the host's sources only Debian's.
+pub fn sources() -> Result<tempfile::NamedTempFile> {
+    let mirror = output(Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        "deb $(SITE) $(RELEASE) $(COMPONENT)",
+        "Origin: Debian",
+        "Created-By: Packages",
+    ]))?;
+    let list = tempfile::NamedTempFile::new()?;
+    fs::write(list.path(), mirror)?;
+    Ok(list)
 }
 
 /// Downloads and unpacks the newest kernel package that apt knows.

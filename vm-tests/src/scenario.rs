@@ -44,6 +44,9 @@ pub struct Spec {
     pub oem: Option<PathBuf>,
     /// Laid over the initramfs.
     pub initramfs: Option<PathBuf>,
+    /// The initramfs is made by dracut in a tree in which our Debian package is installed, of that alone.
+    #[serde(default)]
+    pub package: bool,
     /// The initramfs knows arrays, encryption, TPM and tang.
     #[serde(default)]
     pub storage: bool,
@@ -108,7 +111,9 @@ impl Spec {
 
     /// The initramfs that it takes.
     pub fn contents(&self) -> Contents {
-        if self.storage || self.tpm || self.tang {
+        if self.package {
+            Contents::Package
+        } else if self.storage || self.tpm || self.tang {
             Contents::Storage
         } else {
             Contents::Plain

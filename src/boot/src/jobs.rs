@@ -10,7 +10,8 @@ use pilotlight_providers::Platform;
 use crate::platform::{self, Detect, Metadata};
 use crate::{out, report, rmcfg};
 
-const USAGE: &str = "\
+/// What `help` prints.
+pub const USAGE: &str = "\
 Usage: pilotlight JOB [FLAG...], the program of the initramfs
   detect [--json | --env | --words | --network-kargs] [--root DIR] [--cmdline FILE]
                                                               which platform this machine is of, and why

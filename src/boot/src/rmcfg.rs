@@ -13,7 +13,8 @@ use pilotlight_sys::{tool, virtualbox};
 
 use crate::{out, version};
 
-const USAGE: &str = "\
+/// What `--help` prints.
+pub const USAGE: &str = "\
 Usage: pilotlight rmcfg [--platform NAME] [--applies] [--log-to-stdout] [--version]
        ignition-rmcfg --platform NAME [--log-to-stdout] [--version]
   Takes the user config, which may hold secrets, away from where the hypervisor keeps it: the variables of vmware and

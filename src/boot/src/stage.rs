@@ -33,7 +33,8 @@ const FLAGS: &[Flag] = &[
     ("version", Kind::Switch),
 ];
 
-fn usage() -> String {
+/// What `-help` prints.
+pub fn usage() -> String {
     format!("{USAGE}  NAME is one of {}\n", Platform::known())
 }
 

@@ -112,6 +112,12 @@ struct RenderIgnition {
     disable_user_fragment: bool,
 }
 
+/// What reads its arguments, for its man page.
+#[cfg(test)]
+pub fn command() -> clap::Command {
+    <Afterburn as clap::CommandFactory>::command()
+}
+
 /// Does what Afterburn would do.
 pub fn afterburn(called: OsString, arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let words = std::iter::once(called).chain(translated(arguments));

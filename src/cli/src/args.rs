@@ -75,13 +75,6 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         root: PathBuf,
     },
-    /// Write man pages and shell completions into a directory
-    #[cfg(feature = "docs")]
-    #[command(hide = true)]
-    Docs {
-        /// The directory
-        directory: PathBuf,
-    },
 }
 
 /// A config in any language.

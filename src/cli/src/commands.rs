@@ -32,8 +32,6 @@ pub fn run(command: Command) -> ExitCode {
         Command::Install(given) => Ok(crate::install::run(*given)),
         Command::Image(given) => crate::install::image(&given),
         Command::Finish { root } => report::finish(&root),
-        #[cfg(feature = "docs")]
-        Command::Docs { directory } => docs(&directory),
     })
 }
 
@@ -292,22 +290,5 @@ fn schema(given: &Schema) -> anyhow::Result<ExitCode> {
         "{:#}\n",
         pilotlight_core::schema::ignition(given.version)
     ))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-#[cfg(feature = "docs")]
-fn docs(directory: &Path) -> anyhow::Result<ExitCode> {
-    use clap::CommandFactory as _;
-    let command = crate::args::Arguments::command();
-    clap_mangen::generate_to(command.clone(), directory)
-        .with_context(|| format!("while writing man pages to {}", directory.display()))?;
-    for shell in [
-        clap_complete::Shell::Bash,
-        clap_complete::Shell::Fish,
-        clap_complete::Shell::Zsh,
-    ] {
-        clap_complete::generate_to(shell, &mut command.clone(), "pilotlight", directory)
-            .with_context(|| format!("while writing completions to {}", directory.display()))?;
-    }
     Ok(ExitCode::SUCCESS)
 }

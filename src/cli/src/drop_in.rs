@@ -9,14 +9,14 @@ use pilotlight_core::flags::{Flag, Flags, Given, Grammar, Kind, Stop};
 use crate::args::{Apply, Command, Input, ReadingArgs, Validate};
 use crate::commands;
 
-const VALIDATE_USAGE: &str = "\
+pub const VALIDATE_USAGE: &str = "\
 Usage: ignition-validate [-version] CONFIG
   CONFIG is a file, or - for standard input
 ";
 
 const VALIDATE_FLAGS: &[Flag] = &[("version", Kind::Switch)];
 
-const APPLY_USAGE: &str = "\
+pub const APPLY_USAGE: &str = "\
 Usage: ignition-apply [--root DIR] [--offline] [--ignore-unsupported] [--version] CONFIG
   CONFIG is a file, or - for standard input; DIR is / where --root is not given
 ";

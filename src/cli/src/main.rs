@@ -11,6 +11,8 @@ mod drop_in;
 mod install;
 mod oem;
 mod once;
+#[cfg(test)]
+mod reference;
 
 use std::ffi::OsStr;
 use std::path::Path;

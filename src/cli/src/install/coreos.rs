@@ -250,6 +250,12 @@ impl Download {
     }
 }
 
+/// What reads its arguments, for its man page.
+#[cfg(test)]
+pub fn command() -> clap::Command {
+    <CoreosInstaller as clap::CommandFactory>::command()
+}
+
 /// Does what that tool does. Exit codes: 0 done, 1 failed, 2 wrong arguments.
 pub fn coreos_installer(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let words = std::iter::once("coreos-installer".into()).chain(arguments);

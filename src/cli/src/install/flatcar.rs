@@ -21,6 +21,12 @@ struct FlatcarInstall {
     temporary: Option<std::path::PathBuf>,
 }
 
+/// What reads its arguments, for its man page.
+#[cfg(test)]
+pub fn command() -> clap::Command {
+    <FlatcarInstall as clap::CommandFactory>::command()
+}
+
 /// Does what the script does. Exit codes: 0 done, 1 failed, 2 wrong arguments.
 pub fn flatcar_install(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let words = std::iter::once("flatcar-install".into()).chain(arguments);

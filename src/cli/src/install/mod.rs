@@ -14,7 +14,11 @@ use pilotlight_install::run::{self, InstallError, Outcome};
 use pilotlight_install::voice::{Form, Spoken, Voice};
 
 pub use args::Install;
+#[cfg(test)]
+pub use coreos::command as coreos_installer_command;
 pub use coreos::coreos_installer;
+#[cfg(test)]
+pub use flatcar::command as flatcar_install_command;
 pub use flatcar::flatcar_install;
 pub use image::{ImageJob, image};
 
