@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 pub mod block_log;
 pub mod disk;
 pub mod faults;
+pub mod json_schema;
 pub mod metadata_server;
 pub mod portrait;
 pub mod services;

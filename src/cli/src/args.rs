@@ -232,6 +232,14 @@ fn minor(text: &str) -> Result<u8, String> {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Times are those of this boot: a machine that was restarted since has nothing to report but its journal.
+docs/report.schema.json says what --json prints. Exit codes: 0 done, 1 a stage failed, 2 wrong arguments.
+
+Examples:
+  pilotlight report
+  pilotlight report --svg boot.svg         the timeline: stages, operations, transfers, and the time between
+  pilotlight report --json --state ./copied-from-a-node")]
 pub struct Report {
     /// The state that the stages wrote
     #[arg(long, value_name = "FILE", default_value = report::STATE)]
@@ -239,6 +247,9 @@ pub struct Report {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Draw the timeline into this file as well
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -9,11 +9,12 @@ use pilotlight_boot::out::{self, out};
 use pilotlight_boot::{platform, report, rmcfg};
 use pilotlight_core::config::{self, Language, MAX_CONFIG, Parsed, Reading};
 use pilotlight_core::diag::{self, Diagnostic, Sources, Style};
+use pilotlight_core::first_boot::timeline;
 use pilotlight_core::model::Metadata;
 use pilotlight_core::translate::LocalFiles;
-use pilotlight_engine::{DryRun, GivenConfig, LocalDirectory};
+use pilotlight_engine::{DryRun, GivenConfig, LocalDirectory, State};
 
-use crate::args::{Apply, Command, Convert, Input, Plan, ReadingArgs, Schema, Validate};
+use crate::args::{Apply, Command, Convert, Input, Plan, ReadingArgs, Report, Schema, Validate};
 use crate::oem;
 
 /// Runs a subcommand. Exit codes: 0 done, 1 failed; clap answers 2 for wrong arguments.
@@ -24,7 +25,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Validate(given) => validate(&given),
         Command::Convert(given) => convert(&given),
         Command::Schema(given) => schema(&given),
-        Command::Report(given) => report::report(&given.state, given.json),
+        Command::Report(given) => show_report(&given),
         Command::Detect(given) => platform::detect(&given.into()),
         Command::Metadata(given) => platform::metadata(&given.into()),
         Command::Oem(given) => oem::run(&given),
@@ -149,6 +150,21 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("while writing {}", path.display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show_report(given: &Report) -> anyhow::Result<ExitCode> {
+    if let Some(picture) = &given.svg {
+        not_an_input(picture, [given.state.as_path()].into_iter())?;
+        let state = State::load(&given.state)
+            .with_context(|| format!("while reading {}", given.state.display()))?;
+        let failed = report::failure(&given.state)?;
+        let failed = failed.and_then(|said| serde_json::from_value(said["failed"].clone()).ok());
+        let stages: Vec<_> = state.stages.into_iter().chain(failed).collect();
+        let drawn = timeline::svg(&stages);
+        pilotlight_engine::replace_file(picture, drawn.as_bytes(), 0o644)
+            .with_context(|| format!("while writing {}", picture.display()))?;
+    }
+    report::report(&given.state, given.json)
 }
 
 /// A picture takes the place of an older one, but not of a device or of what is read here.

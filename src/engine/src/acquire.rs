@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use pilotlight_core::config::{self, Reading};
 use pilotlight_core::diag::{Diagnostic, Report, Sources, Span};
+use pilotlight_core::first_boot::Kind;
 use pilotlight_core::model::{self, Resource};
 use pilotlight_core::spec::At;
 use pilotlight_core::spec::v3;
@@ -19,7 +20,7 @@ use pilotlight_host::{Machine, Spoken, read_bounded};
 use pilotlight_providers::{HostError, Platform, UserConfig, metal};
 
 use crate::failure::Failure;
-use crate::transfer;
+use crate::{transfer, work};
 
 /// How deep configs may refer to configs.
 const MAX_DEPTH: usize = 16;
@@ -402,6 +403,7 @@ impl Acquire {
             self.bound,
             self.platform,
         ));
+        let begun = work::begin(Kind::Transfer);
         let fetched = match transfer::request(resource) {
             Ok(request) => client
                 .fetch_to_vec(&request, CONFIG_LIMIT, &Spoken::default())
@@ -410,8 +412,9 @@ impl Acquire {
             Err(why) => Err(why),
         };
         match fetched {
-            Ok((bytes, _)) => {
+            Ok((bytes, told)) => {
                 if resource.scheme.needs_network() {
+                    begun.end(|| resource.shown(), 1, Some(told.bytes));
                     self.fetched.insert(key, bytes.clone());
                 }
                 Ok(bytes)

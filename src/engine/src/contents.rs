@@ -4,6 +4,7 @@
 use std::io;
 
 use pilotlight_core::facts::accounts::Accounts;
+use pilotlight_core::first_boot::Kind;
 use pilotlight_core::model::{Config, Resource};
 use pilotlight_core::plan::crypttab;
 use pilotlight_fetch::Sink;
@@ -13,7 +14,7 @@ use pilotlight_sys::tree;
 use pilotlight_sys::volumes::KeyStore;
 
 use crate::blobs::BlobStore;
-use crate::transfer;
+use crate::{transfer, work};
 
 /// Contents and account numbers for operations on the tree.
 pub(crate) struct Contents<'a> {
@@ -66,8 +67,10 @@ impl Contents<'_> {
         let request = transfer::request(resource).map_err(io::Error::other)?;
         let spoken = Spoken::default();
         let mut file = InPlace(out);
+        let begun = work::begin(Kind::Transfer);
         let fetch = client.fetch(&request, &mut file, &spoken);
-        pilotlight_fetch::blocking(fetch)?.map_err(io::Error::other)?;
+        let fetched = pilotlight_fetch::blocking(fetch)?.map_err(io::Error::other)?;
+        begun.end(|| resource.shown(), 1, Some(fetched.bytes));
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use pilotlight_core::diag::{Diagnostic, Report, Sources};
 use pilotlight_core::facts::accounts::Accounts;
 use pilotlight_core::facts::unfinished_accounts::Before;
 use pilotlight_core::facts::{Facts, Look};
+use pilotlight_core::first_boot;
 use pilotlight_core::journal::{Begun, digest};
 use pilotlight_core::model::{Config, SysPath};
 use pilotlight_core::op::{AccountOp, BootOp, DiskOp, Op};
@@ -32,6 +33,7 @@ use crate::failure::Failure;
 use crate::journal::{self, Earlier, Log};
 use crate::observe::Observer;
 use crate::state::Done;
+use crate::work;
 
 /// How long a device of the config may take to appear: what `PILOTLIGHT_DEVICE_WAIT` says in seconds, or 90,
 /// which is what systemd gives a device.
@@ -340,6 +342,7 @@ impl Executor {
             // Whoever comes after it has seen the end of it.
             log.done([digest(&step.op)].into_iter())?;
         }
+        let begun = work::begin(first_boot::Kind::Operation);
         match run.kind {
             Kind::Tables => self.edit_tables(run)?,
             Kind::Filesystems => self.make_filesystems(run)?,
@@ -355,6 +358,9 @@ impl Executor {
                     })?;
                 }
             }
+        }
+        if let Some(first) = steps.first() {
+            begun.end(|| first.op.to_string(), steps.len(), None);
         }
         let kept = steps.iter().filter(|step| journal::is_kept(&step.op));
         log.done(kept.map(|step| digest(&step.op)))

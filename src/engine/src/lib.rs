@@ -25,6 +25,7 @@ mod stages;
 mod state;
 mod transfer;
 mod volumes;
+mod work;
 
 use std::time::Instant;
 
@@ -60,7 +61,7 @@ pub fn run(options: &Options) -> u8 {
         env!("CARGO_PKG_VERSION"),
         options.stage.name()
     );
-    let started = Instant::now();
+    let (started, begun) = (Instant::now(), work::uptime());
     let _lock = match lock(options) {
         Ok(lock) => lock,
         Err(error) => {
@@ -82,21 +83,23 @@ pub fn run(options: &Options) -> u8 {
     };
     let mut outcome = stages::run(options, &mut state);
     let took = started.elapsed();
+    let mut entry = state::entry(options.stage, &outcome, took);
+    entry.begun = pilotlight_core::first_boot::rounded(begun);
+    work::give(&mut entry);
     if outcome.is_ok() {
-        state
-            .stages
-            .push(state::entry(options.stage, &outcome, took));
+        state.stages.push(entry.clone());
         if let Err(error) = state.save(&options.state_file) {
             // It may have its name already. The first error is the one to report.
             state.stages.pop();
             let _ = state.save(&options.state_file);
-            outcome = Err(Failure::new(format!(
+            let failure = Failure::new(format!(
                 "while writing the state {}: {error}",
                 options.state_file.display()
-            )));
+            ));
+            entry.error = Some(failure.render());
+            outcome = Err(failure);
         }
     }
-    let entry = state::entry(options.stage, &outcome, took);
     // Nobody is told of a success before all of it is written.
     let line = state::line(&entry);
     tracing::info!("{line}");
