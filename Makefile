@@ -34,7 +34,7 @@ PACKAGES := gcc libc6-dev g++ \
 	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin \
 	dnsmasq-base xorriso genisoimage gpg gpg-agent bzip2 lbzip2 xz-utils zstd \
 	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common \
-	tftpd-hpa python3-venv strace shellcheck
+	tftpd-hpa python3-venv strace shellcheck dpkg-dev
 
 # For arm64: Debian's own Rust with the standard library of both architectures, unpacked where it disturbs nothing, and
 # what it and its linker need. The programs run on this machine by qemu-user.
