@@ -213,6 +213,7 @@ fn a_package_is_the_same_in_every_byte_wherever_it_is_made() {
         "./usr/share/man/man1/pilotlight.1.gz",
         "./usr/share/man/man1/coreos-metadata.1.gz -> afterburn.1.gz",
         "./usr/share/doc/pilotlight/examples/dracut.conf",
+        "./usr/share/doc/pilotlight/third-party.txt.gz",
     ] {
         assert!(
             contents.contains(&format!(" {file}\n")),
