@@ -137,6 +137,7 @@ lint: deps docs
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --workspace --no-deps
 	shellcheck --severity=warning --shell=sh $(filter-out %/module-setup.sh,$(wildcard dracut/30pilotlight/*.sh)) dracut/30pilotlight/pilotlight-generator
+	shellcheck --severity=warning --shell=sh examples/ab-usr/build examples/ab-usr/try
 # Its other variables are dracut's.
 	shellcheck --severity=warning --shell=bash --exclude=SC2154 dracut/30pilotlight/module-setup.sh
 
