@@ -34,7 +34,7 @@ PACKAGES := gcc libc6-dev g++ \
 	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin \
 	dnsmasq-base xorriso genisoimage gpg gpg-agent bzip2 lbzip2 xz-utils zstd \
 	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common \
-	tftpd-hpa python3-venv strace shellcheck valgrind
+	tftpd-hpa python3-venv strace shellcheck valgrind dpkg-dev
 
 # For arm64: Debian's own Rust with the standard library of both architectures, unpacked where it disturbs nothing, and
 # what it and its linker need. The programs run on this machine by qemu-user.
@@ -137,6 +137,7 @@ lint: deps docs
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --workspace --no-deps
 	shellcheck --severity=warning --shell=sh $(filter-out %/module-setup.sh,$(wildcard dracut/30pilotlight/*.sh)) dracut/30pilotlight/pilotlight-generator
+	shellcheck --severity=warning --shell=sh examples/ab-usr/build examples/ab-usr/try
 # Its other variables are dracut's.
 	shellcheck --severity=warning --shell=bash --exclude=SC2154 dracut/30pilotlight/module-setup.sh
 

@@ -16,8 +16,20 @@ dist_programs := $(dist_work)/target/release
 dist_tar = tar --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw --mtime=@$(SOURCE_DATE_EPOCH) --format=gnu \
 	--use-compress-program='xz -6 --threads=2' --create --file=$(2) $(1)
 
-.PHONY: dist dist-twice
-dist: $(CYCLONEDX)/bin/cargo-cyclonedx
+.PHONY: dist dist-source dist-packages dist-twice
+dist: dist-source
+# Of nothing but the tarball's contents: neither a network nor what cargo has at home.
+	CARGO_NET_OFFLINE=true CARGO_HOME=$(dist_work)/home $(MAKE) -C $(dist_source) build CARGO_TARGET_DIR=$(dist_work)/target
+	$(MAKE) dist-packages PROGRAM=$(dist_programs)/pilotlight AGENT=$(dist_programs)/pilotlight-boot
+	if [ -x $(ARM64_PROGRAMS)/pilotlight-boot ]; then \
+		$(MAKE) dist-packages PROGRAM=$(abspath $(ARM64_PROGRAMS))/pilotlight AGENT=$(abspath $(ARM64_PROGRAMS))/pilotlight-boot \
+			SCHEMA_PROGRAM=$(dist_programs)/pilotlight DEB_ARCH=arm64 RPM_ARCH=aarch64; \
+	fi
+	rm -rf $(dist_work)
+	cd $(DIST) && sha256sum -- * >SHA256SUMS && cat SHA256SUMS
+
+# The tarball and what the programs are made of.
+dist-source: $(CYCLONEDX)/bin/cargo-cyclonedx
 	@$(MAKE) --no-print-directory packages PACKAGES="dpkg-dev rpm xz-utils git"
 	rm -rf $(DIST)
 	mkdir -p $(dist_work)
@@ -30,20 +42,12 @@ dist: $(CYCLONEDX)/bin/cargo-cyclonedx
 	sed 's,file://$(dist_source),file:///pilotlight,g' $(dist_source)/src/boot/pilotlight-boot_bin.cdx.json \
 		>$(DIST)/pilotlight-boot-$(VERSION).cdx.json
 	find $(dist_source) -name '*.cdx.json' -delete
+	cd $(dist_source) && $(CARGO) vendor --quiet --locked vendor
 	mkdir -p $(dist_source)/.cargo
-	cd $(dist_source) && $(CARGO) vendor --quiet --locked vendor >.cargo/config.toml
+	printf '%s\n' '[source.crates-io]' 'replace-with = "vendored"' '[source.vendored]' 'directory = "vendor"' \
+		>$(dist_source)/.cargo/config.toml
 	$(call dist_tar,--directory $(dist_work) $(dist_name),$(DIST)/$(dist_name).tar.xz)
-# Nothing but the tarball's contents, and no network.
-	CARGO_NET_OFFLINE=true $(MAKE) -C $(dist_source) build CARGO_TARGET_DIR=$(dist_work)/target
-	$(MAKE) dist-packages PROGRAM=$(dist_programs)/pilotlight AGENT=$(dist_programs)/pilotlight-boot
-	if [ -x $(ARM64_PROGRAMS)/pilotlight-boot ]; then \
-		$(MAKE) dist-packages PROGRAM=$(abspath $(ARM64_PROGRAMS))/pilotlight AGENT=$(abspath $(ARM64_PROGRAMS))/pilotlight-boot \
-			SCHEMA_PROGRAM=$(dist_programs)/pilotlight DEB_ARCH=arm64 RPM_ARCH=aarch64; \
-	fi
-	rm -rf $(dist_work)
-	cd $(DIST) && sha256sum -- * >SHA256SUMS && cat SHA256SUMS
 
-.PHONY: dist-packages
 dist-packages:
 	$(MAKE) --no-print-directory deb rpm
 	mv $(TARGET)/deb/*.deb $(DIST)

@@ -199,3 +199,43 @@ fn places_and_variables_of_the_tables_are_there() {
     }
     assert!(seen.len() >= 10, "{seen:?}");
 }
+
+/// All sources below a directory, one after the other; texts that are broken by a `\` are whole.
+fn sources(below: &Path, into: &mut String) {
+    for entry in fs::read_dir(below).unwrap() {
+        let path = entry.unwrap().path();
+        let kind = path.extension().and_then(|kind| kind.to_str());
+        if path.is_dir() {
+            sources(&path, into);
+        } else if matches!(kind, Some("rs" | "sh")) {
+            let text = fs::read_to_string(&path).unwrap();
+            let mut pieces = text.split("\\\n");
+            into.push_str(pieces.next().unwrap_or_default());
+            for piece in pieces {
+                into.push_str(piece.trim_start());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_program_says_what_the_book_explains() {
+    let mut code = String::new();
+    for room in ["src", "providers/src", "dracut/30pilotlight"] {
+        sources(&repository().join(room), &mut code);
+    }
+    let (mut seen, mut unsaid) = (0, Vec::new());
+    for row in rows(&read("docs/errors.md")) {
+        for text in row[0].split('"').skip(1).step_by(2) {
+            // What a … stands for differs from machine to machine.
+            for part in text.split('…').map(|part| part.trim_matches([' ', ','])) {
+                if part.len() > 5 {
+                    unsaid.extend((!code.contains(part)).then(|| part.to_string()));
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(unsaid, Vec::<String>::new());
+    assert!(seen > 30, "{seen}");
+}

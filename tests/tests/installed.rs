@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use pilotlight_tests::{Answer, boot_program, program};
+use pilotlight_tests::{Answer, boot_program, program, tool};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -15,12 +15,18 @@ fn repository() -> &'static Path {
 
 /// Installs the programs of this build below a directory.
 fn install(to: &Path, variables: &[&str]) {
+    let place = format!("DESTDIR={}", to.display());
+    let program = format!("PROGRAM={}", program().display());
+    let agent = format!("AGENT={}", boot_program().display());
+    let own = ["install", &place, &program, &agent];
+    make(&[&own, variables].concat());
+}
+
+/// Runs make in the repository; it has to succeed.
+fn make(arguments: &[&str]) {
     let answer: Answer = std::process::Command::new("make")
-        .args(["--silent", "--no-print-directory", "install"])
-        .arg(format!("DESTDIR={}", to.display()))
-        .arg(format!("PROGRAM={}", program().display()))
-        .arg(format!("AGENT={}", boot_program().display()))
-        .args(variables)
+        .args(["--silent", "--no-print-directory"])
+        .args(arguments)
         .current_dir(repository())
         // This test may itself run below make.
         .env_remove("MAKEFLAGS")
@@ -159,4 +165,59 @@ fn another_prefix_is_in_the_units_and_old_names_can_be_left_out() {
     let setup = setup.unwrap();
     assert!(setup.contains("local program=/opt/pilotlight/bin/pilotlight-boot "));
     assert!(setup.contains("inst_binary \"$program\" /usr/bin/pilotlight\n"));
+}
+
+/// Makes the package of two programs that are quickly packed, in a directory; answers its path.
+fn package(to: &Path) -> PathBuf {
+    let target = format!("TARGET={}", to.display());
+    let schemas = format!("SCHEMA_PROGRAM={}", program().display());
+    let programs = ["PROGRAM=/bin/true", "AGENT=/bin/true", &schemas];
+    make(
+        &[
+            &["deb", &target, "SOURCE_DATE_EPOCH=1700000000"],
+            &programs[..],
+        ]
+        .concat(),
+    );
+    let found = files(&to.join("deb"));
+    let mut packages = (found.iter()).filter(|file| file.extension() == Some("deb".as_ref()));
+    let package = to.join("deb").join(packages.next().unwrap());
+    assert!(packages.next().is_none(), "{found:?}");
+    package
+}
+
+#[test]
+fn a_package_is_the_same_in_every_byte_wherever_it_is_made() {
+    let work = tempfile::tempdir().unwrap();
+    let one = package(&work.path().join("one"));
+    // Times of files are counted in whole seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let other = package(&work.path().join("other/place"));
+    assert_eq!(one.file_name(), other.file_name());
+    assert!(fs::read(&one).unwrap() == fs::read(&other).unwrap());
+
+    let field = |name: &str| tool(&format!("dpkg-deb --field {} {name}", one.display()));
+    assert_eq!(field("Package"), "pilotlight");
+    assert!(field("Version").starts_with(env!("CARGO_PKG_VERSION")));
+    assert!(field("Depends").contains("libc6 (>= 2.36)"));
+    assert_eq!(field("Conflicts"), "afterburn, coreos-installer, ignition");
+    let contents = tool(&format!("dpkg-deb --contents {}", one.display())) + "\n";
+    for line in contents.lines() {
+        assert!(line.contains(" root/root "), "{line}");
+    }
+    for file in [
+        "./usr/bin/pilotlight-boot",
+        "./usr/bin/ignition -> pilotlight",
+        "./lib/systemd/system/pilotlight-oem-network.service",
+        "./usr/lib/dracut/modules.d/30pilotlight/module-setup.sh",
+        "./usr/share/man/man1/pilotlight.1.gz",
+        "./usr/share/man/man1/coreos-metadata.1.gz -> afterburn.1.gz",
+        "./usr/share/doc/pilotlight/examples/dracut.conf",
+        "./usr/share/doc/pilotlight/third-party.txt.gz",
+    ] {
+        assert!(
+            contents.contains(&format!(" {file}\n")),
+            "{file}: {contents}"
+        );
+    }
 }

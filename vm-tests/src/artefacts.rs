@@ -1,7 +1,7 @@
 //! Boot disks, kernel and initramfs: built once with Debian's own tools, then found in the cache.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,6 +16,9 @@ use crate::progress::Steps;
 use crate::root;
 use crate::scenario::{Image, Scenario};
 
+/// How large the disk of the example is, in bytes.
+const GROWN: u64 = 4 << 30;
+
 /// What the scenarios of one run ask for beside the root tree and the kernel, which all need.
 #[derive(Default)]
 pub struct Needs {
@@ -29,7 +32,9 @@ impl Needs {
         let mut needs = Self::default();
         for scenario in scenarios {
             needs.images.insert(scenario.spec.image);
-            needs.contents.insert(scenario.spec.contents());
+            if scenario.spec.image != Image::AbUsr {
+                needs.contents.insert(scenario.spec.contents());
+            }
         }
         needs
     }
@@ -107,6 +112,22 @@ pub fn prepare(
             .text(&version)
             .tree(&extra)?;
         let disk = match image {
+            Image::AbUsr => {
+                let example = repository.join("examples/ab-usr");
+                let key = package_key(repository, agent)?.tree(&example)?;
+                let (disk, there) = cache.find("ab-usr-disk", key);
+                build(steps, "the example's disk (make deb)", there, || {
+                    cache.fill(&disk, |to| {
+                        let work = tempfile::tempdir_in(cache.directory())?;
+                        let deb = package::make(repository, agent, work.path())?;
+                        let mut example = Command::new(example.join("build"));
+                        output(example.arg(deb).arg(to))?;
+                        // As on a disk, which is larger than its image.
+                        Ok(File::options().write(true).open(to)?.set_len(GROWN)?)
+                    })
+                })?;
+                disk
+            }
             Image::Plain => {
                 let (disk, there) = cache.find("disk", key);
                 build(steps, "plain disk (sgdisk, mke2fs)", there, || {
@@ -142,25 +163,10 @@ pub fn prepare(
             overlays.push(sources.join("ignition-shim"));
         }
         if *contents == Contents::Package {
-            let installed = agent.with_file_name("pilotlight");
-            let mut key = Key::default()
-                .text(include_str!("package.rs"))
+            let key = package_key(repository, agent)?
                 .text(&package::recipe(&suite))
                 .text(&version)
-                .tree(&installed)?
-                .tree(agent)?;
-            // What the package is made of.
-            for part in [
-                "Makefile",
-                "packaging",
-                "dracut",
-                "systemd",
-                "docs/man",
-                "docs/completions",
-            ] {
-                key = key.tree(&repository.join(part))?;
-            }
-            key = key.tree(&overlays[0])?;
+                .tree(&overlays[0])?;
             let (path, there) = cache.find("package-initramfs", key);
             let what = "package and its initramfs (make deb, mmdebstrap, dracut)";
             build(steps, what, there, || {
@@ -211,6 +217,25 @@ pub fn prepare(
         initramfs,
         disks,
     })
+}
+
+/// What the package is made of.
+fn package_key(repository: &Path, agent: &Path) -> Result<Key> {
+    let mut key = Key::default()
+        .text(include_str!("package.rs"))
+        .tree(&agent.with_file_name("pilotlight"))?
+        .tree(agent)?;
+    for part in [
+        "Makefile",
+        "packaging",
+        "dracut",
+        "systemd",
+        "docs/man",
+        "docs/completions",
+    ] {
+        key = key.tree(&repository.join(part))?;
+    }
+    Ok(key)
 }
 
 fn build(

@@ -21,7 +21,9 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// silent for good between boot loader and init.
 const INIT_LIMIT: Duration = Duration::from_secs(200);
 /// What the guest says as soon as its init runs (guest/initramfs). Nothing under test has run before.
-const INIT_RUNS: &str = "vm-test: init runs";
+pub const INIT_RUNS: &str = "vm-test: init runs";
+/// What systemd says as early, where nothing of the tests is in the initramfs.
+pub const EXAMPLES_INIT_RUNS: &str = "running in system mode";
 /// What the guest says where power is to fail; it goes no further by itself.
 const CUT_HERE: &str = "vm-test: cut here";
 /// How often a machine is started again that never came to its init.
@@ -72,6 +74,8 @@ pub struct Machine<'a> {
     pub processors: u32,
     /// Arguments for its network card.
     pub network: Vec<String>,
+    /// What its console shows as soon as its init runs.
+    pub says_init: &'static str,
     /// The file that receives what the guest answers, in addition to what it holds.
     pub answers: PathBuf,
 }
@@ -307,7 +311,7 @@ impl Machine<'_> {
             };
             match receiver.recv_timeout(limit.saturating_sub(begun.elapsed())) {
                 Ok(text) => {
-                    if text.contains(INIT_RUNS) {
+                    if text.contains(self.says_init) {
                         init_runs = true;
                     } else {
                         line(&text);

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::answers::Answers;
@@ -14,7 +14,7 @@ use crate::command::output;
 use crate::flatcar;
 use crate::initramfs;
 use crate::network::{Family, Network};
-use crate::qemu::{FIRMWARE_VARIABLES, Machine, Start};
+use crate::qemu::{EXAMPLES_INIT_RUNS, FIRMWARE_VARIABLES, INIT_RUNS, Machine, Start};
 use crate::scenario::{Boot, End, Firmware, Image, Scenario};
 use crate::servers::{Record, Servers};
 use crate::tang::Tang;
@@ -32,7 +32,8 @@ pub struct Rig<'a> {
     scenario: &'a Scenario,
     work: TempDir,
     disks: Vec<(PathBuf, String)>,
-    initramfs: PathBuf,
+    /// None where the image has its own.
+    initramfs: Option<PathBuf>,
     network: Option<Network>,
     record: Record,
     tang: Option<Tang>,
@@ -61,7 +62,10 @@ impl<'a> Rig<'a> {
         if scenario.spec.image == Image::Flatcar {
             oem(scenario, tang.as_ref(), &boot, work.path())?;
         }
-        let mut initramfs = artefacts.initramfs(scenario)?.to_owned();
+        let mut initramfs = match scenario.spec.image {
+            Image::AbUsr => None,
+            _ => Some(artefacts.initramfs(scenario)?.to_owned()),
+        };
         let mut overlays = Vec::new();
         if let Some(directory) = &scenario.spec.initramfs {
             overlays.push(scenario.directory.join(directory));
@@ -69,16 +73,18 @@ impl<'a> Rig<'a> {
         if let Some(pem) = authority {
             overlays.push(trusting(&pem, work.path())?);
         }
-        if !overlays.is_empty() {
+        if let Some(built) = initramfs.as_ref().filter(|_| !overlays.is_empty()) {
             let own = work.path().join("initramfs");
-            fs::copy(&initramfs, &own)?;
+            fs::copy(built, &own)?;
             for overlay in &overlays {
                 initramfs::append(&own, overlay)?;
             }
-            initramfs = own;
+            initramfs = Some(own);
         }
         if scenario.spec.firmware == Firmware::Uefi {
-            flatcar::install_kernel(&boot, &artefacts.kernel, &initramfs)?;
+            if let Some(initramfs) = &initramfs {
+                flatcar::install_kernel(&boot, &artefacts.kernel, initramfs)?;
+            }
             fs::copy(FIRMWARE_VARIABLES, work.path().join("variables"))
                 .with_context(|| format!("while copying {FIRMWARE_VARIABLES}"))?;
         }
@@ -163,16 +169,19 @@ impl<'a> Rig<'a> {
                 let root = match spec.image {
                     Image::Plain => PLAIN_ROOT_ARGUMENTS,
                     Image::Flatcar => flatcar::ROOT_ARGUMENTS,
+                    Image::AbUsr => bail!("the example starts by its boot loader alone"),
                 };
                 Start::Kernel {
                     kernel: &self.artefacts.kernel,
-                    initramfs: &self.initramfs,
+                    initramfs: self.initramfs.as_deref().context("there is no initramfs")?,
                     command_line: format!("{root} {CONSOLE} {command_line}"),
                 }
             }
             // GRUB knows the root and the console by itself.
             Firmware::Uefi => {
-                flatcar::set_arguments(&self.boot_disk(), &command_line, self.work.path())?;
+                if spec.image == Image::Flatcar {
+                    flatcar::set_arguments(&self.boot_disk(), &command_line, self.work.path())?;
+                }
                 Start::Uefi {
                     variables: self.work.path().join("variables"),
                 }
@@ -188,6 +197,10 @@ impl<'a> Rig<'a> {
         Ok(Machine {
             start,
             reboots: boot.reboots,
+            says_init: match spec.image {
+                Image::AbUsr => EXAMPLES_INIT_RUNS,
+                _ => INIT_RUNS,
+            },
             may_be_cut: boot.ends == End::Cut,
             tpm: spec.tpm.then(|| self.work.path().join("tpm")),
             disks: self.disks.clone(),

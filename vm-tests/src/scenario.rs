@@ -130,6 +130,9 @@ pub enum Image {
     Plain,
     /// Flatcar's table, the system in USR-A, an OEM partition, a ROOT that may be made again.
     Flatcar,
+    /// The example of the repository, as it is made for anybody: kernel, initramfs and boot loader are its own, and what
+    /// asks the node comes with the config.
+    AbUsr,
 }
 
 /// How a system is started.
@@ -257,8 +260,12 @@ impl Scenario {
         let spec: Spec = toml::from_str(&text)
             .with_context(|| format!("while understanding {}", file.display()))?;
         ensure!(
-            spec.image == Image::Flatcar || (spec.firmware == Firmware::None && spec.oem.is_none()),
-            "{}: only the image flatcar has a boot loader and an OEM partition",
+            match spec.image {
+                Image::Plain => spec.firmware == Firmware::None && spec.oem.is_none(),
+                Image::Flatcar => true,
+                Image::AbUsr => spec.firmware == Firmware::Uefi && spec.oem.is_none(),
+            },
+            "{}: only the image flatcar has an OEM partition to fill; it and ab-usr have a boot loader",
             file.display()
         );
         Ok(Self {
