@@ -16,6 +16,7 @@ use crate::json::{self, Node, Value};
 use crate::reveal;
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR, NEWEST_MINOR, version_name};
 use crate::spec::{Decoder, Wire as _, v2};
+use crate::translate::butane::MachineConfig;
 use crate::translate::{
     LocalFiles, Translation, butane, cloud_config, container_linux, ignition2, script,
 };
@@ -36,6 +37,8 @@ pub struct Parsed {
     pub language: Option<Language>,
     /// Whether what it refers to is appended ([`crate::merge::appended`], version 2) rather than merged.
     pub appends: bool,
+    /// What the config says to a cluster besides (Butane's variant `openshift`).
+    pub machine: Option<MachineConfig>,
 }
 
 /// How a config is read.
@@ -47,6 +50,8 @@ pub struct Reading<'a> {
     pub files: Option<&'a dyn LocalFiles>,
     /// Whether other configs will be merged with it, so that what it lacks is not missed yet.
     pub part: bool,
+    /// Whether what the config says to a cluster reaches one, as by [`crate::convert::to_machine_config`].
+    pub cluster: bool,
 }
 
 /// Reads a config and adds its text to the sources. Empty input is no config and no error.
@@ -76,7 +81,8 @@ pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading
     let read = understand(sources, (source, text), reading, &mut parsed);
     match read {
         Ok(Some(config)) => {
-            let stage = match reading.part {
+            // The operator makes a node's config of all MachineConfigs for it.
+            let stage = match reading.part || parsed.machine.is_some() {
                 true => validate::Stage::Part,
                 false => validate::Stage::Whole,
             };
@@ -126,6 +132,7 @@ fn understand(
             let mut cx = Translation {
                 report: &mut parsed.report,
                 files: reading.files,
+                cluster: reading.cluster,
             };
             return Ok(script::translate(source, text, &mut cx));
         }
@@ -148,6 +155,7 @@ fn understand(
     let mut cx = Translation {
         report: &mut parsed.report,
         files: reading.files,
+        cluster: reading.cluster,
     };
     match language {
         Language::Ignition => {
@@ -160,8 +168,10 @@ fn understand(
         }
         Language::Butane => {
             let translated = butane::translate(&tree, &mut cx);
-            Ok(translated.map(|(mut config, minor, dialect)| {
-                version_rules::check(&mut config, minor, dialect, cx.report);
+            Ok(translated.map(|translated| {
+                let mut config = translated.config;
+                version_rules::check(&mut config, translated.minor, translated.dialect, cx.report);
+                parsed.machine = translated.machine;
                 config
             }))
         }
