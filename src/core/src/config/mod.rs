@@ -1,7 +1,10 @@
 //! The front door: bytes → a config of the newest version, checked at the version it claims to be.
 
+mod archive;
 mod language;
 mod mime;
+mod part;
+mod parts;
 mod user_data;
 mod words;
 
@@ -22,6 +25,7 @@ use crate::translate::{
 };
 use crate::validate::{self, version_rules};
 use crate::yaml;
+use user_data::UserData;
 
 /// Largest config that is read, in bytes. Configs carry whole files in `data:` URLs, but not images.
 pub const MAX_CONFIG: usize = 64 << 20;
@@ -69,22 +73,20 @@ pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading
             return parsed;
         }
     };
-    let text = found.text.as_ref();
-    if text.trim().is_empty() {
-        return parsed;
-    }
-    let reading = Reading {
-        language: reading.language.or(found.language),
-        ..reading
+    let has_text = |found: &UserData<'_>| !found.text.trim().is_empty();
+    let found: Vec<UserData<'_>> = found.into_iter().filter(has_text).collect();
+    let read = match found.as_slice() {
+        [] => return parsed,
+        [one] => parts::one(sources, one, reading, &mut parsed),
+        several => parts::several(sources, several, reading, &mut parsed),
     };
-    let source = sources.add(found.name, text);
-    let read = understand(sources, (source, text), reading, &mut parsed);
     match read {
         Ok(Some(config)) => {
             // The operator makes a node's config of all MachineConfigs for it.
-            let stage = match reading.part || parsed.machine.is_some() {
-                true => validate::Stage::Part,
-                false => validate::Stage::Whole,
+            let stage = match (reading.part || parsed.machine.is_some(), found.len()) {
+                (true, _) => validate::Stage::Part,
+                (false, 1) => validate::Stage::Whole,
+                (false, _) => validate::Stage::Merged,
             };
             validate::lower(&config, stage, &mut parsed.report);
             if !parsed.report.has_errors() {
@@ -93,6 +95,9 @@ pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading
         }
         Ok(None) => {}
         Err(diagnostic) => parsed.report.push(diagnostic),
+    }
+    if parsed.language == Some(Language::CloudConfig) {
+        parsed.report.count_alike();
     }
     if matches!(
         parsed.language,
@@ -107,6 +112,7 @@ pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading
 fn understand(
     sources: &mut Sources,
     (source, text): (SourceId, &str),
+    place: script::Place,
     reading: Reading<'_>,
     parsed: &mut Parsed,
 ) -> Result<Option<Config>, Diagnostic> {
@@ -134,7 +140,7 @@ fn understand(
                 files: reading.files,
                 cluster: reading.cluster,
             };
-            return Ok(script::translate(source, text, &mut cx));
+            return Ok(script::translate(source, text, place, &mut cx));
         }
         Start::Certain(language) => (
             language,

@@ -281,7 +281,7 @@ fn labels(metadata: &wire::Metadata, report: &mut Report) -> Vec<(String, String
             return Vec::new();
         }
     };
-    let mut text = |member: &Member| match &member.value.value {
+    let text = |member: &Member| match &member.value.value {
         Value::String(text) | Value::Plain(text) => Some((member.key.clone(), text.clone())),
         Value::Null => Some((member.key.clone(), String::new())),
         other => {
@@ -290,7 +290,7 @@ fn labels(metadata: &wire::Metadata, report: &mut Report) -> Vec<(String, String
             None
         }
     };
-    members.iter().filter_map(|member| text(member)).collect()
+    members.iter().filter_map(text).collect()
 }
 
 /// Says what of the section for the cluster a node's own config cannot say.

@@ -3,6 +3,7 @@
 //! They are known when the metadata service has asked the platform, so that a unit fills them in, before the
 //! units whose texts hold them are started.
 
+use super::volatile::index;
 use super::{Build, SUBSTITUTED, substitution};
 use crate::dataurl;
 use crate::diag::{Diagnostic, Span};
@@ -78,12 +79,15 @@ impl Build<'_> {
                 .compression
                 .as_ref()
                 .is_some_and(|at| !at.value.is_empty());
-            if packed || path.value.starts_with(STATE) {
+            let volatile = index(&path.value).and_then(|index| self.volatile.get(index));
+            if packed || (path.value.starts_with(STATE) && volatile.is_none()) {
                 continue;
             }
             let contents = dataurl::decode(&source.value).unwrap_or_default();
             if std::str::from_utf8(&contents).is_ok_and(&mut holds) {
                 paths.push(path.value.clone());
+                // In this boot it has been made already.
+                paths.extend(volatile.map(|file| file.path.value.clone()));
             }
         }
         let mut before = String::new();

@@ -1,7 +1,5 @@
 //! Variants besides flatcar and fcos, and what one has and another has not.
 
-use serde_json::json;
-
 use super::{means, read, refused};
 
 const OPENSHIFT: &str = "variant: openshift
