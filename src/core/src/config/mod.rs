@@ -15,6 +15,7 @@ pub use language::Language;
 use language::{Start, member, members};
 
 use crate::diag::{Diagnostic, Report, Shown, SourceId, Sources, Span};
+use crate::grub;
 use crate::json::{self, Node, Value};
 use crate::reveal;
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR, NEWEST_MINOR, version_name};
@@ -199,6 +200,18 @@ fn ignition3(tree: &Node, minor: u8, report: &mut Report) -> Option<Config> {
     };
     let mut config = Config::decode(tree, &mut decoder)?;
     version_rules::check(&mut config, minor, &DIALECT, report);
+    for argument in &config.kernel_arguments.should_exist {
+        if let Some(what) = grub::unspeakable_entry(&argument.value) {
+            let message = format!(
+                "the kernel argument holds {what}, which GRUB cannot hand on: where the distribution has no ignition-kargs-helper, as on Flatcar, it is refused"
+            );
+            report.push(
+                Diagnostic::hint(argument.span, message)
+                    .help("write the argument without it")
+                    .secret(),
+            );
+        }
+    }
     if minor == EXPERIMENTAL_MINOR {
         report.push(
             Diagnostic::warning(

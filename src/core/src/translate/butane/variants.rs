@@ -1,6 +1,7 @@
 //! What one variant has and another has not, as Butane refuses it.
 
 use crate::diag::{Diagnostic, Report, Span};
+use crate::grub;
 use crate::spec::Wire as _;
 use crate::spec::butane::{self as wire, Variant};
 use crate::spec::v3;
@@ -95,6 +96,20 @@ pub(super) fn check(config: &wire::Config, variant: Variant, minor: u8, report: 
                 Diagnostic::warning(place, "butane refuses clevis for the variant flatcar")
                     .help("images from 2024 on have clevis; on older ones the volume stays closed"),
             );
+        }
+    }
+    if variant == Variant::Flatcar {
+        for argument in &config.kernel_arguments.should_exist {
+            if let Some(what) = grub::unspeakable_entry(&argument.value) {
+                let message = format!(
+                    "the kernel argument holds {what}, which GRUB cannot hand on: Flatcar refuses it"
+                );
+                report.push(
+                    Diagnostic::warning(argument.span, message)
+                        .help("write the argument without it")
+                        .secret(),
+                );
+            }
         }
     }
     if minor == 0 {

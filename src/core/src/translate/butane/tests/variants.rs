@@ -84,3 +84,89 @@ fn sections_of_others_are_refused() {
         assert_eq!(refused(header, section), expected);
     }
 }
+
+#[test]
+fn flatcar_says_which_kernel_arguments_grub_cannot_hand_on() {
+    for (argument, expected) in [
+        ("'dyndbg=\"file x +p\"'", Some("a blank")),
+        ("'a=\"b c\" d'", Some("a blank")),
+        ("'a\\b'", Some("a backslash")),
+        ("\"it's\"", Some("a quotation mark")),
+        ("é", Some("a character that is not printable ASCII")),
+        ("'a\"b\"c'", Some("a quotation mark")),
+        ("quiet", None),
+        ("'console=tty0 console=ttyS0,115200n8'", None),
+        ("'a=\"b\"'", None),
+        ("'a$b;c'", None),
+        ("'  quiet  '", None),
+    ] {
+        let section = format!("kernel_arguments: {{should_exist: [{argument}]}}");
+        let (json, said) = read("variant: flatcar\nversion: 1.0.0", &section);
+        assert!(!json.is_null(), "{said:?}");
+        let about = said
+            .iter()
+            .find(|line| line.contains("GRUB cannot hand on"));
+        match expected {
+            Some(what) => {
+                let about = about.unwrap_or_else(|| panic!("{argument}: {said:?}"));
+                assert!(
+                    about.contains(&format!("warning: the kernel argument holds {what}, ")),
+                    "{about}"
+                );
+            }
+            None => assert_eq!(about, None, "{argument}"),
+        }
+        let (_, said) = read("variant: fcos\nversion: 1.4.0", &section);
+        assert!(!said.iter().any(|line| line.contains("GRUB")), "{said:?}");
+    }
+}
+
+#[test]
+fn a_section_at_the_wrong_level_is_told_where_it_belongs() {
+    for (section, expected) in [
+        ("units: []", "it belongs into systemd"),
+        ("luks: []", "it belongs into storage"),
+        ("files: []", "it belongs into storage"),
+        ("users: []", "it belongs into passwd"),
+        ("merge: []", "it belongs into ignition.config"),
+        (
+            "storage: {passwd: {}}",
+            "it belongs at the top of the config",
+        ),
+        (
+            "storage: {systemd: {}}",
+            "it belongs at the top of the config",
+        ),
+        (
+            "passwd: {storage: {}}",
+            "it belongs at the top of the config",
+        ),
+        (
+            "systemd: {kernel_arguments: {}}",
+            "it belongs at the top of the config",
+        ),
+        ("storage: {units: []}", "it belongs into systemd"),
+        ("systemd: {files: []}", "it belongs into storage"),
+        (
+            "passwd: {users: [{name: a, units: []}]}",
+            "it belongs into systemd",
+        ),
+        (
+            "storage: {files: [{path: /a, inline: a}]}",
+            "it belongs into contents",
+        ),
+        (
+            "ignition: {passwd: {}}",
+            "it belongs at the top of the config",
+        ),
+    ] {
+        let text = format!("variant: flatcar\nversion: 1.1.0\n{section}\n");
+        let mut sources = crate::diag::Sources::default();
+        let parsed = crate::config::read(&mut sources, "c", text.as_bytes());
+        let said = parsed.report.render(&sources);
+        assert!(
+            said.contains(&format!("help: {expected}\n")),
+            "{section}: {said}"
+        );
+    }
+}
