@@ -47,7 +47,7 @@ pub enum Command {
     Apply(Apply),
     /// Check configs and point at every mistake
     Validate(Validate),
-    /// Turn a config of any language into Ignition JSON of a chosen version
+    /// Turn a config of any language into Ignition JSON of a chosen version, or into a MachineConfig
     Convert(Convert),
     /// Print the JSON schema of a version of the Ignition specification
     Schema(Schema),
@@ -199,9 +199,10 @@ Examples:
 pub struct Convert {
     #[command(flatten)]
     pub input: Input,
-    /// The version of the Ignition specification, as in 3.4
-    #[arg(long, value_name = "VERSION", default_value = "3.6", value_parser = minor)]
-    pub to: u8,
+    /// The version of the Ignition specification, as in 3.4; 3.6 unless the config is one of OpenShift's, which
+    /// becomes a MachineConfig
+    #[arg(long, value_name = "VERSION", value_parser = minor)]
+    pub to: Option<u8>,
     /// Indent the JSON
     #[arg(long, short)]
     pub pretty: bool,

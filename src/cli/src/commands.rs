@@ -8,9 +8,11 @@ use anyhow::Context as _;
 use pilotlight_boot::out::{self, out};
 use pilotlight_boot::{platform, report, rmcfg};
 use pilotlight_core::config::{self, Language, MAX_CONFIG, Parsed, Reading};
+use pilotlight_core::convert;
 use pilotlight_core::diag::{self, Diagnostic, Sources, Style};
 use pilotlight_core::first_boot::timeline;
 use pilotlight_core::model::Metadata;
+use pilotlight_core::spec::v3::NEWEST_MINOR;
 use pilotlight_core::translate::LocalFiles;
 use pilotlight_engine::{DryRun, GivenConfig, LocalDirectory, State};
 
@@ -209,10 +211,15 @@ fn check(
     path: &Path,
     given: &ReadingArgs,
     files: Option<&LocalDirectory>,
+    cluster: bool,
 ) -> anyhow::Result<(Parsed, Sources)> {
     let (name, bytes) = read_config(path)?;
     let mut sources = Sources::default();
-    let mut parsed = config::read_as(&mut sources, &name, &bytes, reading(given, files));
+    let how = Reading {
+        cluster,
+        ..reading(given, files)
+    };
+    let mut parsed = config::read_as(&mut sources, &name, &bytes, how);
     if parsed.config.is_none() && !parsed.report.has_errors() {
         let message = format!("{name} is empty");
         parsed.report.push(
@@ -231,7 +238,7 @@ fn validate(given: &Validate) -> anyhow::Result<ExitCode> {
     let mut all_good = true;
     let mut results = Vec::new();
     for path in &given.config {
-        let (parsed, sources) = check(path, &given.reading, files.as_ref())?;
+        let (parsed, sources) = check(path, &given.reading, files.as_ref(), true)?;
         let good = !parsed.report.has_errors();
         all_good &= good;
         if given.json {
@@ -275,12 +282,17 @@ fn show(report: &diag::Report, sources: &Sources) {
 
 fn convert(given: &Convert) -> anyhow::Result<ExitCode> {
     let files = local_files(&given.input.reading)?;
-    let (parsed, sources) = check(&given.input.config, &given.input.reading, files.as_ref())?;
+    let Input { config, reading } = &given.input;
+    let (parsed, sources) = check(config, reading, files.as_ref(), given.to.is_none())?;
     show(&parsed.report, &sources);
     let Some(config) = parsed.config.filter(|_| !parsed.report.has_errors()) else {
         return Ok(ExitCode::FAILURE);
     };
-    let json = match pilotlight_core::convert::to_version(&config, given.to) {
+    let converted = match (&parsed.machine, given.to) {
+        (Some(machine), None) => convert::to_machine_config(&config, machine),
+        (_, to) => convert::to_version(&config, to.unwrap_or(NEWEST_MINOR)),
+    };
+    let json = match converted {
         Ok(json) => json,
         Err(report) => {
             show(&report, &sources);

@@ -250,6 +250,8 @@ pub struct Partition {
     pub should_exist: bool,
     /// May be resized if only its size does not match.
     pub resize: bool,
+    /// Whether a MiB of start and size stands for 2048 sectors of the disk, however large they are.
+    pub own_sectors: bool,
 }
 
 /// A RAID array.
