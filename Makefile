@@ -29,7 +29,7 @@ PACKAGES := gcc libc6-dev g++ \
 	e2fsprogs xfsprogs btrfs-progs dosfstools gdisk fdisk mdadm cryptsetup-bin \
 	grub-common grub-emu passwd policycoreutils util-linux mount udev systemd kmod dmsetup kpartx iproute2 ca-certificates \
 	ignition python3-jsonschema \
-	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin \
+	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin grub-pc-bin \
 	dnsmasq-base xorriso genisoimage gpg gpg-agent bzip2 lbzip2 xz-utils zstd \
 	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common \
 	tftpd-hpa python3-venv strace shellcheck

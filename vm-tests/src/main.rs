@@ -12,6 +12,7 @@ mod monitor;
 mod network;
 mod progress;
 mod qemu;
+mod release;
 mod resets;
 mod rig;
 mod root;

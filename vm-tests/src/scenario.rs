@@ -82,7 +82,10 @@ pub struct Spec {
 impl Spec {
     /// What the machine's card is connected to.
     pub fn network(&self) -> Option<network::Spec> {
-        let implied = self.tang || !self.http.is_empty() || self.platform.is_some();
+        let implied = self.tang
+            || !self.http.is_empty()
+            || self.platform.is_some()
+            || self.image == Image::Installed;
         self.network
             .clone()
             .or(implied.then(network::Spec::default))
@@ -90,7 +93,7 @@ impl Spec {
 
     /// Its machine has disks, or partitions, that a config may make anew.
     pub fn changes_disks(&self) -> bool {
-        self.image == Image::Flatcar || !self.disks.is_empty()
+        self.image.is_flatcar() || !self.disks.is_empty()
     }
 
     /// How long it takes, in boots that end in the initramfs. To be begun in the order of it: what takes long
@@ -102,7 +105,7 @@ impl Spec {
         };
         let boots: u32 = self.boot.iter().map(boot).sum();
         // Arrays are filled and keys derived; firmware and boot loader take time as well.
-        let is_slow = self.contents() == Contents::Storage || self.firmware == Firmware::Uefi;
+        let is_slow = self.contents() == Contents::Storage || self.firmware != Firmware::None;
         boots * if is_slow { 2 } else { 1 }
     }
 
@@ -125,6 +128,16 @@ pub enum Image {
     Plain,
     /// Flatcar's table, the system in USR-A, an OEM partition, a ROOT that may be made again.
     Flatcar,
+    /// A blank disk. The first boot, a live one, installs onto it: a small image of Flatcar's layout, signed, is served
+    /// at /image.bin.zst, and the live initramfs has the installed program and the key that signed.
+    Installed,
+}
+
+impl Image {
+    /// GRUB and an OEM partition come with it.
+    pub fn is_flatcar(self) -> bool {
+        matches!(self, Self::Flatcar | Self::Installed)
+    }
 }
 
 /// How a system is started.
@@ -136,6 +149,8 @@ pub enum Firmware {
     None,
     /// UEFI starts GRUB, which finds the first-boot marker and OEM's grub.cfg by itself; Flatcar's disk only.
     Uefi,
+    /// BIOS starts it; the installed disk only.
+    Bios,
 }
 
 /// A disk beside the boot disk, blank or holding one file system.
@@ -156,6 +171,9 @@ pub struct Disk {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Boot {
+    /// A live system: kernel and initramfs come from QEMU, as by PXE, and nothing of the disks is mounted.
+    #[serde(default)]
+    pub live: bool,
     /// Added to the kernel command line.
     #[serde(default)]
     pub kernel: Vec<String>,
@@ -252,8 +270,13 @@ impl Scenario {
         let spec: Spec = toml::from_str(&text)
             .with_context(|| format!("while understanding {}", file.display()))?;
         ensure!(
-            spec.image == Image::Flatcar || (spec.firmware == Firmware::None && spec.oem.is_none()),
-            "{}: only the image flatcar has a boot loader and an OEM partition",
+            spec.image.is_flatcar() || (spec.firmware == Firmware::None && spec.oem.is_none()),
+            "{}: only Flatcar's image has a boot loader and an OEM partition",
+            file.display()
+        );
+        ensure!(
+            (spec.image == Image::Installed) == spec.boot.first().is_some_and(|boot| boot.live),
+            "{}: the image installed comes by a first boot that is live, and no other image does",
             file.display()
         );
         Ok(Self {

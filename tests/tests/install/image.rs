@@ -1,6 +1,7 @@
 //! A small image with Flatcar's table, packed and signed; made once for all tests.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -88,6 +89,23 @@ fn make(directory: &Path) -> Image {
         other_key,
         directory: directory.into(),
     }
+}
+
+/// The numbers of the image's partitions.
+pub fn numbers() -> impl Iterator<Item = u32> {
+    TABLE.iter().map(|(number, ..)| *number)
+}
+
+/// Where the bytes of a partition are.
+pub fn place_of(wanted: u32) -> Range<usize> {
+    let size = TABLE
+        .iter()
+        .find(|(number, ..)| *number == wanted)
+        .unwrap()
+        .3
+        << 20;
+    let bytes = |at: u64| usize::try_from(at).unwrap();
+    bytes(offset(wanted))..bytes(offset(wanted) + size)
 }
 
 fn offset(wanted: u32) -> u64 {

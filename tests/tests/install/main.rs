@@ -2,6 +2,7 @@
 //! before, and that nothing boots that is not whole.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod cut;
 mod disks;
 mod held;
 mod image;
