@@ -19,7 +19,7 @@ use pilotlight_tests::block_log::{Chance, Cut, Log};
 use pilotlight_tests::tool;
 use pilotlight_tests::uml::Guest;
 
-use crate::image::{SIZE, image, numbers, place_of};
+use crate::image::{CONFIG, SIZE, files_of_image, image, numbers, place_of};
 use crate::saved::{START, with_data};
 use crate::{Disk, install, text};
 
@@ -113,7 +113,6 @@ fn crash(case: &Case, amount: &Amount) {
     let mut before = Vec::new();
     let mut data = Vec::new();
     let directory = tempfile::tempdir().unwrap();
-    let config = "{\"ignition\":{\"version\":\"3.4.0\"}}";
     let line = |disk: &str, directory: &Path| {
         let at = |name: &str| directory.join(name).display().to_string();
         let (image, key, config) = (at("image.bin.bz2"), at("release.asc"), at("node.ign"));
@@ -131,20 +130,11 @@ fn crash(case: &Case, amount: &Amount) {
         before = disk.bytes();
         data = bytes;
         fs::write(guest.image(&target), &before).unwrap();
-        let image = image();
-        let packed = image.packed.display().to_string();
-        for (from, to) in [
-            (packed.clone(), "image.bin.bz2"),
-            (format!("{packed}.sig"), "image.bin.bz2.sig"),
-            (image.key.display().to_string(), "release.asc"),
-        ] {
-            fs::copy(from, directory.path().join(to)).unwrap();
-        }
-        fs::write(directory.path().join("node.ign"), config).unwrap();
+        files_of_image(&guest.image(&files));
         tool(&format!(
-            "mke2fs -q -t ext4 -d {} {}",
-            directory.path().display(),
-            guest.image(&files).display()
+            "mount -o ro,loop {} {}",
+            guest.image(&files).display(),
+            directory.path().display()
         ));
     });
     guest.boot(|| record(&target, &log, &files, &line));
@@ -155,12 +145,13 @@ fn crash(case: &Case, amount: &Amount) {
             before: &before,
             raw: &raw,
             data: case.saves.then_some(&data[..]),
-            config,
+            config: CONFIG,
             seen: BTreeMap::new(),
         };
         let saved = expected.data;
         let again = |bytes: &[u8]| again(bytes, &line, directory.path(), saved);
         look(case, amount, &log, expected, &again);
+        tool(&format!("umount {}", directory.path().display()));
     });
 }
 

@@ -31,6 +31,9 @@ const TABLE: [(u32, &str, &str, u64); 7] = [
     (9, "ROOT", "3884dd41-8582-4404-b9a8-e9b84f2df50e", 16),
 ];
 
+/// A config for nobody in particular.
+pub const CONFIG: &str = "{\"ignition\":{\"version\":\"3.4.0\"}}";
+
 /// Where the first partition begins, in MiB.
 const FIRST: u64 = 2;
 /// The whole image, in MiB.
@@ -111,6 +114,22 @@ pub fn place_of(wanted: u32) -> Range<usize> {
 fn offset(wanted: u32) -> u64 {
     let before = TABLE.iter().take_while(|(number, ..)| *number < wanted);
     (FIRST + before.map(|(.., mib)| mib).sum::<u64>()) << 20
+}
+
+/// Makes a disk for a guest, which holds the image, its signature and the key that signed.
+pub fn files_of_image(disk: &Path) {
+    let (image, directory) = (image(), tempfile::tempdir().unwrap());
+    let packed = image.packed.display().to_string();
+    for (from, to) in [
+        (packed.clone(), "image.bin.bz2"),
+        (format!("{packed}.sig"), "image.bin.bz2.sig"),
+        (image.key.display().to_string(), "release.asc"),
+    ] {
+        fs::copy(from, directory.path().join(to)).unwrap();
+    }
+    fs::write(directory.path().join("node.ign"), CONFIG).unwrap();
+    let (from, to) = (directory.path().display(), disk.display());
+    tool(&format!("mke2fs -q -t ext4 -d {from} {to}"));
 }
 
 /// Makes a file system and puts it into its partition.
