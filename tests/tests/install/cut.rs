@@ -15,7 +15,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use gptman::GPTHeader;
-use pilotlight_tests::block_log::{Chance, Cut, Log};
+use pilotlight_tests::block_log::{Chance, Cut, Log, Piece};
 use pilotlight_tests::tool;
 use pilotlight_tests::uml::Guest;
 
@@ -191,34 +191,37 @@ fn look(
     let (mut figures, mut failures, mut ran) = (BTreeMap::new(), Vec::new(), 0);
     let memory = tempfile::tempfile_in("/dev/shm").unwrap();
     memory.write_all_at(expected.before, 0).unwrap();
-    let whole = || {
-        let mut bytes = vec![0; expected.before.len()];
-        memory.read_exact_at(&mut bytes, 0).unwrap();
-        bytes
-    };
+    let mut current = expected.before.to_vec();
+    let mut torn = Vec::new();
     let mut reached = 0;
     for (turn, cut) in cuts.iter().enumerate() {
-        log.replay(reached..cut.prefix, &memory).unwrap();
-        reached = cut.prefix;
-        // What comes after the flush is put onto a copy.
+        if cut.prefix > reached {
+            log.replay(reached..cut.prefix, &memory).unwrap();
+            memory.read_exact_at(&mut current, 0).unwrap();
+            reached = cut.prefix;
+        }
         let bytes = match cut.pieces.is_empty() {
-            true => whole(),
+            true => &current,
+            // What comes after the flush is taken back again.
             false => {
-                let torn = tempfile::tempfile_in("/dev/shm").unwrap();
-                torn.write_all_at(&whole(), 0).unwrap();
-                log.put(&cut.pieces, &torn).unwrap();
-                let mut bytes = vec![0; expected.before.len()];
-                torn.read_exact_at(&mut bytes, 0).unwrap();
-                bytes
+                log.put(&cut.pieces, &memory).unwrap();
+                torn.resize(current.len(), 0);
+                memory.read_exact_at(&mut torn, 0).unwrap();
+                for place in cut.pieces.iter().map(Piece::place) {
+                    let at = usize::try_from(place.start).unwrap();
+                    let end = usize::try_from(place.end).unwrap();
+                    memory.write_all_at(&current[at..end], place.start).unwrap();
+                }
+                &torn
             }
         };
-        match left(&bytes, &mut expected) {
+        match left(bytes, &mut expected) {
             Ok(left) => *figures.entry(left).or_insert(0) += 1,
             Err(why) => failures.push(format!("{}: {why}", cut.name)),
         }
         if turns.contains(&turn) {
             ran += 1;
-            if let Err(why) = again(&bytes) {
+            if let Err(why) = again(bytes) {
                 failures.push(format!("{}: again: {why}", cut.name));
             }
         }
