@@ -31,7 +31,7 @@ PACKAGES := gcc libc6-dev g++ \
 	e2fsprogs xfsprogs btrfs-progs dosfstools gdisk fdisk mdadm cryptsetup-bin \
 	grub-common grub-emu passwd policycoreutils util-linux mount udev systemd kmod dmsetup kpartx iproute2 ca-certificates \
 	ignition python3-jsonschema \
-	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin \
+	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin grub-pc-bin \
 	dnsmasq-base xorriso genisoimage gpg gpg-agent bzip2 lbzip2 xz-utils zstd \
 	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common \
 	tftpd-hpa python3-venv strace shellcheck valgrind dpkg-dev
@@ -190,13 +190,14 @@ soak: deps
 	$(CARGO) test --workspace --test waits_under_load -- --ignored --nocapture
 
 # Power cuts at every flush of a first boot, and hundreds between them; hours. Before them an error of each system call
-# that writes, and of each place of a disk; an hour. "make unit" takes a sample.
+# that writes, and of each place of a disk; an hour. The same of an installation, with images that are damaged. "make unit" takes a sample.
 # CASES="tree accounts" runs only these.
 crash: deps
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --test io_errors -- --ignored --nocapture --test-threads=1
 	$(CARGO) test --workspace --test accounts_cut -- --ignored --nocapture
 	$(CARGO) test --workspace --test volumes -- --ignored --nocapture
+	$(CARGO) test --workspace --test install -- --ignored --nocapture --test-threads=1
 	$(CARGO) test --workspace --test crash_consistency -- --ignored --nocapture $(CASES)
 
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
