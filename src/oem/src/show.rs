@@ -91,7 +91,7 @@ fn asked(platform: Platform, state: &Path) -> Result<(Source, String), String> {
         Err(_) => format!("it has not answered within {} s", PATIENCE.as_secs()),
     };
     let name = platform.name();
-    match Kept::of(state).load(platform) {
+    match Kept::of(state.join("network.json")).load(platform) {
         Ok(Some(document)) => Ok((Source::Kept(why), document)),
         Ok(None) => Err(format!("{name} could not be asked: {why}")),
         Err(error) => Err(format!(
