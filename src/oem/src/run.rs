@@ -29,7 +29,7 @@ use crate::metrics::Figures;
 use crate::network::{Known, Network, Trust};
 use crate::pace::Pace;
 use crate::schedule::Schedule;
-use crate::{Settings, settings_of};
+use crate::{Settings, rest, settings_of};
 
 /// Longest time for what is asked of the platform, with all attempts: it is asked again soon, and meanwhile the
 /// operator is told.
@@ -102,6 +102,7 @@ pub fn run(options: &Options) -> Result<(), String> {
         return Ok(());
     };
     let _locks = locks(options)?;
+    rest();
     let signals = Signals::block().map_err(|error| format!("while taking signals: {error}"))?;
     let waiter = Machine::of_daemon(WAITING, ANSWER, options.platform.speaks_tls());
     let machines = [waiter.within(REQUEST), waiter];
@@ -278,6 +279,7 @@ impl<'d> Daemon<'d> {
     async fn serve(mut self) -> Result<(), String> {
         // What the platform said before the restart is put right at once: it may be silent for long.
         self.put_right(false);
+        rest();
         let watchdog = watchdog();
         let mut begun = false;
         let mut publishing: Option<Work<'d, ()>> = None;
@@ -311,6 +313,9 @@ impl<'d> Daemon<'d> {
                 }
                 Event::Answered(answer, took) => {
                     asking = None;
+                    if !begun {
+                        rest();
+                    }
                     let pause = self.answered(answer, took);
                     // Only what is new can have switched it on.
                     if !published && self.is_news && self.wants_host_keys() {
@@ -331,6 +336,7 @@ impl<'d> Daemon<'d> {
                         begun = true;
                         ready(&self.status());
                     }
+                    rest();
                 }
                 Event::Changed(changes) => {
                     due = due.or_else(|| Some(self.pace.due(Instant::now())));
