@@ -49,6 +49,7 @@ AFTERBURN := $(TARGET)/afterburn
 # what it needs and a bare machine lacks.
 PEERS := $(TARGET)/peers/unpacked
 PEERS_WITH_NEEDS := google-guest-agent amazon-ec2-net-utils \
+	waagent:python3-distro,python3-pkg-resources \
 	dbus-daemon:libdbus-1-3,libapparmor1,libexpat1 \
 	cloud-init:python3-configobj,python3-jinja2,python3-markupsafe,python3-jsonpatch,python3-json-pointer,python3-netifaces,python3-oauthlib,python3-requests,python3-serial,python3-yaml,python3-six,python3-urllib3,python3-certifi,python3-chardet,python3-idna
 
