@@ -137,6 +137,26 @@ mod tests {
     }
 
     #[test]
+    fn a_download_needs_no_disk() {
+        let download = |line: &str| {
+            let words = ["flatcar-install"]
+                .into_iter()
+                .chain(line.split_whitespace());
+            let given = FlatcarInstall::try_parse_from(words).unwrap().install;
+            assert!(given.download_directory().is_some());
+            given.download(&Machine::default())
+        };
+        let asked = download("-D -f image.bin -k key.asc").unwrap();
+        assert!(asked.image == Asked::At(Place::File("image.bin".into())));
+        assert_eq!(asked.trust.keys, ["key.asc"].map(std::path::PathBuf::from));
+        assert!(matches!(download("-D").unwrap().image, Asked::Release(_)));
+        let Err(said) = download("-D --offline") else {
+            panic!("a release without the network")
+        };
+        assert!(said.contains("only an image in a file"), "{said}");
+    }
+
+    #[test]
     fn what_is_missing_or_contradicts_is_said() {
         for (line, words) in [
             ("", "which disk?"),
