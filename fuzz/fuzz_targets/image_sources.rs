@@ -35,7 +35,10 @@ fuzz_target!(|bytes: &[u8]| {
             let url = resolved.image_url();
             let below = url.strip_prefix("http://mirror/x/").unwrap_or_default();
             let parts: Vec<&str> = below.split('/').collect();
-            assert!(parts.len() == 2 && parts[0] != ".." && parts[0] != ".", "{url}");
+            assert!(
+                parts.len() == 2 && parts[0] != ".." && parts[0] != ".",
+                "{url}"
+            );
         }
     }
 });
