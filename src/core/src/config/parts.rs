@@ -8,6 +8,7 @@ use super::user_data::UserData;
 use super::{Language, Parsed, Reading, understand};
 use crate::diag::{Diagnostic, Sources};
 use crate::merge;
+use crate::ordered::Arrange as _;
 use crate::reveal;
 use crate::spec::v3::Config;
 use crate::translate::cloud_config::parts::Merging;
@@ -64,7 +65,8 @@ fn scripts(parts: &[UserData<'_>], reading: Reading<'_>) -> Vec<(usize, Place)> 
         };
         found.push((rank, name, index, part.stated.runs));
     }
-    found.sort();
+    // Names are compared only where the kinds are the same, and parts keep their order where the names are.
+    found.arrange_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
     let places = found.into_iter().enumerate();
     places
         .map(|(before, (_, name, index, runs))| {

@@ -7,7 +7,7 @@ use crate::diag::{Diagnostic, SourceId, Span};
 use crate::spec::v3;
 
 /// When a script runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Runs {
     /// In one boot, when the network is online.
     #[default]
