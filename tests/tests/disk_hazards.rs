@@ -56,6 +56,7 @@ fn partition(number: u32, label: &str) -> Partition {
         wipe_partition_entry: false,
         should_exist: true,
         resize: false,
+        own_sectors: false,
     }
 }
 

@@ -70,6 +70,7 @@ fn partition(number: u32) -> Partition {
         wipe_partition_entry: false,
         should_exist: true,
         resize: false,
+        own_sectors: false,
     }
 }
 

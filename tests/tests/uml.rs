@@ -60,6 +60,7 @@ fn one_partition(device: &str) -> Disk {
             wipe_partition_entry: false,
             should_exist: true,
             resize: false,
+            own_sectors: false,
         }],
     }
 }

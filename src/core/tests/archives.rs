@@ -253,14 +253,7 @@ fn scripts_run_in_their_order_and_before_the_commands() {
         unit.contents.as_ref().unwrap().value.clone()
     };
     let first = unit("pilotlight-user-script.service");
-    assert!(
-        first.contains("\nConditionPathExists=!/var/lib/pilotlight/user-script.done\n"),
-        "{first}"
-    );
-    assert!(
-        first.contains("\nBefore=pilotlight-runcmd.service\n"),
-        "{first}"
-    );
+    assert!(first.contains("\nWantedBy=sysinit.target\n"), "{first}");
     let second = unit("pilotlight-user-script-2.service");
     assert!(
         second.contains("\nAfter=pilotlight-user-script.service\n"),
@@ -271,12 +264,19 @@ fn scripts_run_in_their_order_and_before_the_commands() {
         "{second}"
     );
     let third = unit("pilotlight-user-script-3.service");
-    assert!(third.contains("\nWantedBy=sysinit.target\n"), "{third}");
+    assert!(
+        third.contains("\nConditionPathExists=!/var/lib/pilotlight/user-script-3.done\n"),
+        "{third}"
+    );
+    assert!(
+        third.contains("\nBefore=pilotlight-runcmd.service\n"),
+        "{third}"
+    );
     let source = config
         .storage
         .files
         .iter()
-        .find(|file| file.path.as_ref().unwrap().value.ends_with("user-script-3"));
+        .find(|file| file.path.as_ref().unwrap().value.ends_with("/user-script"));
     let source = source.unwrap().contents.source.as_ref().unwrap();
     assert_eq!(
         dataurl::decode(&source.value).unwrap(),
@@ -355,5 +355,73 @@ fn the_language_is_that_of_the_first_part() {
     ] {
         let parsed = config::read(&mut Sources::default(), "u", mime(parts).as_bytes());
         assert_eq!(parsed.language, Some(expected));
+    }
+}
+
+#[test]
+fn scripts_run_in_the_order_of_their_files_names() {
+    let named =
+        |name: &str| format!("{SHELL}\nContent-Disposition: attachment; filename=\"{name}\"");
+    let boot = "Content-Type: text/x-shellscript-per-boot; name=z.sh";
+    let hook = "Content-Type: text/cloud-boothook";
+    for (parts, expected) in [
+        (vec![named("b.sh"), named("a.sh")], "1 0"),
+        (vec![named("20-b"), named("10-a"), named("15-c")], "1 2 0"),
+        (vec![SHELL.to_owned(), named("a.sh")], "1 0"),
+        (vec![SHELL.to_owned(), named("z.sh")], "0 1"),
+        (
+            vec![SHELL.to_owned(), SHELL.to_owned(), SHELL.to_owned()],
+            "0 1 2",
+        ),
+        (vec![named("a.sh"), boot.to_owned()], "1 0"),
+        (
+            vec![named("a.sh"), boot.to_owned(), hook.to_owned()],
+            "2 1 0",
+        ),
+        (vec![hook.to_owned(), hook.to_owned()], "0 1"),
+        (vec![named("B"), named("a")], "0 1"),
+        (vec![named("a"), named("a")], "0 1"),
+    ] {
+        let bodies: Vec<String> = (0..parts.len())
+            .map(|number| format!("#!/bin/sh\n{number}"))
+            .collect();
+        let parts: Vec<(&str, &str)> = parts
+            .iter()
+            .zip(&bodies)
+            .map(|(head, body)| (head.as_str(), body.as_str()))
+            .collect();
+        let (config, said) = read(&mime(&parts));
+        let config = config.unwrap_or_else(|| panic!("{said}"));
+        let mut found: Vec<(String, String)> = Vec::new();
+        for file in &config.storage.files {
+            let source = &file.contents.source.as_ref().unwrap().value;
+            let text = String::from_utf8(dataurl::decode(source).unwrap()).unwrap();
+            found.push((
+                file.path.as_ref().unwrap().value.clone(),
+                text.lines().last().unwrap().to_owned(),
+            ));
+        }
+        found.sort();
+        let order: Vec<&str> = found.iter().map(|(_, number)| number.as_str()).collect();
+        assert_eq!(order.join(" "), expected, "{parts:?}");
+    }
+    for (name, order) in [
+        ("join.sh", "Before"),
+        ("runcmd-a", "After"),
+        ("setup.sh", "After"),
+    ] {
+        let (config, _) = read(&mime(&[
+            (&named(name), "#!/bin/sh"),
+            (CLOUD, "runcmd: [a]"),
+        ]));
+        let units = config.unwrap().systemd.units;
+        let unit = units
+            .iter()
+            .find(|unit| unit.name.as_ref().unwrap().value == "pilotlight-user-script.service");
+        let text = &unit.unwrap().contents.as_ref().unwrap().value;
+        assert!(
+            text.contains(&format!("\n{order}=pilotlight-runcmd.service\n")),
+            "{name}: {text}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! cloud-init's other way to put several configs into one: a list in YAML below the line `#cloud-config-archive`.
 
 use super::language;
-use super::part::{Content, MAX_PARTS, Part, judge};
+use super::part::{Content, MAX_PARTS, Part, Stated, judge};
 use crate::diag::{Diagnostic, Report, SourceId, Span};
 use crate::json::{Node, Value};
 use crate::yaml;
@@ -38,7 +38,13 @@ pub(super) fn parts(
     let mut found = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let number = index + 1;
-        let Some(Entry { kind, at, text }) = entry(item)? else {
+        let Some(Entry {
+            kind,
+            file,
+            at,
+            text,
+        }) = entry(item)?
+        else {
             continue;
         };
         match judge(kind, text.as_bytes()) {
@@ -46,7 +52,10 @@ pub(super) fn parts(
             Content::Config(stated) => found.push(Part {
                 label: format!("part {number} of the archive"),
                 body: text.as_bytes().to_vec(),
-                stated,
+                stated: Stated {
+                    file: file.map(str::to_owned),
+                    ..stated
+                },
             }),
             Content::Foreign(what) => {
                 let message = format!("part {number} is {}: it has no effect", what.name);
@@ -61,6 +70,8 @@ pub(super) fn parts(
 struct Entry<'a> {
     /// Its type, if it states one.
     kind: Option<&'a str>,
+    /// What its file is called, if it states that.
+    file: Option<&'a str>,
     /// Where its text stands.
     at: Span,
     text: &'a str,
@@ -79,15 +90,17 @@ fn entry(item: &Node) -> Result<Option<Entry<'_>>, Diagnostic> {
         Value::Null => Ok(None),
         Value::String(text) | Value::Plain(text) => Ok(Some(Entry {
             kind: None,
+            file: None,
             at: item.span,
             text,
         })),
         Value::Object(_) => {
-            let kind = language::member(item, "type").map(|member| &member.value.value);
-            let kind = match kind {
-                Some(Value::String(kind) | Value::Plain(kind)) => Some(kind.as_str()),
-                _ => None,
-            };
+            let word =
+                |key: &str| match language::member(item, key).map(|member| &member.value.value) {
+                    Some(Value::String(word) | Value::Plain(word)) => Some(word.as_str()),
+                    _ => None,
+                };
+            let (kind, file) = (word("type"), word("filename"));
             let Some(content) = language::member(item, "content").map(|member| &member.value)
             else {
                 return Err(
@@ -99,6 +112,7 @@ fn entry(item: &Node) -> Result<Option<Entry<'_>>, Diagnostic> {
                 Value::Null => Ok(None),
                 Value::String(text) | Value::Plain(text) => Ok(Some(Entry {
                     kind,
+                    file,
                     at: content.span,
                     text,
                 })),

@@ -22,6 +22,8 @@ pub(super) struct Message {
     encoding: Option<String>,
     /// How its cloud-config is merged with those before it.
     merge: Option<String>,
+    /// Its name as a file.
+    file: Option<String>,
     body: Range<usize>,
 }
 
@@ -76,6 +78,9 @@ fn headers(text: &str, range: Range<usize>) -> Option<(Message, bool)> {
         kind: kind.map(|(_, value, place)| (media_type(value), place.clone())),
         boundary: kind.and_then(|(_, value, _)| parameter(value, "boundary")),
         encoding: get("content-transfer-encoding").map(|(_, value, _)| value.to_ascii_lowercase()),
+        file: get("content-disposition")
+            .and_then(|(_, value, _)| parameter(value, "filename"))
+            .or(kind.and_then(|(_, value, _)| parameter(value, "name"))),
         merge: get("merge-type")
             .or(get("x-merge-type"))
             .map(|(_, value, _)| value.clone()),
@@ -295,6 +300,7 @@ pub(super) fn configs(
         boundary: None,
         encoding: message.encoding.clone(),
         merge: None,
+        file: None,
         body: message.body.clone(),
     };
     match (multipart, &message.kind) {
@@ -324,7 +330,11 @@ pub(super) fn configs(
                 found.push(Part {
                     label: format!("part {} of MIME", leaf.number),
                     body,
-                    stated: Stated { merge, ..stated },
+                    stated: Stated {
+                        merge,
+                        file: leaf.message.file,
+                        ..stated
+                    },
                 });
             }
         }

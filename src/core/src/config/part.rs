@@ -25,6 +25,8 @@ pub(super) struct Stated {
     pub(super) runs: Runs,
     /// How it is merged with those before it, if it is a cloud-config.
     pub(super) merge: Option<At<String>>,
+    /// What its file is called, by which scripts are sorted.
+    pub(super) file: Option<String>,
 }
 
 /// What a part holds.
@@ -122,6 +124,7 @@ pub(super) fn judge(kind: Option<&str>, body: &[u8]) -> Content {
         language,
         runs,
         merge: None,
+        file: None,
     };
     let Ok(text) = std::str::from_utf8(body) else {
         // gzip, or what will be refused as a config.

@@ -8,10 +8,11 @@ use super::user_data::UserData;
 use super::{Language, Parsed, Reading, understand};
 use crate::diag::{Diagnostic, Sources};
 use crate::merge;
+use crate::ordered::Arrange as _;
 use crate::reveal;
 use crate::spec::v3::Config;
 use crate::translate::cloud_config::parts::Merging;
-use crate::translate::script::Place;
+use crate::translate::script::{Place, Runs};
 use crate::translate::{Translation, cloud_config};
 use crate::yaml;
 
@@ -22,13 +23,17 @@ pub(super) fn one(
     reading: Reading<'_>,
     parsed: &mut Parsed,
 ) -> Result<Option<Config>, Diagnostic> {
-    read(sources, part, 0, reading, parsed)
+    let place = Place {
+        runs: part.stated.runs,
+        ..Place::default()
+    };
+    read(sources, part, place, reading, parsed)
 }
 
 fn read(
     sources: &mut Sources,
     part: &UserData<'_>,
-    before: usize,
+    place: Place,
     reading: Reading<'_>,
     parsed: &mut Parsed,
 ) -> Result<Option<Config>, Diagnostic> {
@@ -38,11 +43,41 @@ fn read(
         ..reading
     };
     let source = sources.add(&part.name, text);
-    let place = Place {
-        before,
-        runs: part.stated.runs,
-    };
     understand(sources, (source, text), place, reading, parsed)
+}
+
+/// The places of scripts among one another, with the numbers of their parts. cloud-init runs boot hooks as they come,
+/// then the scripts of every boot and those of one boot, each sorted by the names of their files; `runcmd` is one.
+fn scripts(parts: &[UserData<'_>], reading: Reading<'_>) -> Vec<(usize, Place)> {
+    let is_script = |part: &UserData<'_>| match reading.language.or(part.stated.language) {
+        Some(stated) => stated == Language::Script,
+        None => language::start(&part.text) == Start::Certain(Language::Script),
+    };
+    let mut found: Vec<(u8, String, usize, Runs)> = Vec::new();
+    for (index, part) in parts.iter().enumerate().filter(|(_, part)| is_script(part)) {
+        let counted = format!("part-{:03}", index + 1);
+        let (rank, name) = match (part.stated.runs, &part.stated.file) {
+            (Runs::EarlyInEachBoot, _) => (0, counted),
+            (runs, file) => (
+                1 + u8::from(runs == Runs::Once),
+                file.clone().unwrap_or(counted),
+            ),
+        };
+        found.push((rank, name, index, part.stated.runs));
+    }
+    // Names are compared only where the kinds are the same, and parts keep their order where the names are.
+    found.arrange_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+    let places = found.into_iter().enumerate();
+    places
+        .map(|(before, (_, name, index, runs))| {
+            let place = Place {
+                before,
+                runs,
+                is_last: runs == Runs::Once && name.as_str() > "runcmd",
+            };
+            (index, place)
+        })
+        .collect()
 }
 
 /// Reads several and answers what they mean together; `None` where the report says why not.
@@ -55,9 +90,9 @@ pub(super) fn several(
     let mut clouds = Merging::default();
     let mut configs: Vec<Option<Config>> = Vec::new();
     let mut cloud_at = None;
-    let mut scripts = 0;
     let mut language = None;
-    for part in parts {
+    let scripts = scripts(parts, reading);
+    for (index, part) in parts.iter().enumerate() {
         let stated = reading.language.or(part.stated.language);
         let is_cloud = match stated {
             Some(stated) => stated == Language::CloudConfig,
@@ -74,8 +109,9 @@ pub(super) fn several(
             }
             parsed.language = Some(Language::CloudConfig);
         } else {
-            configs.push(read(sources, part, scripts, reading, parsed)?);
-            scripts += usize::from(parsed.language == Some(Language::Script));
+            let place = scripts.iter().find(|(script, _)| *script == index);
+            let place = place.map_or(Place::default(), |(_, place)| *place);
+            configs.push(read(sources, part, place, reading, parsed)?);
         }
         language = language.or(parsed.language);
     }

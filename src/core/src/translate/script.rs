@@ -25,6 +25,8 @@ pub struct Place {
     pub before: usize,
     /// When it runs.
     pub runs: Runs,
+    /// Whether it runs after the commands of a cloud-config.
+    pub is_last: bool,
 }
 
 /// The line that begins a boot hook, where its type does not say that it is one.
@@ -113,7 +115,11 @@ pub fn translate(
         let earlier: String = (0..place.before)
             .map(|number| format!("After=pilotlight-{}.service\n", name(number)))
             .collect();
-        let order = format!("[Unit]\n{earlier}Before=pilotlight-runcmd.service\n");
+        let commands = match place.is_last {
+            true => "After",
+            false => "Before",
+        };
+        let order = format!("[Unit]\n{earlier}{commands}=pilotlight-runcmd.service\n");
         text.value = text.value.replacen("[Unit]\n", &order, 1);
     }
     let mut config = v3::Config::default();

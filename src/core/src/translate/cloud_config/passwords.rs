@@ -1,7 +1,8 @@
 //! Passwords. What stands there in plain text is hashed at once, with a warning: every program on the machine that
 //! reaches the cloud's metadata can read it. It is never shown.
 
-use sha_crypt::{PasswordHasher as _, ShaCrypt};
+use base64ct::{Base64ShaCrypt, Encoding as _};
+use sha_crypt::{BLOCK_SIZE_SHA512, Params, sha512_crypt};
 use sha2::{Digest as _, Sha512};
 
 use super::node::text;
@@ -114,12 +115,8 @@ impl Build<'_> {
             return Some(given.clone());
         }
         let password = given.value.as_bytes();
-        let hash = match password.len() > LONGEST || password.iter().any(u8::is_ascii_control) {
-            true => None,
-            false => ShaCrypt::SHA512
-                .hash_password_with_salt(password, &self.salts.salt(name))
-                .ok(),
-        };
+        let typed = password.len() <= LONGEST && !password.iter().any(u8::is_ascii_control);
+        let hash = typed.then(|| crypt(password, &self.salts.salt(name)));
         let Some(hash) = hash else {
             let message = format!(
                 "the password of {name:?} cannot be typed in: it is longer than {LONGEST} bytes, or holds a control character"
@@ -131,7 +128,7 @@ impl Build<'_> {
         let (_, number) = self.plain.get_or_insert((given.span, 0));
         *number += 1;
         Some(At {
-            value: hash.as_str().to_owned(),
+            value: hash,
             span: given.span,
         })
     }
@@ -233,6 +230,25 @@ impl Build<'_> {
         }
         found
     }
+}
+
+/// What crypt(5) makes of a password by the method `$6$`.
+fn crypt(password: &[u8], salt: &[u8; SALT]) -> String {
+    let salt = Base64ShaCrypt::encode_string(salt);
+    let hash = sha512_crypt(password, salt.as_bytes(), Params::RECOMMENDED);
+    let mut ordered = [0; BLOCK_SIZE_SHA512];
+    // The method writes bytes of the three thirds by turns, and begins with another third each time.
+    for (index, byte) in ordered.iter_mut().enumerate() {
+        let (row, column) = (index / 3, index % 3);
+        let third = (row + 2 - column) % 3;
+        let from = match row {
+            21 => 63,
+            _ => third * 21 + row,
+        };
+        *byte = hash.get(from).copied().unwrap_or_default();
+    }
+    let digits = Base64ShaCrypt::encode_string(&ordered);
+    format!("$6${salt}${digits}")
 }
 
 /// Whether a text is what crypt(5) makes of a password, or one of the marks for none.
