@@ -29,7 +29,7 @@ const APART: Duration = Duration::from_secs(5);
 const MANY: usize = 1000;
 
 /// What is measured: its name in figures, and in words.
-pub const ROWS: [(&str, &str); 12] = [
+pub const ROWS: [(&str, &str); 14] = [
     ("peak", "most memory (VmHWM), KiB"),
     ("resident", "memory when idle (VmRSS), KiB"),
     ("anonymous", "of it its own (RssAnon), KiB"),
@@ -49,6 +49,8 @@ pub const ROWS: [(&str, &str); 12] = [
         "the same, 5 s from one to the next, median of 20, ms",
     ),
     ("many", "1,000 addresses are there, ms"),
+    ("many-runs", "of it on a processor, ms"),
+    ("many-waits", "of it ready, and others were on it, ms"),
     ("many-peak", "most memory with them (VmHWM), KiB"),
     ("programs", "programs and processes that it starts"),
 ];
@@ -141,6 +143,7 @@ pub fn figures_of(subject: &str) -> Figures {
     let many = addresses(MANY);
     // Its request waits at the server again.
     sleep(Duration::from_secs(1));
+    let before = running.scheduled();
     let begun = Instant::now();
     server.change(says(&many));
     // They come in their order: this is the last one.
@@ -152,6 +155,10 @@ pub fn figures_of(subject: &str) -> Figures {
         assert!(begun.elapsed() < SOON, "{last} does not come");
     }
     figure("many", begun.elapsed().as_secs_f64() * 1000.0);
+    if let (Some(before), Some(after)) = (before, running.scheduled()) {
+        figure("many-runs", after[0] - before[0]);
+        figure("many-waits", after[1] - before[1]);
+    }
     there(&many);
     figure("many-peak", running.look().status["VmHWM"]);
     running.stop();
@@ -315,6 +322,15 @@ impl Subject {
     fn stop(&mut self) {
         tool(&format!("kill {}", self.0.id()));
         self.0.wait().unwrap();
+    }
+
+    /// Milliseconds that its first thread has been on a processor, and has been ready while others were (Documentation/
+    /// scheduler/sched-stats.rst), where the kernel counts them.
+    fn scheduled(&self) -> Option<[f64; 2]> {
+        let text = fs::read_to_string(format!("/proc/{}/schedstat", self.0.id())).ok()?;
+        let mut numbers = text.split_whitespace().map(|word| word.parse::<f64>());
+        let mut next = || Some(numbers.next()?.ok()? / 1e6);
+        Some([next()?, next()?])
     }
 
     fn look(&self) -> Look {

@@ -51,7 +51,19 @@ pub(crate) async fn network(
 
 pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostError> {
     let mut said = Metadata::default();
-    let network = match Drive::read(host, WAIT).await? {
+    let of = |path: &str| bounded(Ask::link(format!("{BASE}/{path}")));
+    let (drive, meta) = match Drive::read(host, Duration::ZERO).await? {
+        Some(drive) => (Some(drive), None),
+        // A drive is waited for where no service answers: most clouds have none.
+        None => match fetch(host, &of(META_DATA)).await {
+            Ok(meta) => (None, meta),
+            Err(why) => match Drive::read(host, WAIT).await? {
+                Some(drive) => (Some(drive), None),
+                None => return Err(why),
+            },
+        },
+    };
+    let network = match drive {
         Some(drive) => {
             if let Some(meta) = &drive.meta_data {
                 machine(&mut said, "OPENSTACK", meta, FIELDS)?;
@@ -65,8 +77,7 @@ pub(crate) async fn metadata(host: &impl Host) -> Result<Option<Metadata>, HostE
             drive.network_data
         }
         None => {
-            let of = |path: &str| bounded(Ask::link(format!("{BASE}/{path}")));
-            if let Some(meta) = fetch(host, &of(META_DATA)).await? {
+            if let Some(meta) = meta {
                 machine(&mut said, "OPENSTACK", &meta, FIELDS)?;
             }
             for (name, key) in EC2_KEYS {
@@ -125,6 +136,8 @@ mod tests {
         let said = now(metadata(&host)).unwrap().unwrap();
         assert_eq!(said.hostname.as_deref(), Some("vm-1.example"));
         assert_eq!(said.ssh_keys.len(), 1);
+        host.is_late = true;
+        assert_eq!(now(metadata(&host)).unwrap().unwrap(), said);
         let ec2 = r#"{"instance-id":"i-1","instance-type":"m1.small","local-ipv4":"10.0.3.7","public-ipv4":""}"#;
         host.device = Some(("config-2", vec![(META_DATA, meta), (EC2_DATA, ec2)]));
         let said = now(metadata(&host)).unwrap().unwrap();

@@ -25,6 +25,8 @@ pub(crate) struct Transcript {
     pub(crate) raw: Option<&'static str>,
     /// What the device is called that is there (its label, `cdrom` or its path), and its files.
     pub(crate) device: Option<(&'static str, Vec<(&'static str, &'static str)>)>,
+    /// Whether the device is only there for who waits for it.
+    pub(crate) is_late: bool,
     pub(crate) offline: bool,
     pub(crate) exchanges: RefCell<Vec<Exchange>>,
 }
@@ -127,6 +129,9 @@ impl Host for Transcript {
         let Some((name, files)) = &self.device else {
             return Ok(None);
         };
+        if self.is_late && wanted.wait.is_zero() {
+            return Ok(None);
+        }
         let right = match wanted.which {
             Which::Label(labels) => labels.contains(name),
             Which::Optical => *name == "cdrom",
