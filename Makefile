@@ -31,10 +31,10 @@ PACKAGES := gcc libc6-dev g++ \
 	e2fsprogs xfsprogs btrfs-progs dosfstools gdisk fdisk mdadm cryptsetup-bin \
 	grub-common grub-emu passwd policycoreutils util-linux mount udev systemd kmod dmsetup kpartx iproute2 ca-certificates \
 	ignition python3-jsonschema \
-	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin \
+	mmdebstrap dracut-core cpio mtools qemu-system-x86 user-mode-linux ovmf grub-efi-amd64-bin grub-pc-bin \
 	dnsmasq-base xorriso genisoimage gpg gpg-agent bzip2 lbzip2 xz-utils zstd \
 	clevis clevis-luks clevis-tpm2 clevis-systemd jose curl tpm2-tools libpwquality-tools swtpm tang-common \
-	tftpd-hpa python3-venv strace shellcheck dpkg-dev
+	tftpd-hpa python3-venv strace shellcheck valgrind dpkg-dev
 
 # For arm64: Debian's own Rust with the standard library of both architectures, unpacked where it disturbs nothing, and
 # what it and its linker need. The programs run on this machine by qemu-user.
@@ -49,11 +49,12 @@ AFTERBURN := $(TARGET)/afterburn
 # what it needs and a bare machine lacks.
 PEERS := $(TARGET)/peers/unpacked
 PEERS_WITH_NEEDS := google-guest-agent amazon-ec2-net-utils \
+	waagent:python3-distro,python3-pkg-resources \
 	dbus-daemon:libdbus-1-3,libapparmor1,libexpat1 \
 	cloud-init:python3-configobj,python3-jinja2,python3-markupsafe,python3-jsonpatch,python3-json-pointer,python3-netifaces,python3-oauthlib,python3-requests,python3-serial,python3-yaml,python3-six,python3-urllib3,python3-certifi,python3-chardet,python3-idna
 
 .NOTPARALLEL:
-.PHONY: build arm64 deps packages demo test lint docs advisories unit peers soak crash fuzz size vm-test vm-test-all clean
+.PHONY: build arm64 deps packages demo test lint docs advisories unit peers soak crash fuzz size instructions vm-test vm-test-all clean
 
 # LLVM's outliner (llvm/lib/CodeGen/MachineOutliner.cpp) makes one function of instructions that stand in many places:
 # 120 KB of the initramfs program. It is asked for by name where it is not a part of opt-level "z" by itself.
@@ -127,7 +128,7 @@ demo: deps build
 
 # Ends with the time of each group.
 test:
-	@MAKE="$(MAKE)" .ci/groups deps lint unit fuzz size vm-test
+	@MAKE="$(MAKE)" .ci/groups deps "lint unit & fuzz size instructions" vm-test
 
 lint: deps docs
 	$(CARGO) fmt --check
@@ -190,13 +191,14 @@ soak: deps
 	$(CARGO) test --workspace --test waits_under_load -- --ignored --nocapture
 
 # Power cuts at every flush of a first boot, and hundreds between them; hours. Before them an error of each system call
-# that writes, and of each place of a disk; an hour. "make unit" takes a sample.
+# that writes, and of each place of a disk; an hour. The same of an installation, with images that are damaged. "make unit" takes a sample.
 # CASES="tree accounts" runs only these.
 crash: deps
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --test io_errors -- --ignored --nocapture --test-threads=1
 	$(CARGO) test --workspace --test accounts_cut -- --ignored --nocapture
 	$(CARGO) test --workspace --test volumes -- --ignored --nocapture
+	$(CARGO) test --workspace --test install -- --ignored --nocapture --test-threads=1
 	$(CARGO) test --workspace --test crash_consistency -- --ignored --nocapture $(CASES)
 
 # FUZZ_TARGETS="config json" FUZZ_SECONDS=600 looks longer at these. cargo-fuzz asks rustc for options that
@@ -216,6 +218,9 @@ size: build
 		foreign=$$(ldd $$program | grep -Ev 'linux-vdso|/ld-linux|libc\.so|libgcc_s\.so' || true); \
 		if [ -n "$$foreign" ]; then echo "links more than libc and libgcc:"; echo "$$foreign"; exit 1; fi; \
 	done
+
+instructions: deps build
+	benches/instructions.sh $(PROGRAM) $(AGENT)
 
 # SCENARIOS="files disks" runs only these; without it a sample is run, and the others are named.
 vm-test: deps build

@@ -57,6 +57,7 @@ install:
 	done
 	install -m 644 $(call own_files,docs/completions/_*) $(call at,$(ZSHDIR))
 	install -m 644 $(call own_files,docs/completions/*.fish) $(call at,$(FISHDIR))
+	install -m 644 docs/report.schema.json $(call at,$(DATADIR))/schema/report.schema.json
 	install -m 644 docs/iproute2/pilotlight.conf $(call at,$(IPROUTE2DIR))/pilotlight.conf
 	set -e; for version in $(SCHEMA_VERSIONS); do \
 		$(SCHEMA_PROGRAM) schema $$version >$(call at,$(DATADIR))/schema/ignition-$$version.schema.json; \

@@ -67,6 +67,7 @@ fn main() -> ExitCode {
             }
         }
     }
+    scale();
     let file = std::env::args_os().nth(1).map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/stampede.svg")),
         PathBuf::from,
@@ -76,6 +77,37 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("while writing {}: {error}", file.display());
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// What one server and a tier of ten caches see of fleets of three sizes, by our rule; see `docs/scale.md`.
+fn scale() {
+    println!("\nBy pilotlight's rule, all nodes at once, no Retry-After:\n");
+    println!(
+        "{:>7}  {:<26}{:>8}{:>9}{:>9}{:>10}{:>10}{:>10}",
+        "nodes", "answers in 100 ms", "peak", "peak 1", "peak 10", "a node", "99 % in", "all in"
+    );
+    for nodes in [10, 1_000, 100_000] {
+        for (capacity, who) in [(50, "one server"), (500, "ten caches")] {
+            let scene = Scene {
+                nodes,
+                capacity,
+                spread: 0,
+                told: 0,
+                rule: Rule::Ours,
+            };
+            let outcome = play(&scene, 2026);
+            println!(
+                "{nodes:>7}  {:<26}{:>8}{:>9}{:>9}{:>10.1}{:>8.1} s{:>8.1} s",
+                format!("{capacity}, {who}"),
+                outcome.peak(0),
+                outcome.peak(10),
+                outcome.peak(100),
+                outcome.requests() as f64 / f64::from(nodes),
+                outcome.seconds(99),
+                outcome.seconds(100),
+            );
         }
     }
 }

@@ -19,7 +19,7 @@ installkernel() {
     # image's own choice; the virtual ones cost little and make the module work by itself.
     hostonly='' instmods -s \
         qemu_fw_cfg virtio_pci virtio_mmio virtio_blk virtio_scsi virtio_net virtio_console virtio_rng \
-        ext4 xfs btrfs vfat isofs udf nls_ascii nls_cp437 nls_iso8859-1 nls_utf8 \
+        ext4 xfs btrfs vfat virtiofs isofs udf nls_ascii nls_cp437 nls_iso8859-1 nls_utf8 \
         loop sr_mod
     # By which hypervisors and boards give a config: key-value pairs of Hyper-V, guest properties of VirtualBox, sockets
     # to the host, the FIFO of BlueField.

@@ -64,6 +64,13 @@ pub struct Piece {
     data: Option<u64>,
 }
 
+impl Piece {
+    /// Where on the disk it is, in bytes.
+    pub fn place(&self) -> Range<u64> {
+        self.at..self.at + self.len
+    }
+}
+
 /// A disk that a power cut could have left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {

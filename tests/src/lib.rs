@@ -6,7 +6,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 pub mod block_log;
+pub mod disk;
 pub mod faults;
+pub mod json_schema;
 pub mod metadata_server;
 pub mod portrait;
 pub mod services;
@@ -64,7 +66,11 @@ impl From<Output> for Answer {
 
 /// Runs a tool, a line of words, that may fail.
 pub fn run(line: &str) -> Answer {
-    let words: Vec<&str> = line.split_whitespace().collect();
+    run_with(&line.split_whitespace().collect::<Vec<_>>())
+}
+
+/// The same, of words in which spaces may be.
+pub fn run_with(words: &[&str]) -> Answer {
     Command::new(words[0])
         .args(&words[1..])
         .output()
@@ -74,9 +80,14 @@ pub fn run(line: &str) -> Answer {
 
 /// Runs a tool, a line of words, that has to succeed; answers what it printed, trimmed.
 pub fn tool(line: &str) -> String {
-    let answer = run(line);
+    tool_with(&line.split_whitespace().collect::<Vec<_>>())
+}
+
+/// The same, of words in which spaces may be.
+pub fn tool_with(words: &[&str]) -> String {
+    let answer = run_with(words);
     let said = answer.out.trim();
-    assert_eq!(answer.code, Some(0), "{line}: {said}{}", answer.err);
+    assert_eq!(answer.code, Some(0), "{words:?}: {said}{}", answer.err);
     said.to_string()
 }
 

@@ -36,8 +36,8 @@ fn an_address_is_filled_in_and_nothing_else_is_run() {
     let script = script
         .replace("/srv/peer", &at("peer"))
         .replace(done.unwrap(), &at("done"));
-    let run = |address: &str| -> (Option<i32>, String) {
-        fs::write(at("peer"), "http://$private_ipv4:2380").unwrap();
+    let with = |text: &str, address: &str| -> (Option<i32>, String) {
+        fs::write(at("peer"), text).unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-c", &script]).current_dir(dir.path());
         shell.env("PATH", format!("{}:/usr/bin:/bin", at("bin")));
@@ -48,11 +48,32 @@ fn an_address_is_filled_in_and_nothing_else_is_run() {
             .into();
         (answer.code, fs::read_to_string(at("peer")).unwrap())
     };
+    let run = |address: &str| with("http://$private_ipv4:2380", address);
     let peer = |address: &str| format!("http://{address}:2380");
     assert_eq!(run("10.0.0.7"), (Some(0), peer("10.0.0.7")));
     assert_eq!(run("2001:db8::1"), (Some(0), peer("2001:db8::1")));
     // What the platform does not know stays as it is written.
     assert_eq!(run(""), (Some(0), peer("$private_ipv4")));
+    // Behind a backslash the variable stands for itself, as with coreos-cloudinit.
+    for (text, expected) in [
+        ("\\$private_ipv4", "$private_ipv4"),
+        (
+            "a \\$private_ipv4 $private_ipv4",
+            "a $private_ipv4 10.0.0.7",
+        ),
+        ("$private_ipv4$private_ipv4", "10.0.0.710.0.0.7"),
+        (
+            "$private_ipv4\n$private_ipv4/24\n",
+            "10.0.0.7\n10.0.0.7/24\n",
+        ),
+        ("C:\\dir $HOME '\"`", "C:\\dir $HOME '\"`"),
+    ] {
+        assert_eq!(with(text, "10.0.0.7"), (Some(0), expected.to_owned()));
+    }
+    assert_eq!(
+        with("\\$private_ipv4 $private_ipv4", "").1,
+        "$private_ipv4 $private_ipv4"
+    );
     for hostile in ["x|e;touch run #", "$(touch run)", "1\n2", "a b"] {
         assert_eq!(run(hostile), (Some(1), peer("$private_ipv4")), "{hostile}");
     }

@@ -11,19 +11,8 @@ use std::time::Duration;
 use pilotlight_core::facts::disks::Disks;
 use pilotlight_core::model::SysPath;
 use pilotlight_sys::{DeviceMap, disks};
-use pilotlight_tests::FirstBoot;
 use pilotlight_tests::uml::Guest;
-
-/// Runs a tool that has to succeed; answers what it printed.
-fn tool(line: &[&str]) -> String {
-    let output = Command::new(line[0])
-        .args(&line[1..])
-        .output()
-        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", line[0]));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line:?}: {errors}");
-    String::from_utf8_lossy(&output.stdout).trim().to_string()
-}
+use pilotlight_tests::{FirstBoot, tool_with};
 
 fn observe(path: &str, seconds: u64) -> Disks {
     let path = SysPath::parse(path).unwrap();
@@ -45,7 +34,7 @@ impl Late {
         let image = image.to_str().unwrap().to_string();
         Self(Some(std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(300));
-            tool(&["losetup", "--find", "--show", &image])
+            tool_with(&["losetup", "--find", "--show", &image])
         })))
     }
 }
@@ -64,7 +53,7 @@ fn a_disk_that_comes_late_is_found_without_udev() {
     let label = format!("late{}", std::process::id());
     let image = dir.path().join("disk");
     File::create(&image).unwrap().set_len(32 << 20).unwrap();
-    tool(&["mkfs.ext4", "-q", "-L", &label, image.to_str().unwrap()]);
+    tool_with(&["mkfs.ext4", "-q", "-L", &label, image.to_str().unwrap()]);
     let link = format!("/dev/disk/by-label/{label}");
     let late = Late::attach(&image);
     let seen = observe(&link, 60);
@@ -86,14 +75,14 @@ fn a_partition_comes_late(mut guest: Guest) {
         assert!(!observe(link, 0).missing.is_empty());
         let waiting = std::thread::spawn(move || observe(link, 120));
         std::thread::sleep(Duration::from_millis(300));
-        tool(&["sgdisk", "--new=1:2048:+8M", "--change-name=1:late", &disk]);
+        tool_with(&["sgdisk", "--new=1:2048:+8M", "--change-name=1:late", &disk]);
         let seen = waiting.join().unwrap();
         assert!(seen.missing.is_empty(), "{:?}", seen.missing);
         assert_eq!(seen.links[link], format!("{disk}1"));
         let udev = Path::new("/run/udev/control").exists();
         if udev {
             // sgdisk's closing of the disk has udev scan it again: the link is gone for a moment.
-            tool(&["udevadm", "settle"]);
+            tool_with(&["udevadm", "settle"]);
         }
         assert_eq!(Path::new(link).exists(), udev);
     });
@@ -114,13 +103,13 @@ fn a_device_that_does_not_come_is_reported_with_what_is_there_instead() {
     let mut guest = Guest::new();
     let disk = guest.disk(64);
     guest.boot(|| {
-        tool(&[
+        tool_with(&[
             "sgdisk",
             "--new=1:2048:+8M",
             "--change-name=1:da\"ta",
             &disk,
         ]);
-        tool(&["mkfs.ext4", "-q", "-L", "LOGS", &format!("{disk}1")]);
+        tool_with(&["mkfs.ext4", "-q", "-L", "LOGS", &format!("{disk}1")]);
         let said = |path: &str| observe(path, 1).missing[path].clone();
         assert_eq!(
             said("/dev/disk/by-partlabel/data"),
@@ -144,12 +133,12 @@ fn udev_decides_what_a_link_means() {
     let mut guest = Guest::with_udev();
     let disk = guest.disk(64);
     guest.boot(|| {
-        tool(&["sgdisk", "--new=1:2048:+8M", "--change-name=1:data", &disk]);
-        tool(&["udevadm", "settle"]);
+        tool_with(&["sgdisk", "--new=1:2048:+8M", "--change-name=1:data", &disk]);
+        tool_with(&["udevadm", "settle"]);
         let link = "/dev/disk/by-partlabel/data";
         assert_eq!(observe(link, 0).links[link], format!("{disk}1"));
         // Whoever looked for itself would find the partition.
-        tool(&["udevadm", "control", "--stop-exec-queue"]);
+        tool_with(&["udevadm", "control", "--stop-exec-queue"]);
         fs::remove_file(link).unwrap();
         assert_eq!(
             observe(link, 1).missing[link],
@@ -166,12 +155,12 @@ fn udev_has_seen_what_was_made_when_the_stage_ends() {
     let mut guest = Guest::with_udev();
     let disk = guest.disk(64);
     guest.boot(|| {
-        tool(&["mkfs.ext4", "-q", "-L", "ROOT", &disk]);
+        tool_with(&["mkfs.ext4", "-q", "-L", "ROOT", &disk]);
         // While it takes its time with an event of the disk, udev does not notice that the disk is written.
         let slow = r#"ACTION=="change", SUBSYSTEM=="block", PROGRAM=="/bin/sleep 2""#;
         fs::create_dir_all("/run/udev/rules.d").unwrap();
         fs::write("/run/udev/rules.d/99-slow.rules", slow).unwrap();
-        tool(&["udevadm", "control", "--reload"]);
+        tool_with(&["udevadm", "control", "--reload"]);
         let config = format!(
             r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{"filesystems": [{{"device": "{disk}",
             "format": "ext4", "label": "NEW", "wipeFilesystem": true}}]}}}}"#
@@ -192,8 +181,8 @@ fn udev_that_is_busy_with_another_device_is_not_waited_for() {
         let slow = r#"ACTION=="change", KERNEL=="ubdb", PROGRAM=="/bin/sleep 150""#;
         fs::create_dir_all("/run/udev/rules.d").unwrap();
         fs::write("/run/udev/rules.d/99-slow.rules", slow).unwrap();
-        tool(&["udevadm", "control", "--reload"]);
-        tool(&["udevadm", "trigger", "--action=change", &other]);
+        tool_with(&["udevadm", "control", "--reload"]);
+        tool_with(&["udevadm", "trigger", "--action=change", &other]);
         let config = format!(
             r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{
             "disks": [{{"device": "{disk}", "partitions": [{{"number": 1, "label": "new"}}]}}],
@@ -211,14 +200,14 @@ fn udev_that_is_busy_with_another_device_is_not_waited_for() {
 
 /// A program of this name that first has the kernel read the table of a disk again, and notes whether it could.
 fn rereading(program: &str, disk: &str) {
-    let real = tool(&["which", program]);
+    let real = tool_with(&["which", program]);
     let script = format!(
         "#!/bin/sh\nblockdev --rereadpt {disk} >>/run/reread 2>&1 && echo \"done before {program} $*\" >>/run/reread\nexec {real} \"$@\"\n"
     );
     fs::create_dir_all("/run/bin").unwrap();
     let path = format!("/run/bin/{program}");
     fs::write(&path, script).unwrap();
-    tool(&["chmod", "755", &path]);
+    tool_with(&["chmod", "755", &path]);
 }
 
 #[test]
@@ -226,7 +215,7 @@ fn nobody_takes_a_partition_away_while_a_program_works_on_it() {
     let mut guest = Guest::new();
     let disk = guest.disk(96);
     guest.boot(|| {
-        tool(&[
+        tool_with(&[
             "sgdisk",
             "--new=1:0:+8M",
             "--new=2:0:+32M",
@@ -237,7 +226,7 @@ fn nobody_takes_a_partition_away_while_a_program_works_on_it() {
         for program in ["mkswap", "wipefs", "cryptsetup", "mdadm"] {
             rereading(program, &disk);
         }
-        tool(&["mkswap", &format!("{disk}1")]);
+        tool_with(&["mkswap", &format!("{disk}1")]);
         let config = format!(
             r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{
             "luks": [{{"name": "v", "device": "{disk}2", "options": ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]}}],

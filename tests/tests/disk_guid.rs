@@ -5,7 +5,6 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use pilotlight_core::facts::Facts;
 use pilotlight_core::facts::disks::TableState;
@@ -13,6 +12,7 @@ use pilotlight_core::model::Guid;
 use pilotlight_core::op::Op;
 use pilotlight_core::plan;
 use pilotlight_sys::{DeviceMap, disks, fresh};
+use pilotlight_tests::disk::LoopDevice;
 use pilotlight_tests::uml::{Guest, loop_device};
 use pilotlight_tests::{Answer, FirstBoot, pilotlight, tool};
 
@@ -146,32 +146,13 @@ fn a_fresh_image_gets_a_guid_on_the_first_boot_with_udev() {
     on_the_first_boot(Guest::with_udev());
 }
 
-/// A loop device on a file with sectors of so many bytes.
-struct Loop(String);
-
-impl Loop {
-    fn new(image: &str, sector: u64) -> Self {
-        Self(tool(&format!(
-            "losetup --find --show --sector-size {sector} {image}"
-        )))
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let node = self.0.as_str();
-        let _ = Command::new("partx").args(["--delete", node]).output();
-        let _ = Command::new("losetup").args(["--detach", node]).output();
-    }
-}
-
 #[test]
 fn the_prediction_comes_true_with_any_sectors() {
     for sector in [512, 4096] {
         let image = tempfile::NamedTempFile::new().unwrap();
         image.as_file().set_len(48 << 20).unwrap();
-        let device = Loop::new(image.path().to_str().unwrap(), sector);
-        let node = device.0.as_str();
+        let device = LoopDevice::with_sectors(image.path(), sector);
+        let node = device.node.as_str();
         tool(&format!(
             "sgdisk --disk-guid={IMAGE} --new=2:0:+4M --change-name=2:EFI-SYSTEM --attributes=2:set:2 --new=9:0:0 {node}"
         ));

@@ -4,8 +4,6 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::process::Command;
-use std::time::Duration;
 
 use pilotlight_core::diag::Sources;
 use pilotlight_core::facts::Facts;
@@ -13,109 +11,37 @@ use pilotlight_core::facts::disks::TableState;
 use pilotlight_core::model::{Disk, Filesystem, Format, Guid, Partition, SysPath};
 use pilotlight_core::op::Op;
 use pilotlight_core::plan::{self, Plan, Planned};
-use pilotlight_sys::{DeviceMap, disks};
+use pilotlight_sys::disks;
+use pilotlight_tests::disk::LoopDisk;
+use pilotlight_tests::tool_with;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof, proptest};
 
-/// Runs a tool that has to succeed; answers what it said.
-fn tool(line: &[&str]) -> String {
-    let output = Command::new(line[0])
-        .args(&line[1..])
-        .output()
-        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", line[0]));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line:?} failed: {said}{errors}");
-    said
-}
-
-/// A loop device on a sparse file.
-struct Loop {
-    node: String,
-    image: tempfile::NamedTempFile,
-}
-
-impl Loop {
-    fn new(mib: u64, sector: u64) -> Self {
-        let image = tempfile::NamedTempFile::new().unwrap();
-        image.as_file().set_len(mib << 20).unwrap();
-        let path = image.path().to_str().unwrap();
-        let said = tool(&[
-            "losetup",
-            "--find",
-            "--show",
-            "-b",
-            &sector.to_string(),
-            path,
-        ]);
-        let node = said.trim().to_string();
-        Self { node, image }
-    }
-
-    fn path(&self) -> SysPath {
-        SysPath::parse(&self.node).unwrap()
-    }
-
-    fn observe(&self) -> Facts {
-        let images = DeviceMap::new();
-        let path = self.path();
-        let request = disks::Request {
-            required: &[&path],
-            optional: &[],
-            images: &images,
-            wait: Duration::ZERO,
+/// Performs a plan made on these facts and compares the outcome with the prediction.
+fn perform(disk: &LoopDisk, plan: &Plan, before: Facts) -> Facts {
+    for step in &plan.steps {
+        let Op::Disk(op) = &step.op else {
+            panic!("{} is not for disks", step.op)
         };
-        Facts {
-            disks: disks::observe(request).unwrap(),
-            ..Facts::default()
-        }
+        disks::apply(op).unwrap_or_else(|error| panic!("{op}: {error}"));
     }
-
-    fn disk(&self, partitions: Vec<Partition>) -> Disk {
-        Disk {
-            at: None,
-            device: self.path(),
-            wipe_table: false,
-            partitions,
-        }
-    }
-
-    /// Performs a plan made on these facts and compares the outcome with the prediction.
-    fn perform(&self, plan: &Plan, before: Facts) -> Facts {
-        for step in &plan.steps {
-            let Op::Disk(op) = &step.op else {
-                panic!("{} is not for disks", step.op)
-            };
-            disks::apply(op).unwrap_or_else(|error| panic!("{op}: {error}"));
-        }
-        let predicted = plan.predict(before);
-        let seen = self.observe();
-        assert!(
-            seen.disks.agrees_with(&predicted.disks),
-            "observed {:#?}\npredicted {:#?}",
-            seen.disks,
-            predicted.disks
-        );
-        seen
-    }
-
-    /// The bytes of a slot in the first copy.
-    fn slot(&self, number: u32, sector: u64) -> [u8; 128] {
-        let mut bytes = [0; 128];
-        let at = 2 * sector + u64::from(number - 1) * 128;
-        let device = File::open(&self.node).unwrap();
-        device.read_exact_at(&mut bytes, at).unwrap();
-        bytes
-    }
+    let predicted = plan.predict(before);
+    let seen = disk.observe();
+    assert!(
+        seen.disks.agrees_with(&predicted.disks),
+        "observed {:#?}\npredicted {:#?}",
+        seen.disks,
+        predicted.disks
+    );
+    seen
 }
 
-impl Drop for Loop {
-    fn drop(&mut self) {
-        // The kernel's partitions of a loop device would turn up on its next user.
-        for line in ["partx --delete", "losetup --detach"] {
-            let words: Vec<&str> = line.split(' ').chain([self.node.as_str()]).collect();
-            let _ = Command::new(words[0]).args(&words[1..]).output();
-        }
-    }
+/// The bytes of a slot in the first copy.
+fn slot(disk: &LoopDisk, number: u32, sector: u64) -> [u8; 128] {
+    let mut bytes = [0; 128];
+    let at = 2 * sector + u64::from(number - 1) * 128;
+    let device = File::open(disk.node()).unwrap();
+    device.read_exact_at(&mut bytes, at).unwrap();
+    bytes
 }
 
 fn partition(number: u32, label: &str) -> Partition {
@@ -217,7 +143,7 @@ proptest! {
     #[test]
     fn plans_come_true_with_large_sectors(there in there(), asked in asked()) {
         let sector = 4096;
-        let disk = Loop::new(300, sector);
+        let disk = LoopDisk::new(300, sector);
         let mut next = 1;
         let mut line = vec!["sgdisk".to_string()];
         for (number, gap, size, label) in &there {
@@ -228,27 +154,27 @@ proptest! {
         }
         // sgdisk sleeps a second whenever it writes, so that it is called once.
         if !there.is_empty() {
-            line.push(disk.node.clone());
-            tool(&line.iter().map(String::as_str).collect::<Vec<_>>());
+            line.push(disk.node().to_string());
+            tool_with(&line.iter().map(String::as_str).collect::<Vec<_>>());
         }
         let before = disk.observe();
-        let config = [disk.disk(asked.clone())];
+        let config = [disk.with(asked.clone())];
         // A config that does not fit is refused before anything is done: nothing to see here.
         let Ok(plan) = plan::disks::plan(&config, &before) else { return Ok(()) };
         let untouched: Vec<_> = there.iter()
             .filter(|(number, ..)| asked.iter().all(|partition| partition.number != *number))
-            .map(|(number, ..)| (*number, disk.slot(*number, sector)))
+            .map(|(number, ..)| (*number, slot(&disk, *number, sector)))
             .collect();
-        let after = disk.perform(&plan, before);
+        let after = perform(&disk, &plan, before);
         assert_eq!(words(plan::disks::plan(&config, &after)), "", "planned again");
         for (number, bytes) in untouched {
-            assert_eq!(disk.slot(number, sector), bytes, "slot {number}");
+            assert_eq!(slot(&disk, number, sector), bytes, "slot {number}");
         }
-        if let TableState::Gpt(table) = &after.disks.blocks[&disk.node].table {
-            let said = tool(&["sgdisk", "--verify", &disk.node]);
+        if let TableState::Gpt(table) = &after.disks.blocks[disk.node()].table {
+            let said = tool_with(&["sgdisk", "--verify", disk.node()]);
             assert!(said.contains("No problems found"), "{said}");
             // A second reader finds the same in the same slots.
-            let other = gptman::GPT::read_from(&mut File::open(&disk.node).unwrap(), sector).unwrap();
+            let other = gptman::GPT::read_from(&mut File::open(disk.node()).unwrap(), sector).unwrap();
             let others: Vec<_> = other.iter().filter(|(_, entry)| entry.is_used())
                 .map(|(number, entry)| (number, entry.starting_lba, entry.ending_lba, entry.partition_name.to_string()))
                 .collect();
@@ -262,7 +188,7 @@ proptest! {
 
 #[test]
 fn all_file_systems_are_made_on_partitions_that_their_links_name() {
-    let disk = Loop::new(700, 512);
+    let disk = LoopDisk::new(700, 512);
     let all = [
         (Format::Ext4, "ext", 32),
         (Format::Btrfs, "b", 130),
@@ -274,21 +200,21 @@ fn all_file_systems_are_made_on_partitions_that_their_links_name() {
         size_mib: Some(*size),
         ..partition(0, label)
     };
-    let config = [disk.disk(all.iter().map(sized).collect())];
+    let config = [disk.with(all.iter().map(sized).collect())];
     let before = disk.observe();
     let plan = plan::disks::plan(&config, &before).unwrap();
-    let facts = disk.perform(&plan, before);
+    let facts = perform(&disk, &plan, before);
     let link = |label: &str| format!("/dev/disk/by-partlabel/{label}");
     let filesystems: Vec<Filesystem> = (all.iter())
         .map(|(format, label, _)| filesystem(&link(label), *format, label))
         .collect();
     let plan = plan::filesystems::plan(&filesystems, &facts).unwrap();
     assert_eq!(plan.steps.len(), all.len());
-    let facts = disk.perform(&plan, facts);
+    let facts = perform(&disk, &plan, facts);
     assert_eq!(words(plan::filesystems::plan(&filesystems, &facts)), "");
     for (number, (format, label, _)) in (1..).zip(all) {
-        let node = format!("{}p{number}", disk.node);
-        let said = tool(&["blkid", "-p", "-o", "export", &node]);
+        let node = format!("{}p{number}", disk.node());
+        let said = tool_with(&["blkid", "-p", "-o", "export", &node]);
         let has = |line: String| said.lines().any(|other| other == line);
         assert!(has(format!("TYPE={}", format.name())), "{said}");
         assert!(has(format!("LABEL={label}")), "{said}");
@@ -297,72 +223,72 @@ fn all_file_systems_are_made_on_partitions_that_their_links_name() {
 
 #[test]
 fn a_disk_whose_partition_is_mounted_is_not_wiped() {
-    let disk = Loop::new(64, 512);
+    let disk = LoopDisk::new(64, 512);
     // An MBR with one partition, which the kernel is told of as a partition parser would.
     let mut mbr = [0; 512];
     mbr[446 + 4] = 0x83;
     mbr[446 + 8..446 + 12].copy_from_slice(&2048u32.to_le_bytes());
     mbr[446 + 12..446 + 16].copy_from_slice(&65536u32.to_le_bytes());
     mbr[510..].copy_from_slice(&[0x55, 0xaa]);
-    let device = File::options().write(true).open(&disk.node).unwrap();
+    let device = File::options().write(true).open(disk.node()).unwrap();
     device.write_all_at(&mbr, 0).unwrap();
     device.sync_all().unwrap();
-    let node = format!("{}p1", disk.node);
+    let node = format!("{}p1", disk.node());
     if !std::path::Path::new(&node).exists() {
-        tool(&["partx", "--add", "--nr", "1", &disk.node]);
+        tool_with(&["partx", "--add", "--nr", "1", disk.node()]);
     }
-    tool(&["mkfs.ext4", "-q", &node]);
+    tool_with(&["mkfs.ext4", "-q", &node]);
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().to_str().unwrap();
-    tool(&["mount", &node, target]);
+    tool_with(&["mount", &node, target]);
     let config = [Disk {
         wipe_table: true,
-        ..disk.disk(vec![partition(1, "x")])
+        ..disk.with(vec![partition(1, "x")])
     }];
     let mounted = words(plan::disks::plan(&config, &disk.observe()));
-    tool(&["umount", target]);
+    tool_with(&["umount", target]);
     assert!(
         mounted.contains("is in use") && mounted.contains("partition 1"),
         "{mounted}"
     );
     let facts = disk.observe();
     let plan = plan::disks::plan(&config, &facts).unwrap();
-    disk.perform(&plan, facts);
+    perform(&disk, &plan, facts);
 }
 
 #[test]
 fn damaged_and_misplaced_copies_are_repaired_before_a_change() {
-    let damages: [fn(&Loop); 3] = [
+    let damages: [fn(&LoopDisk); 3] = [
         |disk| {
-            let device = File::options().write(true).open(&disk.node).unwrap();
+            let device = File::options().write(true).open(disk.node()).unwrap();
             device.write_all_at(&[0xff; 64], 512).unwrap();
         },
         |disk| {
-            let device = File::options().write(true).open(&disk.node).unwrap();
+            let device = File::options().write(true).open(disk.node()).unwrap();
             device.write_all_at(&[0xff; 64], (64 << 20) - 512).unwrap();
         },
         |disk| {
             disk.image.as_file().set_len(96 << 20).unwrap();
-            tool(&["losetup", "--set-capacity", &disk.node]);
+            tool_with(&["losetup", "--set-capacity", disk.node()]);
         },
     ];
     for damage in damages {
-        let disk = Loop::new(64, 512);
-        tool(&[
+        let disk = LoopDisk::new(64, 512);
+        tool_with(&[
             "sgdisk",
             "--new=3:0:+10M",
             "--change-name=3:kept",
-            &disk.node,
+            disk.node(),
         ]);
-        let kept = disk.slot(3, 512);
+        let kept = slot(&disk, 3, 512);
         damage(&disk);
-        let config = [disk.disk(vec![partition(0, "rest")])];
+        let config = [disk.with(vec![partition(0, "rest")])];
         let before = disk.observe();
         let plan = plan::disks::plan(&config, &before).unwrap();
         assert!(words(Ok(plan.clone())).contains("repair the partition table"));
-        disk.perform(&plan, before);
-        assert_eq!(disk.slot(3, 512), kept);
-        let said = tool(&["sgdisk", "--verify", &disk.node]);
+        perform(&disk, &plan, before);
+        assert_eq!(slot(&disk, 3, 512), kept);
+        let said = tool_with(&["sgdisk", "--verify", disk.node()]);
         assert!(said.contains("No problems found"), "{said}");
     }
 }

@@ -14,6 +14,7 @@ use pilotlight_core::model::{Disk, Filesystem, Format, Partition, SysPath};
 use pilotlight_core::op::Op;
 use pilotlight_core::plan::{self, Plan};
 use pilotlight_sys::{DeviceMap, disks};
+use pilotlight_tests::disk::LoopDisk;
 use proptest::prelude::*;
 
 fn run(program: &str, arguments: &[&str]) -> String {
@@ -25,48 +26,6 @@ fn run(program: &str, arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8_lossy(&output.stdout).trim().to_string()
-}
-
-/// A loop device on a sparse file.
-struct Loop {
-    node: String,
-    image: tempfile::NamedTempFile,
-}
-
-impl Loop {
-    fn new(mib: u64) -> Self {
-        let image = tempfile::NamedTempFile::new().unwrap();
-        image.as_file().set_len(mib << 20).unwrap();
-        let node = run(
-            "losetup",
-            &["--find", "--show", image.path().to_str().unwrap()],
-        );
-        Self { node, image }
-    }
-
-    fn path(&self) -> SysPath {
-        SysPath::parse(&self.node).unwrap()
-    }
-
-    fn partition(&self, number: u32) -> String {
-        partition_node(&self.node, number)
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        fs::read(self.image.path()).unwrap()
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        // Partitions that the kernel was told of would keep the device.
-        let _ = Command::new("partx")
-            .args(["--delete", &self.node])
-            .output();
-        let _ = Command::new("losetup")
-            .args(["--detach", &self.node])
-            .output();
-    }
 }
 
 fn observe(paths: &[&SysPath]) -> Facts {
@@ -169,7 +128,7 @@ proptest! {
         labels.dedup();
         prop_assume!(labels.len() == partitions.iter().filter(|p| p.label.is_some()).count());
 
-        let device = Loop::new(128);
+        let device = LoopDisk::new(128, 512);
         // One call: sgdisk waits a second each time it has written.
         let mut arguments: Vec<String> = Vec::new();
         for (number, size) in &there {
@@ -179,7 +138,7 @@ proptest! {
             arguments.push(format!("--attributes={number}:set:48"));
         }
         if !there.is_empty() {
-            arguments.push(device.node.clone());
+            arguments.push(device.node().to_string());
             run("sgdisk", &arguments.iter().map(String::as_str).collect::<Vec<_>>());
         }
         let path = device.path();
@@ -196,18 +155,18 @@ proptest! {
         prop_assert!(after.disks.agrees_with(&predicted.disks), "{:#?}\npredicted {:#?}\nobserved {:#?}", plan, predicted.disks, after.disks);
         let again = plan::disks::plan(&config, &after).map_err(|report| TestCaseError::fail(format!("{report:?}")))?;
         prop_assert!(again.is_empty(), "{:#?}", again);
-        if matches!(after.disks.blocks[&device.node].table, TableState::None) {
+        if matches!(after.disks.blocks[device.node()].table, TableState::None) {
             return Ok(());
         }
-        let verdict = run("sgdisk", &["--verify", &device.node]);
+        let verdict = run("sgdisk", &["--verify", device.node()]);
         prop_assert!(verdict.contains("No problems found"), "{}", verdict);
-        let now = table(&after, &device.node);
+        let now = table(&after, device.node());
         if !wipe_table && !there.is_empty() {
             let touched = |number: &u32| plan.steps.iter().any(|step| match &step.op {
                 Op::Disk(op) => serde_json::to_value(op).unwrap()["number"] == *number,
                 _ => false,
             });
-            let kept: BTreeMap<u32, Entry> = table(&before, &device.node).partitions.into_iter().filter(|(n, _)| !touched(n)).collect();
+            let kept: BTreeMap<u32, Entry> = table(&before, device.node()).partitions.into_iter().filter(|(n, _)| !touched(n)).collect();
             for (number, entry) in kept {
                 prop_assert_eq!(now.partitions.get(&number), Some(&entry));
             }
@@ -219,7 +178,7 @@ proptest! {
         }
         // Where nothing changed, nobody told the kernel: it has no partition parser here.
         for (number, entry) in now.partitions.iter().filter(|_| !plan.is_empty()) {
-            let name = device.partition(*number);
+            let name = partition_node(device.node(), *number);
             let sysfs = Path::new("/sys/class/block").join(name.trim_start_matches("/dev/"));
             let read = |file: &str| fs::read_to_string(sysfs.join(file)).unwrap().trim().parse::<u64>().unwrap();
             prop_assert_eq!((read("start"), read("size")), (entry.start, entry.sectors()), "the kernel's view of {}", name);
@@ -243,7 +202,7 @@ fn filesystem(device: &str, format: Format) -> Filesystem {
 
 #[test]
 fn file_systems_are_made_found_again_and_agree_with_blkid() {
-    let device = Loop::new(1200);
+    let device = LoopDisk::new(1200, 512);
     let uuid = "11111111-2222-3333-4444-555555555555";
     let mut parts: Vec<Partition> = (1..=5)
         .map(|number| Partition {
@@ -270,7 +229,7 @@ fn file_systems_are_made_found_again_and_agree_with_blkid() {
             } else {
                 uuid.replace('1', &number.to_string())
             }),
-            ..filesystem(&device.partition(number), format)
+            ..filesystem(&partition_node(device.node(), number), format)
         })
         .collect();
     let paths: Vec<&SysPath> = std::iter::once(&path)
@@ -294,18 +253,18 @@ fn file_systems_are_made_found_again_and_agree_with_blkid() {
 
 #[test]
 fn data_survives_what_does_not_allow_to_destroy_it() {
-    let device = Loop::new(64);
+    let device = LoopDisk::new(64, 512);
     let path = device.path();
-    run("mkfs.ext4", &["-q", "-L", "DATA", &device.node]);
+    run("mkfs.ext4", &["-q", "-L", "DATA", device.node()]);
     let mount = tempfile::tempdir().unwrap();
     let at = mount.path().to_str().unwrap();
-    run("mount", &[&device.node, at]);
+    run("mount", &[device.node(), at]);
     fs::write(mount.path().join("file"), "precious").unwrap();
 
     // In use: not even with permission to destroy.
     let forced = Filesystem {
         wipe_filesystem: true,
-        ..filesystem(&device.node, Format::Xfs)
+        ..filesystem(device.node(), Format::Xfs)
     };
     let report = plan::filesystems::plan(&[forced], &observe(&[&path])).unwrap_err();
     assert!(report.items[0].message.contains("mounted at"), "{report:?}");
@@ -314,7 +273,7 @@ fn data_survives_what_does_not_allow_to_destroy_it() {
     assert!(report.items[0].message.contains("in use"), "{report:?}");
     run("umount", &[at]);
 
-    let other = filesystem(&device.node, Format::Xfs);
+    let other = filesystem(device.node(), Format::Xfs);
     let report = plan::filesystems::plan(&[other], &observe(&[&path])).unwrap_err();
     assert!(
         report.items[0]
@@ -329,14 +288,14 @@ fn data_survives_what_does_not_allow_to_destroy_it() {
     );
     let same = Filesystem {
         label: Some("DATA".into()),
-        ..filesystem(&device.node, Format::Ext4)
+        ..filesystem(device.node(), Format::Ext4)
     };
     assert!(
         plan::filesystems::plan(std::slice::from_ref(&same), &observe(&[&path]))
             .unwrap()
             .is_empty()
     );
-    run("mount", &[&device.node, at]);
+    run("mount", &[device.node(), at]);
     assert_eq!(
         fs::read_to_string(mount.path().join("file")).unwrap(),
         "precious"
@@ -350,7 +309,7 @@ fn data_survives_what_does_not_allow_to_destroy_it() {
     let plan = plan::filesystems::plan(&[wiped], &observe(&[&path])).unwrap();
     assert!(plan.steps[0].op.is_destructive());
     apply(&plan);
-    run("mount", &[&device.node, at]);
+    run("mount", &[device.node(), at]);
     assert!(!mount.path().join("file").exists());
     run("umount", &[at]);
 }

@@ -4,16 +4,16 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
-use std::process::Command;
 use std::time::Duration;
 
 use pilotlight_core::diag::Sources;
 use pilotlight_core::facts::Facts;
 use pilotlight_core::facts::disks::{Signature, TableState};
-use pilotlight_core::model::{Disk, Guid, Partition, SysPath};
+use pilotlight_core::model::{Disk, Guid, Partition};
 use pilotlight_core::op::{DiskOp, Op};
 use pilotlight_core::plan::{self, Plan, Planned};
-use pilotlight_sys::{DeviceMap, disks};
+use pilotlight_sys::disks;
+use pilotlight_tests::disk::LoopDisk;
 use pilotlight_tests::tool;
 use proptest::prelude::{
     Strategy, TestCaseError, any, prop, prop_assert, prop_assert_eq, proptest,
@@ -23,31 +23,25 @@ use proptest::prelude::{
 const ARRAY: usize = 128 * 128;
 const MIB: u64 = 1 << 20;
 
-/// A loop device on a sparse file.
-struct Loop {
-    node: String,
-    image: tempfile::NamedTempFile,
-    sector: u64,
+/// A disk whose partition table is written and damaged by hand, and read by other programs.
+trait Gpt {
+    fn device(&self) -> File;
+    fn write(&self, at: u64, bytes: &[u8]);
+    fn flip(&self, at: u64);
+    fn grow(&self, mib: u64);
+    /// Both copies of the entries.
+    fn arrays(&self) -> [Vec<u8>; 2];
+    /// Puts these partitions on the disk by a program that is not ours: slot, first and last sector,
+    /// attributes.
+    fn partitioned(&self, list: &[(u32, u64, u64, u64)]);
+    /// Both other programs find the table in order, and the same in it.
+    fn others_agree(&self, facts: &Facts);
 }
 
-impl Loop {
-    fn new(mib: u64, sector: u64) -> Self {
-        let image = tempfile::NamedTempFile::new().unwrap();
-        image.as_file().set_len(mib * MIB).unwrap();
-        let path = image.path().display();
-        let node = tool(&format!(
-            "losetup --find --show --sector-size {sector} {path}"
-        ));
-        Self {
-            node,
-            image,
-            sector,
-        }
-    }
-
+impl Gpt for LoopDisk {
     fn device(&self) -> File {
         let mut options = File::options();
-        options.read(true).write(true).open(&self.node).unwrap()
+        options.read(true).write(true).open(self.node()).unwrap()
     }
 
     fn write(&self, at: u64, bytes: &[u8]) {
@@ -64,14 +58,9 @@ impl Loop {
 
     fn grow(&self, mib: u64) {
         self.image.as_file().set_len(mib * MIB).unwrap();
-        tool(&format!("losetup --set-capacity {}", self.node));
+        tool(&format!("losetup --set-capacity {}", self.node()));
     }
 
-    fn bytes(&self) -> Vec<u8> {
-        fs::read(&self.node).unwrap()
-    }
-
-    /// Both copies of the entries.
     fn arrays(&self) -> [Vec<u8>; 2] {
         let device = self.device();
         let size = self.image.as_file().metadata().unwrap().len();
@@ -82,32 +71,6 @@ impl Loop {
         })
     }
 
-    fn observe(&self) -> Facts {
-        let images = DeviceMap::new();
-        let path = SysPath::parse(&self.node).unwrap();
-        let request = disks::Request {
-            required: &[&path],
-            optional: &[],
-            images: &images,
-            wait: Duration::ZERO,
-        };
-        Facts {
-            disks: disks::observe(request).unwrap(),
-            ..Facts::default()
-        }
-    }
-
-    fn config(&self, partitions: Vec<Partition>) -> [Disk; 1] {
-        [Disk {
-            at: None,
-            device: SysPath::parse(&self.node).unwrap(),
-            wipe_table: false,
-            partitions,
-        }]
-    }
-
-    /// Puts these partitions on the disk by a program that is not ours: slot, first and last sector,
-    /// attributes.
     fn partitioned(&self, list: &[(u32, u64, u64, u64)]) {
         let mut device = self.device();
         let mut table = gptman::GPT::new_from(&mut device, self.sector, [0x42; 16]).unwrap();
@@ -127,11 +90,10 @@ impl Loop {
         device.sync_all().unwrap();
     }
 
-    /// Both other programs find the table in order, and the same in it.
     fn others_agree(&self, facts: &Facts) {
-        let said = tool(&format!("sgdisk --verify {}", self.node));
+        let said = tool(&format!("sgdisk --verify {}", self.node()));
         assert!(said.contains("No problems found"), "{said}");
-        let TableState::Gpt(table) = &facts.disks.blocks[&self.node].table else {
+        let TableState::Gpt(table) = &facts.disks.blocks[self.node()].table else {
             panic!("{facts:?}")
         };
         assert_eq!(table.fault(), None);
@@ -150,15 +112,6 @@ impl Loop {
             })
             .collect();
         assert_eq!(ours, others);
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        for line in ["partx --delete", "losetup --detach"] {
-            let words: Vec<&str> = line.split(' ').chain([self.node.as_str()]).collect();
-            let _ = Command::new(words[0]).args(&words[1..]).output();
-        }
     }
 }
 
@@ -273,7 +226,7 @@ proptest! {
 
     #[test]
     fn what_the_config_does_not_change_stays_bit_for_bit(there in there(), asked in asked(), large: bool) {
-        let disk = Loop::new(128, if large { 4096 } else { 512 });
+        let disk = LoopDisk::new(128, if large { 4096 } else { 512 });
         let mut next = 300;
         let mut list = Vec::new();
         for (number, gap, sectors, attributes) in there {
@@ -282,7 +235,7 @@ proptest! {
         }
         disk.partitioned(&list);
         let (before, arrays) = (disk.observe(), disk.arrays());
-        let config = disk.config(asked);
+        let config = [disk.with(asked)];
         let Ok(plan) = plan::disks::plan(&config, &before) else { return Ok(()) };
         apply(&plan);
         let (after, now) = (disk.observe(), disk.arrays());
@@ -302,20 +255,20 @@ proptest! {
 /// Reading beyond the end of a block device is an error of its own.
 #[test]
 fn a_partition_of_one_sector_is_observed() {
-    let disk = Loop::new(64, 512);
+    let disk = LoopDisk::new(64, 512);
     disk.partitioned(&[(4, 300, 300, 0)]);
     apply(&plan::disks::plan(&one_more(&disk), &disk.observe()).unwrap());
     let facts = disk.observe();
-    let block = &facts.disks.blocks[&format!("{}p4", disk.node)];
+    let block = &facts.disks.blocks[&format!("{}p4", disk.node())];
     assert_eq!((block.size, &block.signature), (512, &Signature::Blank));
 }
 
 /// One partition of a fixed place more than is there.
-fn one_more(disk: &Loop) -> [Disk; 1] {
-    disk.config(vec![Partition {
+fn one_more(disk: &LoopDisk) -> [Disk; 1] {
+    [disk.with(vec![Partition {
         size_mib: Some(4),
         ..partition(0, "new")
-    }])
+    }])]
 }
 
 const OLD: [(u32, u64, u64, u64); 2] = [(3, 1001, 2000, 0x0113_0000_0000_0004), (7, 3000, 3999, 1)];
@@ -341,13 +294,13 @@ fn damage_to_one_copy_is_said_and_repaired() {
             (511, "the protective MBR before it is gone"),
         ];
         for (at, problem) in places {
-            let disk = Loop::new(64, sector);
+            let disk = LoopDisk::new(64, sector);
             disk.partitioned(&OLD);
             let [kept, _] = disk.arrays();
             disk.flip(at);
             // A table that nothing is asked of stays as it is, unless the kernel finds none of its partitions.
             let facts = disk.observe();
-            let same = disk.config(vec![partition(3, "old3")]);
+            let same = [disk.with(vec![partition(3, "old3")])];
             let left = words(&plan::disks::plan(&same, &facts));
             match problem.starts_with("its first copy") {
                 true => assert!(left.starts_with("  repair the partition table"), "{left}"),
@@ -372,7 +325,7 @@ fn damage_to_one_copy_is_said_and_repaired() {
 }
 
 /// Plans on a disk that has to be refused; answers the words, after checking that nothing has changed.
-fn refused(disk: &Loop) -> String {
+fn refused(disk: &LoopDisk) -> String {
     let before = disk.bytes();
     let planned = plan::disks::plan(&one_more(disk), &disk.observe());
     let said = words(&planned);
@@ -388,7 +341,7 @@ fn damage_to_both_copies_is_refused() {
         (1100, 64 * MIB - 600),
         (512, 64 * MIB - 512),
     ] {
-        let disk = Loop::new(64, 512);
+        let disk = LoopDisk::new(64, 512);
         disk.partitioned(&OLD);
         disk.flip(first);
         disk.flip(second);
@@ -412,7 +365,7 @@ fn a_grown_disk_is_repaired_as_long_as_its_backup_can_be_found() {
                 "its first copy has entries with a wrong checksum, and the disk has grown",
             ),
         ] {
-            let disk = Loop::new(64, sector);
+            let disk = LoopDisk::new(64, sector);
             disk.partitioned(&OLD);
             let [kept, _] = disk.arrays();
             disk.grow(96);
@@ -431,7 +384,7 @@ fn a_grown_disk_is_repaired_as_long_as_its_backup_can_be_found() {
             disk.others_agree(&disk.observe());
         }
         // Nobody knows where it ended. It is no empty disk for that.
-        let disk = Loop::new(64, sector);
+        let disk = LoopDisk::new(64, sector);
         disk.partitioned(&OLD);
         disk.grow(96);
         disk.write(sector, &vec![0; 20 << 10]);
@@ -456,7 +409,7 @@ fn mbr_entry(kind: u8, start: u32, sectors: u32) -> [u8; 16] {
 fn disks_with_an_mbr_are_refused_without_wipe_table() {
     // Partitioned by MBR; the same over an earlier table of ours; and both at once.
     for (remains, hybrid) in [(false, false), (true, false), (true, true)] {
-        let disk = Loop::new(64, 512);
+        let disk = LoopDisk::new(64, 512);
         if remains {
             disk.partitioned(&OLD);
         }
@@ -485,7 +438,7 @@ fn disks_with_an_mbr_are_refused_without_wipe_table() {
 
 #[test]
 fn a_file_system_over_the_remains_of_a_table_is_what_counts() {
-    let disk = Loop::new(64, 512);
+    let disk = LoopDisk::new(64, 512);
     disk.partitioned(&OLD);
     // The image of a file system that is smaller than the disk was written to it.
     let image = tempfile::NamedTempFile::new().unwrap();
@@ -496,7 +449,7 @@ fn a_file_system_over_the_remains_of_a_table_is_what_counts() {
     (disk.device().read_exact_at(&mut backup, 64 * MIB - 512)).unwrap();
     assert_eq!(&backup, b"EFI PART");
     let facts = disk.observe();
-    let block = &facts.disks.blocks[&disk.node];
+    let block = &facts.disks.blocks[disk.node()];
     assert!(matches!(&block.signature, Signature::Found(found) if found.label == "DATA"));
     let said = refused(&disk);
     assert!(said.contains("holds ext4 without partitions"), "{said}");
@@ -504,16 +457,16 @@ fn a_file_system_over_the_remains_of_a_table_is_what_counts() {
 
 #[test]
 fn whoever_only_looks_at_a_partition_does_not_keep_it() {
-    let disk = Loop::new(64, 512);
-    let config = disk.config(vec![partition(1, "old")]);
+    let disk = LoopDisk::new(64, 512);
+    let config = [disk.with(vec![partition(1, "old")])];
     apply(&plan::disks::plan(&config, &disk.observe()).unwrap());
     let gone = Partition {
         should_exist: false,
         wipe_partition_entry: true,
         ..partition(1, "")
     };
-    let plan = plan::disks::plan(&disk.config(vec![gone]), &disk.observe()).unwrap();
-    let reader = File::open(format!("{}p1", disk.node)).unwrap();
+    let plan = plan::disks::plan(&[disk.with(vec![gone])], &disk.observe()).unwrap();
+    let reader = File::open(format!("{}p1", disk.node())).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(1500));
@@ -521,13 +474,13 @@ fn whoever_only_looks_at_a_partition_does_not_keep_it() {
         });
         apply(&plan);
     });
-    assert!(!fs::exists(format!("{}p1", disk.node)).unwrap());
+    assert!(!fs::exists(format!("{}p1", disk.node())).unwrap());
 }
 
 #[test]
 fn a_mounted_partition_stays_while_others_change() {
-    let disk = Loop::new(64, 512);
-    let first = disk.config(vec![
+    let disk = LoopDisk::new(64, 512);
+    let first = [disk.with(vec![
         Partition {
             size_mib: Some(16),
             ..partition(1, "root")
@@ -536,16 +489,16 @@ fn a_mounted_partition_stays_while_others_change() {
             size_mib: Some(8),
             ..partition(2, "other")
         },
-    ]);
+    ])];
     apply(&plan::disks::plan(&first, &disk.observe()).unwrap());
-    let root = format!("{}p1", disk.node);
+    let root = format!("{}p1", disk.node());
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path().display().to_string();
     tool(&format!("mkfs.ext4 -q {root}"));
     tool(&format!("mount {root} {at}"));
     fs::write(directory.path().join("file"), "precious").unwrap();
     let change = |partition: Partition| {
-        let config = disk.config(vec![partition]);
+        let config = [disk.with(vec![partition])];
         plan::disks::plan(&config, &disk.observe())
     };
     let refusals = [

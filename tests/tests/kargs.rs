@@ -11,22 +11,11 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pilotlight_core::grub::{self, Value};
-use pilotlight_tests::{Answer, FirstBoot, program};
+use pilotlight_tests::{Answer, FirstBoot, program, run_with, tool_with};
 
 const BEGIN: &str =
     "# BEGIN pilotlight: kernel arguments of the config, made anew by every first boot\n";
 const END: &str = "# END pilotlight\n";
-
-fn tool(line: &[&str]) -> String {
-    let output = Command::new(line[0])
-        .args(&line[1..])
-        .output()
-        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", line[0]));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line:?} failed: {said}{errors}");
-    said
-}
 
 /// One test at a time: a new mount namespace begins with a copy of what another test has mounted, and a
 /// file system that is still mounted there cannot be mounted in another way here.
@@ -48,10 +37,10 @@ impl Partition {
         image.as_file().set_len(128 << 20).unwrap();
         let path = image.path().to_str().unwrap();
         match format {
-            "ext4" => tool(&["mkfs.ext4", "-q", "-F", "-L", label, path]),
-            _ => tool(&["mkfs.btrfs", "-q", "--force", "-L", label, path]),
+            "ext4" => tool_with(&["mkfs.ext4", "-q", "-F", "-L", label, path]),
+            _ => tool_with(&["mkfs.btrfs", "-q", "--force", "-L", label, path]),
         };
-        let node = tool(&["losetup", "--find", "--show", path]);
+        let node = tool_with(&["losetup", "--find", "--show", path]);
         Self {
             node: node.trim().into(),
             label,
@@ -96,7 +85,7 @@ struct Mounted<'a>(&'a Path);
 
 impl<'a> Mounted<'a> {
     fn new(node: &str, at: &'a Path, option: &str) -> Self {
-        tool(&["mount", "-o", option, node, at.to_str().unwrap()]);
+        tool_with(&["mount", "-o", option, node, at.to_str().unwrap()]);
         Self(at)
     }
 }
@@ -294,14 +283,14 @@ fn an_oem_partition_that_is_mounted_read_only_stays_so() {
             } else {
                 "VFS-OPTIONS"
             };
-            let options = tool(&["findmnt", "-no", columns, at.path().to_str().unwrap()]);
+            let options = tool_with(&["findmnt", "-no", columns, at.path().to_str().unwrap()]);
             for list in options.split_whitespace() {
                 assert_eq!(list.split(',').next(), Some(option), "{format}: {options}");
             }
             // A boot loader replays no journal: it reads what is on the disk now, with the file system in use.
             if format == "ext4" {
                 let image = machine.oem().image.path().to_str().unwrap();
-                let raw = tool(&["debugfs", "-R", "cat /grub.cfg", image]);
+                let raw = run_with(&["debugfs", "-R", "cat /grub.cfg", image]).out;
                 assert_eq!(raw, seen);
             }
             drop(mounted);
@@ -441,13 +430,13 @@ fn a_grub_cfg_that_is_not_one_is_left_alone() {
         });
         let before = machine
             .oem()
-            .inside(|top| tool(&["ls", "-li", top.to_str().unwrap()]));
+            .inside(|top| tool_with(&["ls", "-li", top.to_str().unwrap()]));
         let answer = machine.start("ro");
         assert_eq!(answer.code, Some(1), "{answer:?}");
         assert!(answer.out.contains(words), "{answer:?}");
         let after = machine
             .oem()
-            .inside(|top| tool(&["ls", "-li", top.to_str().unwrap()]));
+            .inside(|top| tool_with(&["ls", "-li", top.to_str().unwrap()]));
         assert_eq!(before, after);
         assert_eq!(machine.esp().read("flatcar/first_boot"), None);
     }
@@ -462,9 +451,9 @@ fn an_interrupted_run_starts_over() {
     machine.oem().write("grub.cfg", FOREIGN);
     // The OEM partition cannot be written: as if the power had failed after the marker was made.
     let node = machine.oem().node.as_str();
-    tool(&["blockdev", "--setro", node]);
+    tool_with(&["blockdev", "--setro", node]);
     let answer = machine.start("ro quiet net.ifnames=0");
-    tool(&["blockdev", "--setrw", node]);
+    tool_with(&["blockdev", "--setrw", node]);
     assert_eq!(answer.code, Some(1), "{answer:?}");
     assert!(
         answer.out.contains("could not write pilotlight's block"),
@@ -547,7 +536,7 @@ fn grub_reads_what_is_written_as_it_is_meant() {
             std::fs::write(&file, &text).unwrap();
             // It takes a text without commands for a mistake.
             if !text.is_empty() {
-                tool(&["grub-script-check", file.to_str().unwrap()]);
+                tool_with(&["grub-script-check", file.to_str().unwrap()]);
             }
             let Value::Known(words) = grub::evaluate(&text, &[]).unwrap() else {
                 panic!("{text:?}");

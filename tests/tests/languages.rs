@@ -210,6 +210,32 @@ fn what_a_version_cannot_say_is_named() {
     assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
 }
 
+#[test]
+fn a_config_of_openshift_becomes_a_machine_config_unless_a_version_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let role = "machineconfiguration.openshift.io/role";
+    let text = format!(
+        "variant: openshift\nversion: 4.20.0\nmetadata: {{name: a, labels: {{{role}: worker}}}}\nopenshift: {{kernel_arguments: [quiet]}}\n"
+    );
+    fs::write(dir.path().join("m.bu"), text).unwrap();
+    let call = |arguments: &[&str]| pilotlight(&at(dir.path(), arguments));
+    let answer = call(&["convert", "@m.bu"]);
+    assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
+    let json: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+    assert_eq!(json["kind"], "MachineConfig");
+    assert_eq!(json["spec"]["config"]["ignition"]["version"], "3.5.0");
+    assert_eq!(json["spec"]["kernelArguments"][0], "quiet");
+    let answer = call(&["convert", "@m.bu", "--to", "3.4"]);
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    assert_eq!(answer.out, "{\"ignition\":{\"version\":\"3.4.0\"}}\n");
+    let lost = "openshift.kernel_arguments is for the cluster";
+    assert!(answer.err.contains(lost), "{}", answer.err);
+    let answer = call(&["validate", "--strict", "@m.bu"]);
+    assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
+    let answer = call(&["plan", "@m.bu"]);
+    assert!(answer.err.contains(lost), "{}", answer.err);
+}
+
 /// Calls `ignition-validate` with arguments and standard input.
 fn ignition_validate(directory: &Path, arguments: &[&str], input: &str) -> Answer {
     let name = directory.join("ignition-validate");

@@ -11,17 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use pilotlight_sys::media::{self, Wanted, Which};
 use pilotlight_tests::uml::Guest;
-use pilotlight_tests::{Answer, FirstBoot, pilotlight, program};
-
-/// Runs a tool that has to succeed.
-fn tool(arguments: &[&str]) {
-    let output = Command::new(arguments[0])
-        .args(&arguments[1..])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {said}");
-}
+use pilotlight_tests::{Answer, FirstBoot, pilotlight, program, tool_with};
 
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -41,7 +31,7 @@ fn disc(image: &Path, make: &[&str], files: &[(&str, &str)]) {
     let mut line = make.to_vec();
     let (files, out) = (dir.path().join("files"), disc.display().to_string());
     line.extend(["-o", &out, files.to_str().unwrap()]);
-    tool(&line);
+    tool_with(&line);
     let bytes = fs::read(&disc).unwrap();
     let mut image = fs::File::options().write(true).open(image).unwrap();
     image.write_all(&bytes).unwrap();
@@ -71,12 +61,12 @@ fn media_are_found_and_read_whatever_their_format() {
             &[("ovf-env.xml", "<E/>"), ("CustomData.bin", "from udf")],
         );
         let (fat, ext) = (guest.image(fat), guest.image(ext));
-        tool(&["mkfs.vfat", "-n", "IGNITION", fat.to_str().unwrap()]);
+        tool_with(&["mkfs.vfat", "-n", "IGNITION", fat.to_str().unwrap()]);
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config.ign");
         write(&file, "from vfat");
-        tool(&["mmd", "-i", fat.to_str().unwrap(), "::ignition"]);
-        tool(&[
+        tool_with(&["mmd", "-i", fat.to_str().unwrap(), "::ignition"]);
+        tool_with(&[
             "mcopy",
             "-i",
             fat.to_str().unwrap(),
@@ -87,7 +77,7 @@ fn media_are_found_and_read_whatever_their_format() {
         write(&dir.path().join("tree/large"), &"x".repeat(5000));
         std::os::unix::fs::symlink("large", dir.path().join("tree/link")).unwrap();
         let tree = dir.path().join("tree");
-        tool(&[
+        tool_with(&[
             "mkfs.ext4",
             "-q",
             "-L",
@@ -278,7 +268,7 @@ fn serve(
     address: &str,
     answers: &'static [(&'static str, &'static str)],
 ) -> Arc<Mutex<Vec<String>>> {
-    tool(&[
+    tool_with(&[
         "ip",
         "address",
         "add",

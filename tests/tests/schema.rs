@@ -4,27 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use pilotlight_tests::pilotlight;
+use pilotlight_tests::{json_schema, pilotlight};
 use serde_json::{Value, json};
-
-/// Reads an object of schemas and a list of [name of schema, config]; answers a list of complaints, one per
-/// config, empty for none.
-const JUDGE: &str = r#"
-import json, sys
-from jsonschema import Draft202012Validator as Validator
-task = json.load(sys.stdin)
-for schema in task["schemas"].values():
-    Validator.check_schema(schema)
-judges = {name: Validator(schema) for name, schema in task["schemas"].items()}
-print(json.dumps([
-    "; ".join(e.json_path + ": " + e.message for e in judges[name].iter_errors(config))
-    for name, config in task["configs"]
-]))
-"#;
 
 /// The versions that pilotlight knows, as configs write them.
 const VERSIONS: [&str; 8] = [
@@ -48,22 +31,7 @@ fn complaints(configs: &[(String, Value)]) -> Vec<String> {
             (*version, serde_json::from_str(&answer.out).unwrap())
         })
         .collect();
-    let mut judge = Command::new("python3")
-        .args(["-c", JUDGE])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3 and python3-jsonschema are needed (`make deps`)");
-    let task = json!({ "schemas": schemas, "configs": configs });
-    let mut stdin = judge.stdin.take().unwrap();
-    stdin.write_all(task.to_string().as_bytes()).unwrap();
-    drop(stdin);
-    let output = judge.wait_with_output().unwrap();
-    assert!(
-        output.status.success(),
-        "python3-jsonschema is missing (`make deps`) or does not take a schema"
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
+    json_schema::complaints(&schemas, configs)
 }
 
 fn configs_of(directory: &str) -> Vec<PathBuf> {

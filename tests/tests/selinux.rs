@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pilotlight_tests::{Answer, FirstBoot, pilotlight};
+use pilotlight_tests::{Answer, FirstBoot, pilotlight, tool_with};
 use rustix::fs::{XattrFlags, lgetxattr, lremovexattr, lsetxattr};
 use rustix::io::Errno;
 use serde_json::json;
@@ -32,16 +32,6 @@ const CONTEXTS: &str = "\
 /data/deep/lost\\+found\t-d\tsystem_u:object_r:lost_found_t:s0
 ";
 
-fn tool(line: &[&str]) -> String {
-    let output = Command::new(line[0])
-        .args(&line[1..])
-        .output()
-        .unwrap_or_else(|error| panic!("{} cannot be started: {error}", line[0]));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{line:?}: {errors}");
-    String::from_utf8_lossy(&output.stdout).trim().to_string()
-}
-
 /// A mounted ext4 file system as the root, and a directory beside it that is not in it.
 struct Root {
     dir: tempfile::TempDir,
@@ -53,11 +43,11 @@ impl Root {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
         File::create(&image).unwrap().set_len(64 << 20).unwrap();
-        tool(&["mkfs.ext4", "-q", image.to_str().unwrap()]);
+        tool_with(&["mkfs.ext4", "-q", image.to_str().unwrap()]);
         let path = dir.path().join("sysroot");
         fs::create_dir(&path).unwrap();
         let point = path.to_str().unwrap();
-        tool(&["mount", "-o", "loop", image.to_str().unwrap(), point]);
+        tool_with(&["mount", "-o", "loop", image.to_str().unwrap(), point]);
         let root = Self { dir, path };
         for directory in [
             "etc/selinux",
@@ -295,7 +285,7 @@ fn mount_points_and_new_file_systems_are_labelled() {
     let root = Root::new().with_policy();
     let image = root.dir.path().join("data");
     File::create(&image).unwrap().set_len(32 << 20).unwrap();
-    let node = tool(&["losetup", "--find", "--show", image.to_str().unwrap()]);
+    let node = tool_with(&["losetup", "--find", "--show", image.to_str().unwrap()]);
     let boot = root.boot(&json!({
         "ignition": {"version": "3.4.0"},
         "storage": {
@@ -312,7 +302,7 @@ fn mount_points_and_new_file_systems_are_labelled() {
     ]
     .map(|path| (answer.code == Some(0)).then(|| root.label(path)));
     let undone = boot.stage("umount");
-    tool(&["losetup", "--detach", &node]);
+    tool_with(&["losetup", "--detach", &node]);
     succeeded(&answer);
     succeeded(&undone);
     let expected = ["data_t", "data_t", "lost_found_t", "data_t"];

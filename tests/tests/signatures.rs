@@ -13,12 +13,13 @@ use pilotlight_core::facts::disks::Signature;
 use pilotlight_core::op::DiskOp;
 use pilotlight_sys::disks;
 use pilotlight_sys::probe::{self, Area};
+use pilotlight_tests::disk::LoopDevice;
 use pilotlight_tests::{Answer, FirstBoot, cases, tool};
 use proptest::prelude::{any, prop, proptest};
 use serde_json::json;
 use signatures::devices::{
-    Loop, SIZES, Said, TOOLS, agrees, blkid, by_tool, is_blank, is_wiped, make, observed, probed,
-    shell, sparse, wipe,
+    SIZES, Said, TOOLS, agrees, blkid, by_tool, is_blank, is_wiped, make, observed, probed, shell,
+    sparse, wipe,
 };
 
 mod signatures {
@@ -220,8 +221,8 @@ fn devices_with_sectors_of_4096_bytes() {
             file.as_file().write_all_at(magic, size - 8192).unwrap();
             isw += 1;
         }
-        let device = Loop::new(&file, 4096);
-        let path = Path::new(&device.0);
+        let device = LoopDevice::with_sectors(file.path(), 4096);
+        let path = Path::new(&device.node);
         let said = blkid(path);
         // The one that knows sectors of 512 bytes only.
         if crafted.kind != "atari" {
@@ -287,21 +288,24 @@ fn a_young_pool_and_an_undecided_device_are_formatted_only_if_the_config_says_so
             "holds signatures of ext4 and zfs_member at once, not ext4",
         ),
     ] {
-        let device = Loop::new(&file, 512);
-        let before = fs::read(&device.0).unwrap();
-        let answer = disks_stage(&device.0, false);
+        let device = LoopDevice::with_sectors(file.path(), 512);
+        let before = fs::read(&device.node).unwrap();
+        let answer = disks_stage(&device.node, false);
         let said = format!("{}{}", answer.out, answer.err);
         assert_ne!(answer.code, Some(0), "{said}");
         assert!(said.contains(words), "{said}");
         assert!(
-            fs::read(&device.0).unwrap() == before,
+            fs::read(&device.node).unwrap() == before,
             "it has been changed"
         );
 
-        let answer = disks_stage(&device.0, true);
+        let answer = disks_stage(&device.node, true);
         assert_eq!(answer.code, Some(0), "{}{}", answer.out, answer.err);
-        assert_eq!(blkid(Path::new(&device.0)), Said::Kind("ext4".into()));
-        let left = tool(&format!("wipefs --noheadings --output TYPE {}", device.0));
+        assert_eq!(blkid(Path::new(&device.node)), Said::Kind("ext4".into()));
+        let left = tool(&format!(
+            "wipefs --noheadings --output TYPE {}",
+            device.node
+        ));
         assert_eq!(left, "ext4");
     }
 }

@@ -365,3 +365,17 @@ fn configs_are_accepted_and_refused_as_by_ignition() {
 fn names(named: &Named, stricter: Stricter, why: &str, case: &str) -> bool {
     named.stricter == stricter && why.contains(named.said) && case.contains(named.case)
 }
+
+#[test]
+fn the_readme_lists_what_is_refused_here_alone() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let ours = NAMED
+        .iter()
+        .filter(|named| named.stricter == Stricter::Ours);
+    let missing: Vec<String> = ours
+        .map(|named| format!("| {} | {} |", named.said, named.why))
+        .filter(|row| !readme.contains(row))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}

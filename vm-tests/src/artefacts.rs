@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::cache::{Cache, Key};
 use crate::command::output;
-use crate::flatcar;
+use crate::flatcar::{self, Sizes};
 use crate::initramfs::{self, Contents};
 use crate::package;
 use crate::progress::Steps;
@@ -65,7 +65,7 @@ impl Artefacts {
             .context("the scenario's initramfs was not prepared")
     }
 
-    /// The raw boot disk of a scenario; boots get a copy.
+    /// The raw boot disk of a scenario, or the image that becomes one; boots get a copy.
     pub fn disk(&self, scenario: &Scenario) -> Result<&Path> {
         let path = self.disks.get(&scenario.spec.image);
         path.map(PathBuf::as_path)
@@ -135,19 +135,32 @@ pub fn prepare(
                 })?;
                 disk
             }
-            Image::Flatcar => {
+            Image::Flatcar | Image::Installed => {
                 let boot_loader = sources.join("flatcar");
                 let key = key
                     .text(include_str!("flatcar.rs"))
                     .text(flatcar::BOOT_LOADER_PACKAGE)
                     .tree(&boot_loader)?;
-                let (disk, there) = cache.find("flatcar-disk", key);
-                build(
-                    steps,
-                    "Flatcar's disk (sgdisk, mke2fs, GRUB)",
-                    there,
-                    || cache.fill(&disk, |to| flatcar::disk(&parts, &boot_loader, to)),
-                )?;
+                let (name, what, sizes) = match image {
+                    Image::Installed => (
+                        "flatcar-image",
+                        "an image to install (sgdisk, mke2fs, GRUB)",
+                        Sizes::Small,
+                    ),
+                    _ => (
+                        "flatcar-disk",
+                        "Flatcar's disk (sgdisk, mke2fs, GRUB)",
+                        Sizes::Published,
+                    ),
+                };
+                let key = match sizes {
+                    Sizes::Small => key.text(flatcar::BIOS_PACKAGE),
+                    Sizes::Published => key,
+                };
+                let (disk, there) = cache.find(name, key);
+                build(steps, what, there, || {
+                    cache.fill(&disk, |to| flatcar::disk(&parts, &boot_loader, sizes, to))
+                })?;
                 disk
             }
         };

@@ -13,6 +13,7 @@ mod network;
 mod package;
 mod progress;
 mod qemu;
+mod release;
 mod resets;
 mod rig;
 mod root;

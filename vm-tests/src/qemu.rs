@@ -43,10 +43,10 @@ pub enum Start<'a> {
         /// Kernel command line.
         command_line: String,
     },
-    /// UEFI, which looks for a boot loader on the first disk.
-    Uefi {
-        /// The machine's own copy of the firmware's variables.
-        variables: PathBuf,
+    /// UEFI or BIOS, which looks for a boot loader on the first disk, or as its own boot menu has it.
+    Disk {
+        /// Whether it is found by its place, and not by what the firmware remembers.
+        by_place: bool,
     },
 }
 
@@ -54,6 +54,8 @@ pub enum Start<'a> {
 pub struct Machine<'a> {
     /// What is started.
     pub start: Start<'a>,
+    /// The machine's own copy of the variables of UEFI, where that is its firmware.
+    pub variables: Option<PathBuf>,
     /// How many resets are expected; one more ends the run.
     pub reboots: u32,
     /// Power fails when the console shows [`CUT_HERE`].
@@ -180,20 +182,21 @@ impl Machine<'_> {
                 qemu.arg("-initrd").arg(initramfs);
                 qemu.args(["-append", command_line]);
             }
-            Start::Uefi { variables } => {
-                qemu.arg("-drive").arg(format!(
-                    "if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE}"
+            Start::Disk { .. } => {}
+        }
+        if let Some(variables) = &self.variables {
+            qemu.arg("-drive").arg(format!(
+                "if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE}"
+            ));
+            qemu.arg("-drive").arg(format!(
+                "if=pflash,unit=1,format=raw,file={}",
+                variables.display()
+            ));
+            // Else the firmware asks every network card for a system first, for a minute.
+            for version in ["4", "6"] {
+                qemu.arg("-fw_cfg").arg(format!(
+                    "name=opt/org.tianocore/IPv{version}PXESupport,string=n"
                 ));
-                qemu.arg("-drive").arg(format!(
-                    "if=pflash,unit=1,format=raw,file={}",
-                    variables.display()
-                ));
-                // Else the firmware asks every network card for a system first, for a minute.
-                for version in ["4", "6"] {
-                    qemu.arg("-fw_cfg").arg(format!(
-                        "name=opt/org.tianocore/IPv{version}PXESupport,string=n"
-                    ));
-                }
             }
         }
         let socket = beside.sockets.path().join("qmp");
@@ -215,7 +218,7 @@ impl Machine<'_> {
         for (index, (path, serial)) in self.disks.iter().enumerate() {
             let mut device = format!("virtio-blk-pci,drive=disk{index},serial={serial}");
             // A kernel that QEMU loads is a boot device of its own.
-            if matches!(self.start, Start::Uefi { .. }) {
+            if matches!(self.start, Start::Disk { by_place: true }) {
                 device.push_str(&format!(",bootindex={index}"));
             }
             qemu.arg("-drive")

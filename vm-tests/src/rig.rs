@@ -1,5 +1,6 @@
 //! The machine of one scenario: disks, servers and network, which live through its boots.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,12 +12,13 @@ use crate::answers::Answers;
 use crate::artefacts::Artefacts;
 use crate::cdrom;
 use crate::command::output;
-use crate::flatcar;
+use crate::flatcar::{self, Sizes};
 use crate::initramfs;
 use crate::network::{Family, Network};
 use crate::qemu::{EXAMPLES_INIT_RUNS, FIRMWARE_VARIABLES, INIT_RUNS, Machine, Start};
+use crate::release::Release;
 use crate::scenario::{Boot, End, Firmware, Image, Scenario};
-use crate::servers::{Record, Servers};
+use crate::servers::{self, Record, Servers};
 use crate::tang::Tang;
 
 /// The same for every boot: few words, no time lost.
@@ -24,6 +26,8 @@ const COMMAND_LINE: &str =
     "quiet loglevel=4 systemd.show_status=0 systemd.gpt_auto=0 mitigations=off panic=-1";
 const CONSOLE: &str = "console=ttyS0";
 const PLAIN_ROOT_ARGUMENTS: &str = "root=LABEL=ROOT rw";
+/// Size of a disk that an image is installed to, larger than the image.
+const BLANK_MIB: u64 = 1536;
 const IGNITION_FW_CFG: &str = "opt/com.coreos/config";
 
 /// The disks of one scenario, its network and servers, which live through its boots.
@@ -47,20 +51,32 @@ impl<'a> Rig<'a> {
             .prefix("run-")
             .tempdir_in(&artefacts.scratch)?;
         let boot = work.path().join("boot.img");
-        output(
-            Command::new("cp")
-                .args(["--sparse=always", "--reflink=auto"])
-                .arg(artefacts.disk(scenario)?)
-                .arg(&boot),
-        )?;
-        let (network, record, authority) = connect(scenario, work.path())?;
+        let release = match scenario.spec.image {
+            Image::Installed => {
+                File::create(&boot)?.set_len(BLANK_MIB * 1024 * 1024)?;
+                Some(release(artefacts, scenario, work.path())?)
+            }
+            Image::Plain | Image::Flatcar | Image::AbUsr => {
+                copy(artefacts.disk(scenario)?, &boot)?;
+                None
+            }
+        };
+        let files = release.as_ref().map(|release| release.files.clone());
+        let (network, record, authority) =
+            connect(scenario, files.unwrap_or_default(), work.path())?;
         let tang = scenario
             .spec
             .tang
             .then(|| Tang::start(work.path()))
             .transpose()?;
         if scenario.spec.image == Image::Flatcar {
-            oem(scenario, tang.as_ref(), &boot, work.path())?;
+            oem(
+                scenario,
+                tang.as_ref(),
+                Sizes::Published,
+                &boot,
+                work.path(),
+            )?;
         }
         let mut initramfs = match scenario.spec.image {
             Image::AbUsr => None,
@@ -73,6 +89,7 @@ impl<'a> Rig<'a> {
         if let Some(pem) = authority {
             overlays.push(trusting(&pem, work.path())?);
         }
+        overlays.extend(release.map(|release| release.overlay));
         if let Some(built) = initramfs.as_ref().filter(|_| !overlays.is_empty()) {
             let own = work.path().join("initramfs");
             fs::copy(built, &own)?;
@@ -81,10 +98,13 @@ impl<'a> Rig<'a> {
             }
             initramfs = Some(own);
         }
+        if scenario.spec.firmware == Firmware::Uefi
+            && scenario.spec.image == Image::Flatcar
+            && let Some(initramfs) = &initramfs
+        {
+            flatcar::install_kernel(&boot, &artefacts.kernel, initramfs)?;
+        }
         if scenario.spec.firmware == Firmware::Uefi {
-            if let Some(initramfs) = &initramfs {
-                flatcar::install_kernel(&boot, &artefacts.kernel, initramfs)?;
-            }
             fs::copy(FIRMWARE_VARIABLES, work.path().join("variables"))
                 .with_context(|| format!("while copying {FIRMWARE_VARIABLES}"))?;
         }
@@ -164,26 +184,27 @@ impl<'a> Rig<'a> {
         if !spec.hypervisor {
             command_line.push_str(" modprobe.blacklist=qemu_fw_cfg");
         }
+        let by_place = spec.image != Image::Installed;
         let start = match spec.firmware {
-            Firmware::None => {
+            // GRUB knows the root and the console by itself.
+            Firmware::Uefi | Firmware::Bios if !boot.live => {
+                if spec.image != Image::AbUsr {
+                    flatcar::set_arguments(&self.boot_disk(), &command_line, self.work.path())?;
+                }
+                Start::Disk { by_place }
+            }
+            _ => {
                 let root = match spec.image {
                     Image::Plain => PLAIN_ROOT_ARGUMENTS,
                     Image::Flatcar => flatcar::ROOT_ARGUMENTS,
                     Image::AbUsr => bail!("the example starts by its boot loader alone"),
+                    // A live system has no root on a disk.
+                    Image::Installed => "",
                 };
                 Start::Kernel {
                     kernel: &self.artefacts.kernel,
                     initramfs: self.initramfs.as_deref().context("there is no initramfs")?,
                     command_line: format!("{root} {CONSOLE} {command_line}"),
-                }
-            }
-            // GRUB knows the root and the console by itself.
-            Firmware::Uefi => {
-                if spec.image == Image::Flatcar {
-                    flatcar::set_arguments(&self.boot_disk(), &command_line, self.work.path())?;
-                }
-                Start::Uefi {
-                    variables: self.work.path().join("variables"),
                 }
             }
         };
@@ -196,6 +217,8 @@ impl<'a> Rig<'a> {
         File::create(self.answers_file())?;
         Ok(Machine {
             start,
+            variables: (spec.firmware == Firmware::Uefi)
+                .then(|| self.work.path().join("variables")),
             reboots: boot.reboots,
             says_init: match spec.image {
                 Image::AbUsr => EXAMPLES_INIT_RUNS,
@@ -242,16 +265,39 @@ impl<'a> Rig<'a> {
 
 /// Starts network and servers of a scenario that has any; the third is the authority that the servers'
 /// certificates are signed by, as PEM.
-fn connect(scenario: &Scenario, work: &Path) -> Result<(Option<Network>, Record, Option<String>)> {
+fn connect(
+    scenario: &Scenario,
+    files: BTreeMap<String, PathBuf>,
+    work: &Path,
+) -> Result<(Option<Network>, Record, Option<String>)> {
     let Some(spec) = scenario.spec.network() else {
         return Ok((None, Record::default(), None));
     };
-    let servers = Servers::new(scenario)?;
+    let servers = Servers::new(scenario, files)?;
     let v6 = spec.family == Family::Ipv6;
     let network = Network::start(&spec, &servers.addresses(v6), &servers.names, work)?;
     let authority = servers.authority().map(str::to_owned);
     let record = servers.serve(v6, network.leases_file())?;
     Ok((Some(network), record, authority))
+}
+
+/// Copies a disk; holes stay holes.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    output(
+        Command::new("cp")
+            .args(["--sparse=always", "--reflink=auto"])
+            .args([from, to]),
+    )
+    .map(|_| ())
+}
+
+/// The image of a scenario that installs one, with kernel, initramfs and OEM partition as its maker puts them there.
+fn release(artefacts: &Artefacts, scenario: &Scenario, work: &Path) -> Result<Release> {
+    let image = work.join("image.bin");
+    copy(artefacts.disk(scenario)?, &image)?;
+    oem(scenario, None, Sizes::Small, &image, work)?;
+    flatcar::install_kernel(&image, &artefacts.kernel, artefacts.initramfs(scenario)?)?;
+    Release::make(&image, &servers::installed(), work)
 }
 
 /// What makes this the initramfs's bundle of public authorities.
@@ -264,7 +310,13 @@ fn trusting(pem: &str, work: &Path) -> Result<PathBuf> {
 }
 
 /// Fills the OEM partition with the scenario's files, or with none.
-fn oem(scenario: &Scenario, tang: Option<&Tang>, disk: &Path, work: &Path) -> Result<()> {
+fn oem(
+    scenario: &Scenario,
+    tang: Option<&Tang>,
+    sizes: Sizes,
+    disk: &Path,
+    work: &Path,
+) -> Result<()> {
     let files = work.join("oem");
     fs::create_dir(&files)?;
     if let Some(directory) = &scenario.spec.oem {
@@ -278,5 +330,5 @@ fn oem(scenario: &Scenario, tang: Option<&Tang>, disk: &Path, work: &Path) -> Re
     if let Some(tang) = tang {
         tang.sign_tree(&files)?;
     }
-    flatcar::oem(disk, &files, work)
+    flatcar::oem(disk, sizes, &files, work)
 }

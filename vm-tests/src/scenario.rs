@@ -85,7 +85,10 @@ pub struct Spec {
 impl Spec {
     /// What the machine's card is connected to.
     pub fn network(&self) -> Option<network::Spec> {
-        let implied = self.tang || !self.http.is_empty() || self.platform.is_some();
+        let implied = self.tang
+            || !self.http.is_empty()
+            || self.platform.is_some()
+            || self.image == Image::Installed;
         self.network
             .clone()
             .or(implied.then(network::Spec::default))
@@ -93,7 +96,7 @@ impl Spec {
 
     /// Its machine has disks, or partitions, that a config may make anew.
     pub fn changes_disks(&self) -> bool {
-        self.image == Image::Flatcar || !self.disks.is_empty()
+        self.image.is_flatcar() || !self.disks.is_empty()
     }
 
     /// How long it takes, in boots that end in the initramfs. To be begun in the order of it: what takes long
@@ -105,7 +108,7 @@ impl Spec {
         };
         let boots: u32 = self.boot.iter().map(boot).sum();
         // Arrays are filled and keys derived; firmware and boot loader take time as well.
-        let is_slow = self.contents() == Contents::Storage || self.firmware == Firmware::Uefi;
+        let is_slow = self.contents() == Contents::Storage || self.firmware != Firmware::None;
         boots * if is_slow { 2 } else { 1 }
     }
 
@@ -133,6 +136,16 @@ pub enum Image {
     /// The example of the repository, as it is made for anybody: kernel, initramfs and boot loader are its own, and what
     /// asks the node comes with the config.
     AbUsr,
+    /// A blank disk. The first boot, a live one, installs onto it: a small image of Flatcar's layout, signed, is served
+    /// at /image.bin.zst, and the live initramfs has the installed program and the key that signed.
+    Installed,
+}
+
+impl Image {
+    /// GRUB and an OEM partition come with it.
+    pub fn is_flatcar(self) -> bool {
+        matches!(self, Self::Flatcar | Self::Installed)
+    }
 }
 
 /// How a system is started.
@@ -144,6 +157,8 @@ pub enum Firmware {
     None,
     /// UEFI starts GRUB, which finds the first-boot marker and OEM's grub.cfg by itself; Flatcar's disk only.
     Uefi,
+    /// BIOS starts it; the installed disk only.
+    Bios,
 }
 
 /// A disk beside the boot disk, blank or holding one file system.
@@ -164,6 +179,9 @@ pub struct Disk {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Boot {
+    /// A live system: kernel and initramfs come from QEMU, as by PXE, and nothing of the disks is mounted.
+    #[serde(default)]
+    pub live: bool,
     /// Added to the kernel command line.
     #[serde(default)]
     pub kernel: Vec<String>,
@@ -262,10 +280,15 @@ impl Scenario {
         ensure!(
             match spec.image {
                 Image::Plain => spec.firmware == Firmware::None && spec.oem.is_none(),
-                Image::Flatcar => true,
+                Image::Flatcar | Image::Installed => true,
                 Image::AbUsr => spec.firmware == Firmware::Uefi && spec.oem.is_none(),
             },
-            "{}: only the image flatcar has an OEM partition to fill; it and ab-usr have a boot loader",
+            "{}: only Flatcar's images have an OEM partition to fill; they and ab-usr have a boot loader",
+            file.display()
+        );
+        ensure!(
+            (spec.image == Image::Installed) == spec.boot.first().is_some_and(|boot| boot.live),
+            "{}: the image installed comes by a first boot that is live, and no other image does",
             file.display()
         );
         Ok(Self {

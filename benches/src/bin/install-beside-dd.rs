@@ -93,8 +93,8 @@ fn compare(places: &[PathBuf]) -> Result<(), Box<dyn std::error::Error>> {
         FULL >> 20
     );
     println!(
-        "{:<12}{:<6}{:<18}{:>9}{:>9}{:>8}{:>12}",
-        "on", "image", "beside", "its, s", "ours, s", "ratio", "our peak"
+        "{:<12}{:<6}{:<18}{:>9}{:>9}{:>8}{:>11}{:>12}",
+        "on", "image", "beside", "its, s", "ours, s", "ratio", "processor", "our peak"
     );
     for place in places {
         let folder = place.join("install-beside-dd");
@@ -128,11 +128,12 @@ fn compare_in(place: &Path, folder: &Path) -> Result<(), Box<dyn std::error::Err
             shell(&named(pack))?;
         }
         let (mut ratios, mut its, mut ours, mut peak) = (vec![], vec![], vec![], String::new());
+        let mut work = vec![];
         for _ in 0..RUNS {
-            let begun = Instant::now();
+            let (begun, before) = (Instant::now(), worked()?);
             shell(&named(script))?;
-            let script = begun.elapsed().as_secs_f64();
-            let begun = Instant::now();
+            let (script, its_work) = (begun.elapsed().as_secs_f64(), worked()? - before);
+            let (begun, before) = (Instant::now(), worked()?);
             let output = Command::new(std::env::current_exe()?)
                 .arg("--write")
                 .args([&packed, &disk])
@@ -143,12 +144,13 @@ fn compare_in(place: &Path, folder: &Path) -> Result<(), Box<dyn std::error::Err
                 return Err(format!("writing {} failed", packed.display()).into());
             }
             peak = String::from_utf8(output.stdout)?.trim().into();
+            work.push((worked()? - before) / its_work);
             ratios.push(own / script);
             its.push(script);
             ours.push(own);
         }
         println!(
-            "{:<12}{ending:<6}{:<18}{:>9.2}{:>9.2}{:>8.2}{peak:>12}",
+            "{:<12}{ending:<6}{:<18}{:>9.2}{:>9.2}{:>8.2}{:>11.2}{:>12}",
             place.display(),
             script
                 .split(" PACKED")
@@ -160,6 +162,8 @@ fn compare_in(place: &Path, folder: &Path) -> Result<(), Box<dyn std::error::Err
             median(its),
             median(ours),
             median(ratios),
+            median(work),
+            peak,
         );
     }
     Ok(())
@@ -189,6 +193,19 @@ fn make_image(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     file.write_all_at(&header, 512)?;
     behind.flush()?;
     Ok(())
+}
+
+/// Processor time of all children that have ended, and of theirs, in seconds: beside other work on the machine it says
+/// more than the time that passed.
+fn worked() -> Result<f64, Box<dyn std::error::Error>> {
+    // proc(5): behind the name in parentheses, the 14th and 15th field, in hundredths of a second.
+    let text = fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = text.rsplit_once(')').ok_or("/proc/self/stat has no name")?;
+    let ticks = fields.split_whitespace().skip(13).take(2);
+    Ok(ticks
+        .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0)
 }
 
 fn shell(command: &str) -> Result<(), Box<dyn std::error::Error>> {

@@ -103,9 +103,9 @@ enum Call {
 
 /// The values of a job's flags; of one that is repeated the last counts.
 #[derive(Default)]
-struct Said(Vec<Given>);
+struct JobFlags(Vec<Given>);
 
-impl Said {
+impl JobFlags {
     fn switch(&self, name: &str) -> bool {
         let last = self.0.iter().rev().find_map(|given| match given {
             Given::Switch(known, on) if *known == name => Some(*on),
@@ -140,48 +140,51 @@ fn parse(job: &OsStr, arguments: impl Iterator<Item = OsString>) -> Result<Call,
             false => format!("unknown job {job:?}"),
         }));
     };
-    let mut flags = Flags::new(Grammar::Gnu, known, arguments);
-    let said = Said(flags.by_ref().collect::<Result<_, _>>()?);
-    if let Some(word) = flags.words().first() {
+    let mut parser = Flags::new(Grammar::Gnu, known, arguments);
+    let flags = JobFlags(parser.by_ref().collect::<Result<_, _>>()?);
+    if let Some(word) = parser.words().first() {
         return Err(Stop::Wrong(format!("{job}: {word:?} is no flag")));
     }
     Ok(match *job {
         "detect" => {
-            said.either("json", "env")?;
-            said.either("json", "words")?;
-            said.either("env", "words")?;
+            flags.either("json", "env")?;
+            flags.either("json", "words")?;
+            flags.either("env", "words")?;
             for other in ["json", "env", "words"] {
-                said.either(other, "network-kargs")?;
+                flags.either(other, "network-kargs")?;
             }
             Call::Detect(Detect {
-                json: said.switch("json"),
-                env: said.switch("env"),
-                words: said.switch("words"),
-                network_kargs: said.switch("network-kargs"),
-                root: said.value("root").unwrap_or("/".as_ref()).into(),
-                cmdline: said.value("cmdline").map(Into::into),
+                json: flags.switch("json"),
+                env: flags.switch("env"),
+                words: flags.switch("words"),
+                network_kargs: flags.switch("network-kargs"),
+                root: flags.value("root").unwrap_or("/".as_ref()).into(),
+                cmdline: flags.value("cmdline").map(Into::into),
             })
         }
         "metadata" => {
-            said.either("json", "attributes")?;
-            said.either("json", "network-units")?;
-            let platform = said.value("platform").map(OsStr::to_string_lossy);
+            flags.either("json", "attributes")?;
+            flags.either("json", "network-units")?;
+            let platform = flags.value("platform").map(OsStr::to_string_lossy);
             Call::Metadata(Metadata {
                 platform: platform
                     .map(|name| Platform::parse(&name))
                     .transpose()
                     .map_err(Stop::Wrong)?,
-                json: said.switch("json"),
-                attributes: said.value("attributes").map(Into::into),
-                network_units: said.value("network-units").map(Into::into),
+                json: flags.switch("json"),
+                attributes: flags.value("attributes").map(Into::into),
+                network_units: flags.value("network-units").map(Into::into),
             })
         }
         "report" => Call::Report {
-            state: said.value("state").unwrap_or(report::STATE.as_ref()).into(),
-            json: said.switch("json"),
+            state: flags
+                .value("state")
+                .unwrap_or(report::STATE.as_ref())
+                .into(),
+            json: flags.switch("json"),
         },
         _ => Call::Finish {
-            root: said
+            root: flags
                 .value("root")
                 .ok_or_else(|| Stop::Wrong("flag --root is missing".into()))?
                 .into(),

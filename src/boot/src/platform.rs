@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use pilotlight_core::cmdline;
-use pilotlight_core::model::Metadata as Said;
+use pilotlight_core::{cmdline, model};
 use pilotlight_host::{Choice, Machine, command_line};
 use pilotlight_providers::Platform;
 
@@ -147,7 +146,7 @@ pub fn metadata(given: &Metadata) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes the units of systemd-networkd; none are there to write where the network configures machines itself.
-fn write_units(directory: &Path, platform: Platform, said: &Said) -> anyhow::Result<()> {
+fn write_units(directory: &Path, platform: Platform, said: &model::Metadata) -> anyhow::Result<()> {
     let count = pilotlight_host::write_network_units(directory, platform, said);
     if count.map_err(anyhow::Error::msg)? == 0 {
         eprintln!(
@@ -159,7 +158,7 @@ fn write_units(directory: &Path, platform: Platform, said: &Said) -> anyhow::Res
 }
 
 /// One line for each thing that is said.
-fn lines(platform: &str, said: &Said) -> String {
+fn lines(platform: &str, said: &model::Metadata) -> String {
     let mut text = format!("platform       {platform}\n");
     // Writing to a string cannot fail.
     for (name, value) in [
@@ -211,7 +210,7 @@ mod tests {
 
     #[test]
     fn units_are_files_of_a_directory_that_need_not_exist() {
-        let said: Said = serde_json::from_value(serde_json::json!({
+        let said: model::Metadata = serde_json::from_value(serde_json::json!({
             "interfaces": [{"mac": "02:00:00:00:00:01",
                 "addresses": [{"address": "192.0.2.5", "prefix": 24, "public": true, "gateway": "192.0.2.1"}]}],
         }))
@@ -230,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_said_has_a_line_each() {
-        let said: Said = serde_json::from_value(serde_json::json!({
+        let said: model::Metadata = serde_json::from_value(serde_json::json!({
             "hostname": "vm-a", "zone": "z1", "tags": {"team": "blue"},
             "ssh_keys": [{"key": "ssh-ed25519 AAAA"}, {"user": "ann", "key": "ssh-rsa BBBB"}],
             "interfaces": [{"mac": "02:00:00:00:00:01", "gateways": ["10.0.0.1"], "mtu": 1460,

@@ -1,9 +1,11 @@
 //! What is to be said after the stages: their report, and the end of what they could not finish.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use pilotlight_core::first_boot::{self, VERSION};
 use pilotlight_engine::{MAX_BYTES, State, read_regular};
 
 use crate::out::out;
@@ -11,29 +13,26 @@ use crate::out::out;
 /// Where the stages write their state, unless they are told otherwise.
 pub const STATE: &str = "/run/ignition/state";
 
+/// Pieces of work that the text names.
+const SLOWEST: usize = 5;
+
 /// Shows what the stages of this boot did; fails if one of them did.
 pub fn report(state_file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let state = State::load(state_file)
         .with_context(|| format!("while reading {}", state_file.display()))?;
-    let failed = state_file.with_file_name("report.json");
-    let bytes = read_regular(&failed, MAX_BYTES)
-        .with_context(|| format!("while reading {}", failed.display()))?;
-    let failed = bytes
-        .map(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes))
-        .transpose()
-        .with_context(|| format!("while reading {}", failed.display()))?;
+    let failed = failure(state_file)?;
     if json {
-        let json = serde_json::json!({ "state": state, "failure": failed });
+        let json = serde_json::json!({
+            "version": VERSION,
+            "program": env!("CARGO_PKG_VERSION"),
+            "state": state,
+            "failure": failed,
+        });
         out(&format!("{json:#}\n"))?;
     } else if state.stages.is_empty() && failed.is_none() {
         out("no stage has run in this boot\n")?;
     } else {
-        for warning in &state.warnings {
-            out(&format!("{warning}\n"))?;
-        }
-        for entry in &state.stages {
-            out(&format!("{}\n", pilotlight_engine::line(entry)))?;
-        }
+        out(&text(&state))?;
         if let Some(error) = failed.as_ref().and_then(|f| f["failed"]["error"].as_str()) {
             out(&format!("{error}\n"))?;
         }
@@ -43,6 +42,41 @@ pub fn report(state_file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// What the stage that failed has left beside the state, if one did.
+pub fn failure(state_file: &Path) -> anyhow::Result<Option<serde_json::Value>> {
+    let path = state_file.with_file_name("report.json");
+    let reading = || format!("while reading {}", path.display());
+    let bytes = read_regular(&path, MAX_BYTES).with_context(reading)?;
+    let value = bytes.map(|bytes| serde_json::from_slice(&bytes));
+    value.transpose().with_context(reading)
+}
+
+/// Warnings, a line for each stage, and what took longest in them.
+fn text(state: &State) -> String {
+    let mut text = String::new();
+    for line in &state.warnings {
+        text.extend([line, "\n"]);
+    }
+    for entry in &state.stages {
+        text.extend([pilotlight_engine::line(entry).as_str(), "\n"]);
+    }
+    let slowest = first_boot::slowest(&state.stages, SLOWEST);
+    if !slowest.is_empty() {
+        text.push_str("what took longest:\n");
+    }
+    for (stage, work) in slowest {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:>8.2} s  {:<13} {}",
+            work.seconds,
+            stage.stage,
+            first_boot::line(work)
+        );
+    }
+    text
 }
 
 /// Finishes the encrypted volumes of a first boot that was cut short at its very end.

@@ -84,7 +84,7 @@ fn parse(
     arguments: impl Iterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Call, Stop> {
-    let mut said = Said::default();
+    let mut said = StageFlags::default();
     for given in Flags::new(Grammar::Go, FLAGS, arguments) {
         match given? {
             Given::Switch("version", on) => said.version = on,
@@ -120,7 +120,7 @@ fn parse(
 
 /// What the flags said; of one that is repeated the last counts.
 #[derive(Debug, Default)]
-struct Said {
+struct StageFlags {
     platform: Option<Platform>,
     stage: Option<Stage>,
     root: Option<PathBuf>,
@@ -133,7 +133,7 @@ struct Said {
     version: bool,
 }
 
-impl Said {
+impl StageFlags {
     fn set(&mut self, name: &str, value: OsString) -> Result<(), Stop> {
         let text = value.to_string_lossy();
         let wrong = |why: String| Stop::Wrong(format!("flag -{name}: {why}"));

@@ -47,7 +47,7 @@ pub enum Command {
     Apply(Apply),
     /// Check configs and point at every mistake
     Validate(Validate),
-    /// Turn a config of any language into Ignition JSON of a chosen version
+    /// Turn a config of any language into Ignition JSON of a chosen version, or into a MachineConfig
     Convert(Convert),
     /// Print the JSON schema of a version of the Ignition specification
     Schema(Schema),
@@ -199,9 +199,10 @@ Examples:
 pub struct Convert {
     #[command(flatten)]
     pub input: Input,
-    /// The version of the Ignition specification, as in 3.4
-    #[arg(long, value_name = "VERSION", default_value = "3.6", value_parser = minor)]
-    pub to: u8,
+    /// The version of the Ignition specification, as in 3.4; 3.6 unless the config is one of OpenShift's, which
+    /// becomes a MachineConfig
+    #[arg(long, value_name = "VERSION", value_parser = minor)]
+    pub to: Option<u8>,
     /// Indent the JSON
     #[arg(long, short)]
     pub pretty: bool,
@@ -232,6 +233,14 @@ fn minor(text: &str) -> Result<u8, String> {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Times are those of this boot: a machine that was restarted since has nothing to report but its journal.
+docs/report.schema.json says what --json prints. Exit codes: 0 done, 1 a stage failed, 2 wrong arguments.
+
+Examples:
+  pilotlight report
+  pilotlight report --svg boot.svg         the timeline: stages, operations, transfers, and the time between
+  pilotlight report --json --state ./copied-from-a-node")]
 pub struct Report {
     /// The state that the stages wrote
     #[arg(long, value_name = "FILE", default_value = report::STATE)]
@@ -239,6 +248,9 @@ pub struct Report {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Draw the timeline into this file as well
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

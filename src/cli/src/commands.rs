@@ -8,12 +8,15 @@ use anyhow::Context as _;
 use pilotlight_boot::out::{self, out};
 use pilotlight_boot::{platform, report, rmcfg};
 use pilotlight_core::config::{self, Language, MAX_CONFIG, Parsed, Reading};
+use pilotlight_core::convert;
 use pilotlight_core::diag::{self, Diagnostic, Sources, Style};
+use pilotlight_core::first_boot::timeline;
 use pilotlight_core::model::Metadata;
+use pilotlight_core::spec::v3::NEWEST_MINOR;
 use pilotlight_core::translate::LocalFiles;
-use pilotlight_engine::{DryRun, Given, LocalDirectory};
+use pilotlight_engine::{DryRun, GivenConfig, LocalDirectory, State};
 
-use crate::args::{Apply, Command, Convert, Input, Plan, ReadingArgs, Schema, Validate};
+use crate::args::{Apply, Command, Convert, Input, Plan, ReadingArgs, Report, Schema, Validate};
 use crate::oem;
 
 /// Runs a subcommand. Exit codes: 0 done, 1 failed; clap answers 2 for wrong arguments.
@@ -24,7 +27,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Validate(given) => validate(&given),
         Command::Convert(given) => convert(&given),
         Command::Schema(given) => schema(&given),
-        Command::Report(given) => report::report(&given.state, given.json),
+        Command::Report(given) => show_report(&given),
         Command::Detect(given) => platform::detect(&given.into()),
         Command::Metadata(given) => platform::metadata(&given.into()),
         Command::Oem(given) => oem::run(&given),
@@ -90,8 +93,8 @@ impl<'a> Loaded<'a> {
         })
     }
 
-    fn given(&self, online: bool) -> Given<'_> {
-        Given {
+    fn given(&self, online: bool) -> GivenConfig<'_> {
+        GivenConfig {
             name: &self.name,
             bytes: &self.bytes,
             reading: reading(self.reading, self.files.as_ref()),
@@ -151,6 +154,21 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn show_report(given: &Report) -> anyhow::Result<ExitCode> {
+    if let Some(picture) = &given.svg {
+        not_an_input(picture, [given.state.as_path()].into_iter())?;
+        let state = State::load(&given.state)
+            .with_context(|| format!("while reading {}", given.state.display()))?;
+        let failed = report::failure(&given.state)?;
+        let failed = failed.and_then(|said| serde_json::from_value(said["failed"].clone()).ok());
+        let stages: Vec<_> = state.stages.into_iter().chain(failed).collect();
+        let drawn = timeline::svg(&stages);
+        pilotlight_engine::replace_file(picture, drawn.as_bytes(), 0o644)
+            .with_context(|| format!("while writing {}", picture.display()))?;
+    }
+    report::report(&given.state, given.json)
+}
+
 /// A picture takes the place of an older one, but not of a device or of what is read here.
 pub(crate) fn not_an_input<'i>(
     picture: &Path,
@@ -193,10 +211,15 @@ fn check(
     path: &Path,
     given: &ReadingArgs,
     files: Option<&LocalDirectory>,
+    cluster: bool,
 ) -> anyhow::Result<(Parsed, Sources)> {
     let (name, bytes) = read_config(path)?;
     let mut sources = Sources::default();
-    let mut parsed = config::read_as(&mut sources, &name, &bytes, reading(given, files));
+    let how = Reading {
+        cluster,
+        ..reading(given, files)
+    };
+    let mut parsed = config::read_as(&mut sources, &name, &bytes, how);
     if parsed.config.is_none() && !parsed.report.has_errors() {
         let message = format!("{name} is empty");
         parsed.report.push(
@@ -215,7 +238,7 @@ fn validate(given: &Validate) -> anyhow::Result<ExitCode> {
     let mut all_good = true;
     let mut results = Vec::new();
     for path in &given.config {
-        let (parsed, sources) = check(path, &given.reading, files.as_ref())?;
+        let (parsed, sources) = check(path, &given.reading, files.as_ref(), true)?;
         let good = !parsed.report.has_errors();
         all_good &= good;
         if given.json {
@@ -259,12 +282,17 @@ fn show(report: &diag::Report, sources: &Sources) {
 
 fn convert(given: &Convert) -> anyhow::Result<ExitCode> {
     let files = local_files(&given.input.reading)?;
-    let (parsed, sources) = check(&given.input.config, &given.input.reading, files.as_ref())?;
+    let Input { config, reading } = &given.input;
+    let (parsed, sources) = check(config, reading, files.as_ref(), given.to.is_none())?;
     show(&parsed.report, &sources);
     let Some(config) = parsed.config.filter(|_| !parsed.report.has_errors()) else {
         return Ok(ExitCode::FAILURE);
     };
-    let json = match pilotlight_core::convert::to_version(&config, given.to) {
+    let converted = match (&parsed.machine, given.to) {
+        (Some(machine), None) => convert::to_machine_config(&config, machine),
+        (_, to) => convert::to_version(&config, to.unwrap_or(NEWEST_MINOR)),
+    };
+    let json = match converted {
         Ok(json) => json,
         Err(report) => {
             show(&report, &sources);

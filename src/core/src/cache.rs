@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::diag::{Diagnostic, Origins, Report, Sources, Written};
-use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR};
+use crate::spec::v3::{Config, DIALECT, INTERNAL_MINOR};
 use crate::spec::{Decoder, Encoded, Wire as _};
 use crate::{hex, json, reveal};
 
@@ -68,7 +68,7 @@ pub fn decode(
         &tree,
         &mut Decoder {
             dialect: &DIALECT,
-            minor: EXPERIMENTAL_MINOR,
+            minor: INTERNAL_MINOR,
             report: &mut report,
         },
     );

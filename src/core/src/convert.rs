@@ -1,32 +1,82 @@
 //! A config as Ignition 3 JSON of a chosen version.
 
-use serde_json::Value as Json;
+use std::borrow::Cow;
+
+use serde_json::{Map, Value as Json, json};
 
 use crate::diag::{Diagnostic, Report};
 use crate::spec::v3::{Config, EXPERIMENTAL_MINOR, version_name};
 use crate::spec::{self, At, Newer, Wire as _};
+use crate::translate::butane::MachineConfig;
 use crate::validate::version_rules;
 
 /// Writes the config at version 3.`minor`.0, or names everything that this version cannot say.
 pub fn to_version(config: &Config, minor: u8) -> Result<Json, Report> {
+    let config = &sayable(config);
     let newer = everything_newer_than(config, minor);
     if !newer.is_empty() {
         let items = newer.iter().map(|found| unsayable(found, minor)).collect();
         return Err(Report { items });
     }
-    let mut config = config.clone();
+    let mut config = config.as_ref().clone();
     version_rules::leave_unsaid(&mut config, minor);
     config.ignition.version = Some(At::new(version_name(minor)));
     // The version is there, so there is something to write.
     Ok(spec::tree(&config).unwrap_or_default())
 }
 
+/// Writes the config as the MachineConfig that a cluster takes, at the version that the config asks for. Its keys
+/// and their order are those of Butane.
+pub fn to_machine_config(config: &Config, machine: &MachineConfig) -> Result<Json, Report> {
+    let labels = machine.labels.iter();
+    let labels = labels.map(|(key, value)| (key.clone(), Json::from(value.as_str())));
+    let mut spec = Map::new();
+    spec.insert("config".into(), to_version(config, machine.minor)?);
+    let lists = [
+        ("extensions", &machine.extensions),
+        ("kernelArguments", &machine.kernel_arguments),
+    ];
+    for (key, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+        spec.insert(key.into(), Json::from(list.as_slice()));
+    }
+    spec.extend(machine.fips.map(|fips| ("fips".into(), fips.into())));
+    let kernel = machine.kernel_type.as_deref();
+    spec.extend(kernel.map(|kind| ("kernelType".into(), kind.into())));
+    Ok(json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1",
+        "kind": "MachineConfig",
+        "metadata": {"labels": Map::from_iter(labels), "name": machine.name},
+        "spec": spec,
+    }))
+}
+
 /// The oldest minor version that can say all that the config says.
 pub fn least_minor(config: &Config) -> u8 {
+    let config = &sayable(config);
     // What is newer within a section that is too new itself shows only where the section is known.
     (0..EXPERIMENTAL_MINOR)
         .find(|minor| everything_newer_than(config, *minor).is_empty())
         .unwrap_or(EXPERIMENTAL_MINOR)
+}
+
+/// The config without what only the stages say to one another. Sectors become those of 512 bytes.
+fn sayable(config: &Config) -> Cow<'_, Config> {
+    let partitions = |config: &Config| {
+        let disks = config.storage.disks.iter();
+        disks
+            .flat_map(|disk| &disk.partitions)
+            .any(|partition| partition.own_sectors.is_some())
+    };
+    if !partitions(config) {
+        return Cow::Borrowed(config);
+    }
+    let mut config = config.clone();
+    for disk in &mut config.storage.disks {
+        for partition in &mut disk.partitions {
+            partition.own_sectors = None;
+        }
+    }
+    Cow::Owned(config)
 }
 
 fn everything_newer_than(config: &Config, minor: u8) -> Vec<Newer> {

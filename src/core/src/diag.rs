@@ -200,6 +200,33 @@ impl Report {
         }
     }
 
+    /// Says once what several warnings or hints say in the same words, with their number, at the first place.
+    pub fn count_alike(&mut self) {
+        let mut kept: Vec<(Diagnostic, usize)> = Vec::new();
+        for item in self.items.drain(..) {
+            let alike = |known: &&mut (Diagnostic, usize)| {
+                let known = &known.0;
+                known.severity == item.severity
+                    && known.message == item.message
+                    && known.help == item.help
+            };
+            let first = kept.iter_mut().find(alike);
+            match first.filter(|_| item.severity != Severity::Error) {
+                Some((_, more)) => *more += 1,
+                None => kept.push((item, 0)),
+            }
+        }
+        self.items = kept
+            .into_iter()
+            .map(|(mut item, more)| {
+                if more > 0 {
+                    item.message.push_str(&format!(" (and {more} more)"));
+                }
+                item
+            })
+            .collect();
+    }
+
     /// Whether any finding is an error.
     pub fn has_errors(&self) -> bool {
         self.items

@@ -3,6 +3,8 @@
 //! GRUB's script language is that of the GRUB manual, chapter 4 "Writing full configuration files
 //! directly": words with quotation marks as in a shell, statements that end with a line or `;`.
 
+use crate::cmdline;
+
 /// First line of our block; what follows on the line is for people.
 const BEGIN: &str = "# BEGIN pilotlight";
 /// Last line of our block.
@@ -87,6 +89,13 @@ pub fn unspeakable(word: &str) -> Option<&'static str> {
         '!'..='~' => None,
         _ => Some("a character that is not printable ASCII"),
     })
+}
+
+/// The same of an entry of a config, which may hold several arguments.
+pub fn unspeakable_entry(entry: &str) -> Option<&'static str> {
+    cmdline::words(entry)
+        .iter()
+        .find_map(|word| unspeakable(word))
 }
 
 /// What a text leaves in the variable.

@@ -172,9 +172,8 @@ impl Begun {
                 after: text("after")?,
             },
             "filesystem" => Begun::Filesystem {
-                format: FORMATS
-                    .into_iter()
-                    .find(|format| value["format"].as_str() == Some(format.name()))?,
+                format: Format::named(value["format"].as_str()?)
+                    .filter(|format| format.maker().is_some())?,
                 uuid: text("uuid")?,
             },
             "paths" => Begun::Paths { paths: paths()? },
@@ -184,15 +183,6 @@ impl Begun {
         })
     }
 }
-
-/// File systems that are made.
-const FORMATS: [Format; 5] = [
-    Format::Ext4,
-    Format::Btrfs,
-    Format::Xfs,
-    Format::Vfat,
-    Format::Swap,
-];
 
 /// A name for an operation: SHA-256 of its form for machines, in which secrets are hidden.
 pub fn digest(op: &Op) -> String {

@@ -17,6 +17,7 @@ pub mod dataurl;
 pub mod decimal;
 pub mod diag;
 pub mod facts;
+pub mod first_boot;
 pub mod flags;
 pub mod grub;
 pub mod hex;

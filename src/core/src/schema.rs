@@ -6,6 +6,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::model::format::Row;
 use crate::spec::Wire as _;
 use crate::spec::v3::{Config, version_name};
 
@@ -32,21 +33,20 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("systemd/units/*/dropins/*", &["name"]),
 ];
 
+/// Names of file systems, and since when. An empty one says nothing.
+const FORMATS: [(&str, u8); Row::ALL.len() + 1] = {
+    let mut list = [("", 0); Row::ALL.len() + 1];
+    let mut place = 0;
+    while place < Row::ALL.len() {
+        list[place + 1] = (Row::ALL[place].name, Row::ALL[place].since);
+        place += 1;
+    }
+    list
+};
+
 /// Strings of which only these count, each since a minor version. An empty one says nothing.
 const CLOSED: &[(&str, &[(&str, u8)])] = &[
-    (
-        "storage/filesystems/*/format",
-        &[
-            ("", 0),
-            ("btrfs", 0),
-            ("ext4", 0),
-            ("none", 3),
-            ("swap", 0),
-            ("vfat", 0),
-            ("virtiofs", 7),
-            ("xfs", 0),
-        ],
-    ),
+    ("storage/filesystems/*/format", &FORMATS),
     (
         "storage/raid/*/level",
         &[

@@ -1,5 +1,5 @@
 //! Configs as people write them, one directory per language, with what they mean: for `NAME.ign`,
-//! `NAME.bu` or `NAME.yaml` stands `NAME.golden` with the findings and the Ignition 3 config.
+//! `NAME.bu` or `NAME.yaml` stands `NAME.golden` with the findings and the Ignition 3 config or MachineConfig.
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p pilotlight-core --test corpus` writes them anew; read the difference.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use pilotlight_core::cache;
 use pilotlight_core::config::{self, Reading};
+use pilotlight_core::convert;
 use pilotlight_core::diag::{Place, Sources};
 use pilotlight_core::spec::Encoded;
 use pilotlight_core::translate::{LocalEntry, LocalFiles, LocalKind};
@@ -63,6 +64,7 @@ fn meaning(path: &Path) -> String {
     let mut sources = Sources::default();
     let reading = Reading {
         files: Some(&files),
+        cluster: true,
         ..Reading::default()
     };
     let parsed = config::read_as(&mut sources, name, &fs::read(path).unwrap(), reading);
@@ -95,7 +97,10 @@ fn meaning(path: &Path) -> String {
         }
         assert_eq!(places_again.get(at), Some(&place), "{name}: {at}");
     }
-    let tree: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let tree: serde_json::Value = match parsed.machine {
+        Some(machine) => convert::to_machine_config(&config, &machine).unwrap(),
+        None => serde_json::from_str(&json).unwrap(),
+    };
     format!("{report}{tree:#}\n")
 }
 

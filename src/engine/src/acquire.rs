@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use pilotlight_core::config::{self, Reading};
 use pilotlight_core::diag::{Diagnostic, Report, Sources, Span};
+use pilotlight_core::first_boot::Kind;
 use pilotlight_core::model::{self, Resource};
 use pilotlight_core::spec::At;
 use pilotlight_core::spec::v3;
@@ -19,7 +20,7 @@ use pilotlight_host::{Machine, Spoken, read_bounded};
 use pilotlight_providers::{HostError, Platform, UserConfig, metal};
 
 use crate::failure::Failure;
-use crate::transfer;
+use crate::{transfer, work};
 
 /// How deep configs may refer to configs.
 const MAX_DEPTH: usize = 16;
@@ -97,7 +98,7 @@ pub async fn machine_config(places: &Places, machine: &Machine) -> Result<Acquir
 
 /// A config that a person gave on the command line.
 #[derive(Clone, Copy)]
-pub struct Given<'a> {
+pub struct GivenConfig<'a> {
     /// The name that diagnostics show for it.
     pub name: &'a str,
     /// Its text.
@@ -111,7 +112,7 @@ pub struct Given<'a> {
 }
 
 /// Reads one config by itself, as `plan` and `apply` do.
-pub async fn single_config(given: Given<'_>) -> Result<Acquired, Stop> {
+pub async fn single_config(given: GivenConfig<'_>) -> Result<Acquired, Stop> {
     let mut acquire = Acquire::new(given.online, given.strict);
     let config = acquire
         .config_as(given.name, given.bytes, given.reading, Links::default())
@@ -120,7 +121,7 @@ pub async fn single_config(given: Given<'_>) -> Result<Acquired, Stop> {
 }
 
 /// The same for callers that are not asynchronous; needing the network is a failure here.
-pub fn given_config(given: Given<'_>) -> Result<Acquired, Failure> {
+pub fn given_config(given: GivenConfig<'_>) -> Result<Acquired, Failure> {
     match pilotlight_fetch::blocking(single_config(given)) {
         Ok(Ok(acquired)) => Ok(acquired),
         Ok(Err(Stop::Failed(failure))) => Err(failure),
@@ -402,6 +403,7 @@ impl Acquire {
             self.bound,
             self.platform,
         ));
+        let begun = work::begin(Kind::Transfer);
         let fetched = match transfer::request(resource) {
             Ok(request) => client
                 .fetch_to_vec(&request, CONFIG_LIMIT, &Spoken::default())
@@ -410,8 +412,9 @@ impl Acquire {
             Err(why) => Err(why),
         };
         match fetched {
-            Ok((bytes, _)) => {
+            Ok((bytes, told)) => {
                 if resource.scheme.needs_network() {
+                    begun.end(|| resource.shown(), 1, Some(told.bytes));
                     self.fetched.insert(key, bytes.clone());
                 }
                 Ok(bytes)
@@ -539,7 +542,7 @@ mod tests {
     }
 
     fn alone(name: &str, text: &str) -> Result<Acquired, Failure> {
-        given_config(Given {
+        given_config(GivenConfig {
             name,
             bytes: text.as_bytes(),
             reading: Reading::default(),

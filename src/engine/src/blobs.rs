@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use pilotlight_core::diag::{Diagnostic, Report};
+use pilotlight_core::first_boot::Kind;
 use pilotlight_core::hex;
 use pilotlight_core::model::{Config, Resource};
 use pilotlight_core::ordered::{Arrange as _, Gather as _};
@@ -18,7 +19,7 @@ use pilotlight_fetch::{Cause, Client};
 use pilotlight_host::Spoken;
 use serde::{Deserialize, Serialize};
 
-use crate::transfer;
+use crate::{transfer, work};
 
 /// Name of the index beside the contents, whose names are hashes.
 const INDEX: &str = "index.json";
@@ -225,8 +226,10 @@ async fn fetch_one(
     let mut request = transfer::request(&resource).map_err(failed)?;
     request.max_bytes = Some(bound);
     let (client, spoken) = &*tools;
+    let begun = work::begin(Kind::Transfer);
     match client.fetch(&request, &mut file, spoken).await {
         Ok(fetched) => {
+            begun.end(|| resource.shown(), 1, Some(fetched.bytes));
             let blob = Blob {
                 sha256: hex::encode(&fetched.sha256),
                 len: fetched.bytes,

@@ -15,7 +15,7 @@ use pilotlight_providers::Platform;
 use pilotlight_sys::DeviceMap;
 use serde_json::{Value, json};
 
-use crate::acquire::{self, Given};
+use crate::acquire::{self, GivenConfig};
 use crate::failure::Failure;
 use crate::observe::Observer;
 use crate::platform;
@@ -47,7 +47,7 @@ pub struct Shown {
 }
 
 /// Plans all stages of a config without touching anything.
-pub fn dry_run(given: Given<'_>, run: &DryRun) -> Result<Shown, Failure> {
+pub fn dry_run(given: GivenConfig<'_>, run: &DryRun) -> Result<Shown, Failure> {
     let acquired = acquire::given_config(given)?;
     let said = run.platform.clone();
     let around = Surroundings {

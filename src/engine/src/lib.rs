@@ -1,15 +1,17 @@
 //! The boot stages: what each does, in order, by observing, planning and applying.
 //!
-//! Every change goes through one function, `apply::Hands::run`, which logs the line of the dry run and
+//! Every change goes through one function, `executor::Executor::run`, which logs the line of the dry run and
 //! performs the operation. A stage never touches the machine in another way.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod acquire;
-mod apply;
 mod blobs;
 mod cache;
+mod contents;
 mod credentials;
+mod directory;
 mod dry_run;
+mod executor;
 mod failure;
 mod journal;
 mod observe;
@@ -23,13 +25,14 @@ mod stages;
 mod state;
 mod transfer;
 mod volumes;
+mod work;
 
 use std::time::Instant;
 
 use pilotlight_host::log;
 
-pub use acquire::Given;
-pub use apply::apply_to_directory;
+pub use acquire::GivenConfig;
+pub use directory::apply_to_directory;
 pub use dry_run::{DryRun, dry_run};
 pub use failure::Failure;
 pub use options::{Options, Stage, duration};
@@ -58,7 +61,7 @@ pub fn run(options: &Options) -> u8 {
         env!("CARGO_PKG_VERSION"),
         options.stage.name()
     );
-    let started = Instant::now();
+    let (started, begun) = (Instant::now(), work::uptime());
     let _lock = match lock(options) {
         Ok(lock) => lock,
         Err(error) => {
@@ -80,21 +83,23 @@ pub fn run(options: &Options) -> u8 {
     };
     let mut outcome = stages::run(options, &mut state);
     let took = started.elapsed();
+    let mut entry = state::entry(options.stage, &outcome, took);
+    entry.begun = pilotlight_core::first_boot::rounded(begun);
+    work::give(&mut entry);
     if outcome.is_ok() {
-        state
-            .stages
-            .push(state::entry(options.stage, &outcome, took));
+        state.stages.push(entry.clone());
         if let Err(error) = state.save(&options.state_file) {
             // It may have its name already. The first error is the one to report.
             state.stages.pop();
             let _ = state.save(&options.state_file);
-            outcome = Err(Failure::new(format!(
+            let failure = Failure::new(format!(
                 "while writing the state {}: {error}",
                 options.state_file.display()
-            )));
+            ));
+            entry.error = Some(failure.render());
+            outcome = Err(failure);
         }
     }
-    let entry = state::entry(options.stage, &outcome, took);
     // Nobody is told of a success before all of it is written.
     let line = state::line(&entry);
     tracing::info!("{line}");

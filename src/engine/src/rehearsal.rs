@@ -12,7 +12,7 @@ use pilotlight_providers::metal;
 use pilotlight_sys::DeviceMap;
 use pilotlight_sys::volumes::KeyStore;
 
-use crate::apply::device_wait;
+use crate::executor::device_wait;
 use crate::failure::Failure;
 use crate::journal::Earlier;
 use crate::observe::Observer;

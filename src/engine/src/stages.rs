@@ -14,9 +14,9 @@ use pilotlight_host::{Machine, log};
 use pilotlight_providers::HostError;
 
 use crate::acquire::{self, Acquired, Places, Stop};
-use crate::apply::{Hands, lock_root};
 use crate::blobs::BlobStore;
 use crate::cache::Cached;
+use crate::executor::{Executor, lock_root};
 use crate::failure::Failure;
 use crate::journal::{Earlier, Log};
 use crate::options::{Options, Stage};
@@ -200,8 +200,8 @@ fn announce(acquired: &Acquired) {
 fn mount(options: &Options, state: &mut State) -> Result<Done, Failure> {
     let cached = cache::read(&options.config_cache)?;
     let sources = cached.sources.clone();
-    let hands = hands(options, cached.config, cached.sources);
-    let plan = hands.plan(Part::Mounts, &Surroundings::default())?;
+    let executor = executor(options, cached.config, cached.sources);
+    let plan = executor.plan(Part::Mounts, &Surroundings::default())?;
     let points = plan.steps.iter().filter_map(|step| match &step.op {
         Op::Mount(MountOp::Mount { path, .. }) => Some(path.clone()),
         _ => None,
@@ -211,7 +211,7 @@ fn mount(options: &Options, state: &mut State) -> Result<Done, Failure> {
         let place = options.state_file.display();
         Failure::new(format!("while writing the state {place}: {error}"))
     })?;
-    let done = hands.perform_plan(&plan)?;
+    let done = executor.perform_plan(&plan)?;
     warn(&plan.notes, &sources, state);
     Ok(done)
 }
@@ -230,7 +230,7 @@ fn disks(options: &Options, state: &mut State) -> Result<Done, Failure> {
     (Rehearsal::of(options, &config, &sources).after(&Earlier::of(&journal)))
         .stages(&[Stage::Disks, Stage::Mount])?;
     let layers: Vec<Part> = Stage::Disks.parts().collect();
-    let (done, notes) = hands(options, config, sources.clone())
+    let (done, notes) = executor(options, config, sources.clone())
         .writing(journal)
         .started_with(&options.cmdline)
         .run_noting(&layers, &Surroundings::default())?;
@@ -241,7 +241,7 @@ fn disks(options: &Options, state: &mut State) -> Result<Done, Failure> {
 /// It also runs after a stage that failed, so that it does not say anything about the first boot.
 fn umount(options: &Options, state: &mut State) -> Result<Done, Failure> {
     let cached = cache::read(&options.config_cache)?;
-    let done = hands(options, cached.config, cached.sources)
+    let done = executor(options, cached.config, cached.sources)
         .having_mounted(state.mounted.clone())
         .run(&[Part::Unmounts], &Surroundings::default())?;
     state.mounted.clear();
@@ -252,8 +252,8 @@ fn umount(options: &Options, state: &mut State) -> Result<Done, Failure> {
     Ok(done)
 }
 
-fn hands(options: &Options, config: Config, sources: Sources) -> Hands {
-    Hands::new(&options.root, config, sources)
+fn executor(options: &Options, config: Config, sources: Sources) -> Executor {
+    Executor::new(&options.root, config, sources)
         .with_keys(volumes::keys(options))
         .on(options.platform)
 }
@@ -270,7 +270,7 @@ fn kargs(options: &Options, state: &mut State) -> Result<Done, Failure> {
     if wanted.should_exist.is_empty() && wanted.should_not_exist.is_empty() {
         return Ok(Done::default());
     }
-    let (done, notes) = hands(options, config, sources.clone())
+    let (done, notes) = executor(options, config, sources.clone())
         .writing(Log::before_root(options, &digest)?)
         .started_with(&options.cmdline)
         .run_noting(&[Part::KernelArguments], &Surroundings::default())?;
@@ -295,14 +295,14 @@ fn files(options: &Options, state: &mut State) -> Result<Done, Failure> {
     let journal = Log::with_root(options, &digest)?;
     // Now the root is there: what it holds was not known before.
     (Rehearsal::of(options, &config, &sources).after(&Earlier::of(&journal))).files(&around)?;
-    let hands = hands(options, config, sources.clone())
+    let executor = executor(options, config, sources.clone())
         .writing(journal)
         .with_blobs(store.clone());
     let parts: Vec<Part> = Stage::Files.parts().collect();
-    let (done, notes) = hands.run_noting(&parts, &around)?;
+    let (done, notes) = executor.run_noting(&parts, &around)?;
     warn(&notes, &sources, state);
-    hands.announce_keys(&around);
-    hands.seal()?;
+    executor.announce_keys(&around);
+    executor.seal()?;
     // They are written, and may be secrets. After a failure they stay: the stage can be run again without
     // the servers.
     store.remove_contents();

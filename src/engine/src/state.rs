@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use pilotlight_core::first_boot::Stage as Entry;
+use pilotlight_core::first_boot::rounded;
 use pilotlight_core::model::SysPath;
 use pilotlight_host::log;
 
@@ -14,20 +16,6 @@ use crate::options::{Options, Stage};
 
 /// Largest state that is read, in bytes.
 pub const MAX_BYTES: u64 = 16 << 20;
-
-/// One stage that was run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Name of the stage.
-    pub stage: String,
-    /// Operations that were performed.
-    pub operations: usize,
-    /// How long it took, in seconds.
-    pub seconds: f64,
-    /// What went wrong, if something did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
 
 /// The state file: all stages of this boot so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -76,13 +64,14 @@ pub struct Done {
     pub operations: usize,
 }
 
-/// The stage's entry for the state file.
+/// The stage's entry for the state file, but for what took time in it.
 pub fn entry(stage: Stage, outcome: &Result<Done, Failure>, took: Duration) -> Entry {
     Entry {
         stage: stage.name().into(),
         operations: outcome.as_ref().map_or(0, |done| done.operations),
-        seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
+        seconds: rounded(took.as_secs_f64()),
         error: outcome.as_ref().err().map(Failure::render),
+        ..Entry::default()
     }
 }
 

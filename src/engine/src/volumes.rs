@@ -12,8 +12,8 @@ use pilotlight_sys::root::Sysroot;
 use pilotlight_sys::volumes::KeyStore;
 use pilotlight_sys::{DeviceMap, disks};
 
-use crate::apply::Hands;
 use crate::blobs::BlobStore;
+use crate::executor::Executor;
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::state::Done;
@@ -123,5 +123,5 @@ pub fn finish(root: &Path) -> Result<Done, Failure> {
         texts: [(path, text)].into(),
         ..Facts::default()
     };
-    Hands::new(root, Config::default(), Sources::default()).perform_plan(&luks::finish(&facts))
+    Executor::new(root, Config::default(), Sources::default()).perform_plan(&luks::finish(&facts))
 }

@@ -84,6 +84,9 @@ impl<'a> Attempts<'a> {
     /// Awaits `future` and tells at intervals that it does.
     pub(crate) async fn telling<F: Future>(&self, what: &str, future: F) -> F::Output {
         let mut future = pin!(future);
+        if !self.progress.is_heard() {
+            return future.await;
+        }
         loop {
             match timeout(TELL_EVERY, future.as_mut()).await {
                 Ok(output) => return output,
@@ -96,7 +99,10 @@ impl<'a> Attempts<'a> {
     pub(crate) async fn pause(&self, what: &str, mut left: Duration) {
         loop {
             self.tell(what, Some(left));
-            let part = left.min(TELL_EVERY);
+            let part = match self.progress.is_heard() {
+                true => left.min(TELL_EVERY),
+                false => left,
+            };
             tokio::time::sleep(part).await;
             left -= part;
             if left.is_zero() {

@@ -11,6 +11,11 @@ pub trait Progress {
     /// has failed, and then every five seconds.
     fn waiting(&self, what: &str, since: Duration, attempt: u32, next: Option<Duration>);
 
+    /// Whether anybody hears of it. Where nobody does, nothing wakes the machine to tell it.
+    fn is_heard(&self) -> bool {
+        true
+    }
+
     /// So many bytes have come (as transferred, before inflating) of `total`, where the server told it.
     fn bytes(&self, done: u64, total: Option<u64>);
 }
@@ -20,6 +25,10 @@ pub trait Progress {
 pub struct Silent;
 
 impl Progress for Silent {
+    fn is_heard(&self) -> bool {
+        false
+    }
+
     fn waiting(&self, _: &str, _: Duration, _: u32, _: Option<Duration>) {}
 
     fn bytes(&self, _: u64, _: Option<u64>) {}

@@ -53,6 +53,20 @@ impl Machine {
         }
     }
 
+    /// The same for services of which none speaks HTTPS: the authorities of the system are not read.
+    #[must_use]
+    pub fn without_authorities(self) -> Self {
+        let client = Client::new(ClientConfig {
+            system_authorities: false,
+            total_timeout: self.fetch_timeout,
+            ..ClientConfig::default()
+        });
+        Self {
+            client: Rc::new(client),
+            ..self
+        }
+    }
+
     /// The machine as a daemon sees it, which is in no hurry: a server may keep a request for `fetch_timeout`, an
     /// answer has at most `limit` bytes, and who waits for it says so. Without `https` the authorities of the system
     /// are not read.
@@ -325,6 +339,10 @@ impl Spoken {
 const QUIET: Duration = Duration::from_secs(5);
 
 impl Progress for Spoken {
+    fn is_heard(&self) -> bool {
+        !self.silent
+    }
+
     fn waiting(&self, what: &str, since: Duration, attempt: u32, next: Option<Duration>) {
         let mut last = self.last.borrow_mut();
         if self.silent || last.is_some_and(|last| last.elapsed() < QUIET) {

@@ -12,10 +12,11 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::apply;
+use crate::error::InstallError;
 use crate::image::Packing;
 use crate::op::Partition;
+use crate::peek::peeked;
 use crate::plan::{self, Image, Plan, Wanted};
-use crate::run::{InstallError, peeked};
 use crate::source::{self, Network, Place};
 use crate::survey;
 use crate::target::{Kind, Target};

@@ -49,6 +49,17 @@ pub struct Request {
     pub network: Network,
 }
 
+/// An image that is downloaded, and goes to no disk.
+#[derive(Clone)]
+pub struct Download {
+    /// Which image.
+    pub image: Asked,
+    /// What vouches for it.
+    pub trust: Trust,
+    /// How servers are asked.
+    pub network: Network,
+}
+
 /// A Raspberry Pi 4's firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedCard {

@@ -7,8 +7,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pilotlight_providers::Platform;
 use pilotlight_sys::clock;
 use tokio::time::sleep;
+
+use crate::kept::Kept;
 
 /// The smallest gap that is closed. The hardware's clock is read within some milliseconds of its tick, and networks
 /// keep time better than that.
@@ -17,18 +20,64 @@ const GAP: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(5);
 const TICK: Duration = Duration::from_millis(2500);
 
-/// The platform's mark of what its clock has gone through.
-#[derive(Debug, Default)]
-pub struct Token(Option<String>);
+/// The platform's mark of what its clock has gone through, kept for the next start: the machine may be moved while
+/// nobody listens.
+#[derive(Debug)]
+pub struct Token {
+    said: Option<String>,
+    kept: Option<String>,
+    /// Whether nothing has been done yet about what was said last.
+    is_owed: bool,
+    platform: Platform,
+    file: Kept,
+}
 
 impl Token {
-    /// Takes the platform's word; whether it is another one than before. The first one says nothing of a change.
+    /// The one that was heard last, which is kept below the directory of states.
+    pub fn of(state: &Path, platform: Platform) -> Self {
+        let file = Kept::of(state.join("clock/token.json"));
+        let kept = file.load(platform).unwrap_or_else(|error| {
+            tracing::warn!("what was kept of the clock's mark is not used: {error}");
+            None
+        });
+        Self {
+            said: kept.clone(),
+            kept,
+            is_owed: false,
+            platform,
+            file,
+        }
+    }
+
+    /// Takes the platform's word; whether it is another one than before. The very first one says nothing of a change.
     pub fn is_new(&mut self, said: Option<String>) -> bool {
         let Some(said) = said else {
             return false;
         };
-        let before = self.0.replace(said);
-        before.is_some() && before != self.0
+        let before = self.said.replace(said);
+        let is_new = before.is_some() && before != self.said;
+        self.is_owed |= is_new;
+        is_new
+    }
+
+    /// The time of day is right now.
+    pub fn done(&mut self) {
+        self.is_owed = false;
+        self.keep();
+    }
+
+    /// Keeps the platform's last word, unless something is owed: then the next start is to hear of it again.
+    pub fn keep(&mut self) {
+        if self.is_owed || self.said == self.kept {
+            return;
+        }
+        let Some(said) = &self.said else { return };
+        match self.file.save(self.platform, said) {
+            Ok(()) => self.kept = Some(said.clone()),
+            Err(error) => {
+                tracing::warn!("the clock's mark could not be kept for the next start: {error}");
+            }
+        }
     }
 }
 
@@ -37,12 +86,16 @@ fn step(hardware: Duration, now: Duration) -> Option<Duration> {
     (hardware.abs_diff(now) >= GAP).then_some(hardware)
 }
 
-/// Closes the gap between the time of day and the hardware's clock, and tells what was done.
-pub async fn put_right() {
+/// Closes the gap between the time of day and the hardware's clock, and tells what was done; whether there is none now.
+pub async fn put_right() -> bool {
     match put_right_by(Path::new(clock::RTC)).await {
-        Ok(done) => tracing::info!("{done}"),
+        Ok(done) => {
+            tracing::info!("{done}");
+            true
+        }
         Err(why) => {
-            tracing::warn!("the machine was moved, and its time of day is not compared: {why}")
+            tracing::warn!("the machine was moved, and its time of day is not compared: {why}");
+            false
         }
     }
 }
@@ -86,7 +139,9 @@ mod tests {
 
     #[test]
     fn a_change_is_what_is_not_as_before() {
-        let mut token = Token::default();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("clock")).unwrap();
+        let mut token = Token::of(dir.path(), Platform::Gcp);
         let heard = [
             None,
             Some("0"),
@@ -98,6 +153,24 @@ mod tests {
         ];
         let new = heard.map(|said| token.is_new(said.map(str::to_string)));
         assert_eq!(new, [false, false, false, false, true, false, true]);
+        // Nothing was done about it: the next start hears of it again.
+        let mut next = Token::of(dir.path(), Platform::Gcp);
+        assert!(!next.is_new(Some("0".into())), "it is the first word");
+        next.keep();
+        for (said, new) in [("0", false), ("8", true), ("8", true)] {
+            let mut next = Token::of(dir.path(), Platform::Gcp);
+            assert_eq!(next.is_new(Some(said.into())), new, "{said}");
+        }
+        let mut next = Token::of(dir.path(), Platform::Gcp);
+        next.is_new(Some("8".into()));
+        next.keep();
+        assert!(Token::of(dir.path(), Platform::Gcp).is_new(Some("8".into())));
+        next.done();
+        assert!(!Token::of(dir.path(), Platform::Gcp).is_new(Some("8".into())));
+        // Of another platform, and of no form.
+        assert!(!Token::of(dir.path(), Platform::Aws).is_new(Some("9".into())));
+        std::fs::write(dir.path().join("clock/token.json"), "{").unwrap();
+        assert!(!Token::of(dir.path(), Platform::Gcp).is_new(Some("9".into())));
     }
 
     #[test]

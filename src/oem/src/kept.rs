@@ -1,7 +1,7 @@
-//! The last good answer of the platform, for a boot on which it does not answer.
+//! What the platform said last, for the next start: it may not answer then, or say something else.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pilotlight_providers::Platform;
 use serde::{Deserialize, Serialize};
@@ -22,18 +22,16 @@ struct File {
 
 const VERSION: u32 = 1;
 
-/// A directory in which the daemon keeps what it has to know after a restart.
+/// A file in which the daemon keeps what it has to know after a restart.
 #[derive(Debug, Clone)]
 pub struct Kept {
     file: PathBuf,
 }
 
 impl Kept {
-    /// The one in a directory.
-    pub fn of(directory: &Path) -> Self {
-        Self {
-            file: directory.join("network.json"),
-        }
+    /// The one of this path.
+    pub fn of(file: PathBuf) -> Self {
+        Self { file }
     }
 
     /// What the platform said last; nothing where it is another platform's, or of another version of the form: an
@@ -65,7 +63,7 @@ mod tests {
     #[test]
     fn an_answer_is_of_its_platform() {
         let dir = tempfile::tempdir().unwrap();
-        let kept = Kept::of(dir.path());
+        let kept = Kept::of(dir.path().join("network.json"));
         assert_eq!(kept.load(Platform::Gcp).unwrap(), None);
         kept.save(Platform::Gcp, "{\"a\": 1}").unwrap();
         let loaded = kept.load(Platform::Gcp).unwrap();

@@ -31,6 +31,13 @@ pub fn state_directory() -> PathBuf {
     said.map_or_else(|| "/var/lib/pilotlight".into(), PathBuf::from)
 }
 
+/// Gives back what of the program is not needed just now. Where that cannot be, it is only larger.
+fn rest() {
+    if let Err(error) = pilotlight_sys::text::give_back() {
+        tracing::debug!("while giving back text of the program: {error}");
+    }
+}
+
 /// Longest file of settings that is read, in bytes.
 const MAX_SETTINGS: u64 = 1 << 20;
 

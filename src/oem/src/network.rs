@@ -96,7 +96,7 @@ impl Network {
         self.switches = switches;
     }
 
-    /// Looks, and does what is to be done. The line of each operation is logged before it is performed.
+    /// Looks, and does what is to be done. The line of each operation that changed something is logged.
     ///
     /// An operation that the kernel refuses is logged, and the next ones are tried: they may be of another link.
     ///
@@ -113,22 +113,21 @@ impl Network {
         };
         let mut standing: Vec<String> = look.left_out.iter().map(Invalid::to_string).collect();
         standing.extend(look.difference.unmet.iter().map(ToString::to_string));
-        for op in &look.difference.ops {
-            match self.netlink.apply(op) {
-                Ok(Applied::Done) => {
-                    outcome.done += 1;
-                    tracing::info!("{op}");
-                }
-                Ok(Applied::AlreadySo) => {}
-                Ok(Applied::LeftAlone) => {
-                    tracing::info!("left alone, for it has become another's: {op}");
-                }
-                Err(error) => {
-                    outcome.failed += 1;
-                    standing.push(format!("not done: {op}: {error}"));
-                }
+        let ops = &look.difference.ops;
+        self.netlink.apply_all(ops, |op, became| match became {
+            Ok(Applied::Done) => {
+                outcome.done += 1;
+                tracing::info!("{op}");
             }
-        }
+            Ok(Applied::AlreadySo) => {}
+            Ok(Applied::LeftAlone) => {
+                tracing::info!("left alone, for it has become another's: {op}");
+            }
+            Err(error) => {
+                outcome.failed += 1;
+                standing.push(format!("not done: {op}: {error}"));
+            }
+        });
         self.told.tell(standing);
         Ok(outcome)
     }

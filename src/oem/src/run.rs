@@ -29,7 +29,7 @@ use crate::metrics::Figures;
 use crate::network::{Known, Network, Trust};
 use crate::pace::Pace;
 use crate::schedule::Schedule;
-use crate::{Settings, settings_of};
+use crate::{Settings, rest, settings_of};
 
 /// Longest time for what is asked of the platform, with all attempts: it is asked again soon, and meanwhile the
 /// operator is told.
@@ -102,6 +102,7 @@ pub fn run(options: &Options) -> Result<(), String> {
         return Ok(());
     };
     let _locks = locks(options)?;
+    rest();
     let signals = Signals::block().map_err(|error| format!("while taking signals: {error}"))?;
     let waiter = Machine::of_daemon(WAITING, ANSWER, options.platform.speaks_tls());
     let machines = [waiter.within(REQUEST), waiter];
@@ -192,8 +193,8 @@ struct Daemon<'d> {
     keys_on: bool,
     /// When keys are looked at again though the platform says the same.
     keys_at: Option<Instant>,
-    /// What the platform said last of its clock.
-    clock: clock::Token,
+    /// What the platform said last of its clock, where the time of day is kept true.
+    clock: Option<clock::Token>,
     known: Option<Known>,
     /// Whether the last answer is another one than that before.
     is_news: bool,
@@ -209,7 +210,7 @@ enum Event {
     Answered(Result<Option<Said>, HostError>, Duration),
     Changed(Changes),
     Published,
-    ClockSet,
+    ClockSet(bool),
     Due,
     Ask,
     Watchdog,
@@ -235,7 +236,9 @@ impl<'d> Daemon<'d> {
             }
             false => None,
         };
-        let kept = Kept::of(&options.state);
+        let kept = Kept::of(options.state.join("network.json"));
+        let has_clock = options.part.has_clock();
+        let clock = has_clock.then(|| clock::Token::of(&options.state, options.platform));
         // What does not change is there at every start, and may be another one since the last boot.
         let loaded = match rhythm {
             Rhythm::Once => Ok(None),
@@ -262,7 +265,7 @@ impl<'d> Daemon<'d> {
             keys: Keys::of(&options.root, &options.state),
             keys_on: settings.keys && options.part.has_keys(),
             keys_at: None,
-            clock: clock::Token::default(),
+            clock,
             known,
             is_news: false,
             cursor: None,
@@ -276,10 +279,11 @@ impl<'d> Daemon<'d> {
     async fn serve(mut self) -> Result<(), String> {
         // What the platform said before the restart is put right at once: it may be silent for long.
         self.put_right(false);
+        rest();
         let watchdog = watchdog();
         let mut begun = false;
         let mut publishing: Option<Work<'d, ()>> = None;
-        let mut setting: Option<Work<'d, ()>> = None;
+        let mut setting: Option<Work<'d, bool>> = None;
         // One of two services does it.
         let mut published = !self.options.part.has_network();
         let mut asking: Option<Asking<'d>> = None;
@@ -292,7 +296,7 @@ impl<'d> Daemon<'d> {
                 changes = next_change(&mut self.network) => Event::Changed(changes?),
                 () = until(due) => Event::Due,
                 () = finished(&mut publishing) => Event::Published,
-                () = finished(&mut setting) => Event::ClockSet,
+                set = finished(&mut setting) => Event::ClockSet(set),
                 () = until(ask_at) => Event::Ask,
                 () = until(pet_at) => Event::Watchdog,
                 signal = next_signal(&mut self.signals) => Event::Signal(signal?),
@@ -309,6 +313,9 @@ impl<'d> Daemon<'d> {
                 }
                 Event::Answered(answer, took) => {
                     asking = None;
+                    if !begun {
+                        rest();
+                    }
                     let pause = self.answered(answer, took);
                     // Only what is new can have switched it on.
                     if !published && self.is_news && self.wants_host_keys() {
@@ -321,12 +328,15 @@ impl<'d> Daemon<'d> {
                     }
                     if self.was_moved() {
                         setting = Some(Box::pin(clock::put_right()));
+                    } else if let Some(clock) = &mut self.clock {
+                        clock.keep();
                     }
                     ask_at = pause.map(|pause| Instant::now() + pause);
                     if !begun {
                         begun = true;
                         ready(&self.status());
                     }
+                    rest();
                 }
                 Event::Changed(changes) => {
                     due = due.or_else(|| Some(self.pace.due(Instant::now())));
@@ -338,7 +348,12 @@ impl<'d> Daemon<'d> {
                     }
                 }
                 Event::Published => publishing = None,
-                Event::ClockSet => setting = None,
+                Event::ClockSet(set) => {
+                    setting = None;
+                    if let Some(clock) = self.clock.as_mut().filter(|_| set) {
+                        clock.done();
+                    }
+                }
                 Event::Due => {
                     due = None;
                     self.put_right(true);
@@ -442,12 +457,11 @@ impl<'d> Daemon<'d> {
 
     /// Whether the last answer says that the machine was moved since the one before.
     fn was_moved(&mut self) -> bool {
-        if !(self.is_news && self.options.part.has_clock()) {
+        let Some(clock) = self.clock.as_mut().filter(|_| self.is_news) else {
             return false;
-        }
+        };
         let known = self.known.as_ref();
-        let said = known.and_then(|known| self.options.platform.clock_token(&known.document));
-        self.clock.is_new(said)
+        clock.is_new(known.and_then(|known| self.options.platform.clock_token(&known.document)))
     }
 
     fn wants_host_keys(&self) -> bool {

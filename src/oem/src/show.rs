@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pilotlight_core::net::picture::{picture, svg};
-use pilotlight_core::net::{DesiredLink, Owner};
+use pilotlight_core::net::{DesiredLink, Owner, place};
 use pilotlight_host::Machine;
 use pilotlight_providers::Platform;
 use pilotlight_sys::netlink::Netlink;
@@ -91,7 +91,7 @@ fn asked(platform: Platform, state: &Path) -> Result<(Source, String), String> {
         Err(_) => format!("it has not answered within {} s", PATIENCE.as_secs()),
     };
     let name = platform.name();
-    match Kept::of(state).load(platform) {
+    match Kept::of(state.join("network.json")).load(platform) {
         Ok(Some(document)) => Ok((Source::Kept(why), document)),
         Ok(None) => Err(format!("{name} could not be asked: {why}")),
         Err(error) => Err(format!(
@@ -194,9 +194,13 @@ impl View {
         }
     }
 
-    /// Names of the links of this address.
+    /// The name of the link that is meant; where none is, names of all links of this address.
     fn names(&self, wanted: &DesiredLink) -> String {
-        let links = self.look.actual.links.values();
+        let (desired, actual) = (&self.look.desired, &self.look.actual);
+        if let Ok(index) = place(wanted, desired, actual) {
+            return format!(" ({})", actual.name(index));
+        }
+        let links = actual.links.values();
         let names: Vec<&str> = links
             .filter(|link| link.mac == Some(wanted.mac) && link.kind == wanted.kind)
             .map(|link| link.name.as_str())

@@ -192,13 +192,12 @@ pub fn is_write_protected(node: &str) -> bool {
     number(sysfs(node).join("ro")).is_ok_and(|read_only| read_only != 0)
 }
 
-/// Has a device read as zeros in a range of bytes, where that is quick: by discarding, of what is no rotating disk.
-/// Answers whether it does.
+/// Has a device read as zeros in a range of bytes, where it does that by itself: by discarding. Answers whether it does.
+/// Whether it rotates is no question: virtual disks say so as well.
 pub fn discard(file: &fs::File, node: &str, range: std::ops::Range<u64>) -> bool {
     use rustix::fs::FallocateFlags;
     let queue = sysfs(node).join("queue");
-    let says = |name: &str| number(queue.join(name)).unwrap_or(0);
-    if says("discard_max_bytes") == 0 || says("rotational") != 0 {
+    if number(queue.join("discard_max_bytes")).unwrap_or(0) == 0 {
         return false;
     }
     // Of a device this is write-zeroes with unmapping, which zeros or fails (block/fops.c, blkdev_fallocate).

@@ -43,6 +43,7 @@ mod shared_files;
 pub mod streams;
 mod table_edits;
 mod temporary;
+pub mod text;
 pub mod tool;
 pub mod tree;
 pub mod trial;

@@ -1,15 +1,15 @@
 //! How the programs that make file systems are called.
 
 use pilotlight_core::model::Format;
+use pilotlight_core::model::format::Maker;
 use pilotlight_core::op::canonical_uuid;
 
 use crate::tool::{self, ToolError};
 
 /// A call of such a program, but for the device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Call {
-    program: &'static str,
-    format: Format,
+    maker: &'static Maker,
     arguments: Vec<String>,
 }
 
@@ -22,43 +22,28 @@ impl Call {
         uuid: Option<&str>,
         options: &[String],
     ) -> Option<Self> {
-        let program = format.maker()?;
+        let maker = format.maker()?;
         let mut arguments = options.to_vec();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(ToString::to_string));
-        let fat_uuid = || uuid.map(|uuid| canonical_uuid(Format::Vfat, uuid).replace('-', ""));
-        let xfs_uuid = || uuid.map(|uuid| format!("uuid={uuid}"));
-        let (force, uuid_flag, uuid, label_flag) = match format {
-            Format::Btrfs => ("--force", "-U", uuid.map(Into::into), "-L"),
-            Format::Xfs => ("-f", "-m", xfs_uuid(), "-L"),
-            // -I: a whole disk is as good as a partition.
-            Format::Vfat => ("-I", "-i", fat_uuid(), "-n"),
-            Format::Swap => ("-f", "-U", uuid.map(Into::into), "-L"),
-            Format::Ext4 | Format::None | Format::Virtiofs => {
-                ("-F", "-U", uuid.map(Into::into), "-L")
-            }
-        };
-        add(&[force]);
+        add(&[maker.force]);
         if let Some(uuid) = uuid {
-            add(&[uuid_flag, &uuid]);
+            let (flag, before) = maker.uuid;
+            let uuid = match maker.has_serial {
+                true => canonical_uuid(format, uuid).replace('-', ""),
+                false => uuid.into(),
+            };
+            add(&[flag, &format!("{before}{uuid}")]);
         }
         if let Some(label) = label {
-            add(&[label_flag, label]);
+            add(&[maker.label, label]);
         }
-        Some(Self {
-            program,
-            format,
-            arguments,
-        })
+        Some(Self { maker, arguments })
     }
 
-    /// The same, but it only says what it would do, where the program can (mke2fs(8) -n, mkfs.xfs(8) -N).
+    /// The same, but it only says what it would do, where the program can.
     pub fn without_writing(mut self) -> Self {
-        let flag = match self.format {
-            Format::Ext4 => "-n",
-            Format::Xfs => "-N",
-            _ => return self,
-        };
-        self.arguments.push(flag.into());
+        let flag = self.maker.dry_run.map(Into::into);
+        self.arguments.extend(flag);
         self
     }
 
@@ -66,7 +51,7 @@ impl Call {
     pub fn run(&self, device: &str) -> Result<(), ToolError> {
         let mut arguments = self.arguments.clone();
         arguments.push(device.into());
-        tool::run(self.program, &arguments, None).map(|_| ())
+        tool::run(self.maker.program, &arguments, None).map(|_| ())
     }
 }
 
@@ -78,7 +63,7 @@ mod tests {
     fn options_come_first_and_the_flags_that_ask_nothing_last() {
         let line = |format, uuid| {
             let call = Call::new(format, Some("DATA"), Some(uuid), &["-x".into()]).unwrap();
-            format!("{} {}", call.program, call.arguments.join(" "))
+            format!("{} {}", call.maker.program, call.arguments.join(" "))
         };
         assert_eq!(line(Format::Ext4, "u"), "mkfs.ext4 -x -F -U u -L DATA");
         assert_eq!(
@@ -91,6 +76,6 @@ mod tests {
             line(Format::Vfat, "12ab-34cd"),
             "mkfs.fat -x -I -i 12AB34CD -n DATA"
         );
-        assert_eq!(Call::new(Format::None, None, None, &[]), None);
+        assert!(Call::new(Format::None, None, None, &[]).is_none());
     }
 }

@@ -144,7 +144,7 @@ pub fn attempt(format: Format, options: &[String]) -> Result<(), String> {
             return Err(format!(
                 "the kernel knows no file system {}, and no module for it can be loaded: {}",
                 format.name(),
-                format.drivers().join(", ")
+                format.row().drivers.join(", ")
             ));
         }
         // Whoever may not mount anything cannot try it out either.

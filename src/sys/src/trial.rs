@@ -47,10 +47,11 @@ pub fn attempt(trial: &Trial) -> Result<(), String> {
 /// A sparse file: only what is written to it takes memory.
 fn device_in_memory(format: Format, size: u64) -> io::Result<File> {
     let file = File::from(memfd_create("trial", MemfdFlags::CLOEXEC)?);
-    let most = match format {
-        // These are asked to write nothing.
-        Format::Ext4 | Format::Xfs => u64::MAX,
-        _ => MOST,
+    // Some are asked to write nothing.
+    let writes_nothing = format.maker().is_some_and(|maker| maker.dry_run.is_some());
+    let most = match writes_nothing {
+        true => u64::MAX,
+        false => MOST,
     };
     let size = match size {
         0 => ASSUMED,

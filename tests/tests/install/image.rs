@@ -1,6 +1,7 @@
 //! A small image with Flatcar's table, packed and signed; made once for all tests.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,6 +30,9 @@ const TABLE: [(u32, &str, &str, u64); 7] = [
     (7, "OEM-CONFIG", "c95dc21a-df0e-4340-8d7b-26cbfa9a03e0", 2),
     (9, "ROOT", "3884dd41-8582-4404-b9a8-e9b84f2df50e", 16),
 ];
+
+/// A config for nobody in particular.
+pub const CONFIG: &str = "{\"ignition\":{\"version\":\"3.4.0\"}}";
 
 /// Where the first partition begins, in MiB.
 const FIRST: u64 = 2;
@@ -90,9 +94,42 @@ fn make(directory: &Path) -> Image {
     }
 }
 
+/// The numbers of the image's partitions.
+pub fn numbers() -> impl Iterator<Item = u32> {
+    TABLE.iter().map(|(number, ..)| *number)
+}
+
+/// Where the bytes of a partition are.
+pub fn place_of(wanted: u32) -> Range<usize> {
+    let size = TABLE
+        .iter()
+        .find(|(number, ..)| *number == wanted)
+        .unwrap()
+        .3
+        << 20;
+    let bytes = |at: u64| usize::try_from(at).unwrap();
+    bytes(offset(wanted))..bytes(offset(wanted) + size)
+}
+
 fn offset(wanted: u32) -> u64 {
     let before = TABLE.iter().take_while(|(number, ..)| *number < wanted);
     (FIRST + before.map(|(.., mib)| mib).sum::<u64>()) << 20
+}
+
+/// Makes a disk for a guest, which holds the image, its signature and the key that signed.
+pub fn files_of_image(disk: &Path) {
+    let (image, directory) = (image(), tempfile::tempdir().unwrap());
+    let packed = image.packed.display().to_string();
+    for (from, to) in [
+        (packed.clone(), "image.bin.bz2"),
+        (format!("{packed}.sig"), "image.bin.bz2.sig"),
+        (image.key.display().to_string(), "release.asc"),
+    ] {
+        fs::copy(from, directory.path().join(to)).unwrap();
+    }
+    fs::write(directory.path().join("node.ign"), CONFIG).unwrap();
+    let (from, to) = (directory.path().display(), disk.display());
+    tool(&format!("mke2fs -q -t ext4 -d {from} {to}"));
 }
 
 /// Makes a file system and puts it into its partition.

@@ -2,7 +2,10 @@
 //! before, and that nothing boots that is not whole.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod card;
+mod cut;
 mod disks;
+mod faults;
 mod held;
 mod image;
 mod names;

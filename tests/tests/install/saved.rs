@@ -9,10 +9,10 @@ use crate::image::{SIZE, image};
 use crate::{Disk, install, text};
 
 /// Where the partition begins, in MiB.
-const START: u64 = SIZE + 10;
+pub const START: u64 = SIZE + 10;
 
 /// A disk with an old system, and behind the place of the image a partition that goes to the end of the disk.
-fn with_data() -> (Disk, Vec<u8>) {
+pub fn with_data() -> (Disk, Vec<u8>) {
     let disk = Disk::new(SIZE + 40);
     tool(&format!(
         "sgdisk --new=1:2048:+8M --change-name=1:old --new=9:{}:{} --change-name=9:my-data --attributes=9:set:60 {}",

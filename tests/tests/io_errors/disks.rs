@@ -4,12 +4,13 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
 
+use pilotlight_tests::disk::LoopDevice;
 use pilotlight_tests::portrait::{Observer, Portrait};
 use pilotlight_tests::tool;
 use serde_json::{Value, json};
 
 use crate::failing::Tracer;
-use crate::node::{Loop, Node};
+use crate::node::Node;
 use crate::trial;
 
 const TOOLS: &[&str] = &["wipefs", "mkfs.ext4", "mkfs.fat", "mkswap"];
@@ -39,7 +40,7 @@ fn config(disk: &str) -> Value {
 /// A machine with a disk that is made anew for each call.
 struct Bench {
     directory: tempfile::TempDir,
-    disk: Loop,
+    disk: LoopDevice,
     node: Node,
     tracer: Tracer,
 }
@@ -63,7 +64,7 @@ impl Bench {
             ));
         }
         fs::copy(&base, at("disk.img")).unwrap();
-        let disk = Loop::new(&at("disk.img"));
+        let disk = LoopDevice::new(&at("disk.img"));
         fs::create_dir_all(at("root/etc")).unwrap();
         let node = Node::new(directory.path(), &at("root"), &config(&disk.node));
         let tracer = Tracer::new(directory.path(), TOOLS);

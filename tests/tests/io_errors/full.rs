@@ -4,12 +4,13 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use pilotlight_tests::disk::LoopDevice;
 use pilotlight_tests::portrait::{Portrait, of_tree};
 use pilotlight_tests::tool;
 use pilotlight_tests::uml::Guest;
 use serde_json::{Value, json};
 
-use crate::node::{Loop, Node, good};
+use crate::node::{Node, good};
 
 const MIB: u64 = 1 << 20;
 
@@ -35,7 +36,7 @@ fn config() -> Value {
 struct Small {
     directory: tempfile::TempDir,
     node: Node,
-    disk: Loop,
+    disk: LoopDevice,
 }
 
 impl Small {
@@ -47,7 +48,7 @@ impl Small {
             "mkfs.ext4 -q -F -m 0 {options} {}",
             image.display()
         ));
-        let disk = Loop::new(&image);
+        let disk = LoopDevice::new(&image);
         let root = directory.path().join("root");
         fs::create_dir(&root).unwrap();
         tool(&format!("mount {} {}", disk.node, root.display()));
@@ -244,12 +245,12 @@ fn a_read_only_root_is_named_and_stays_as_it_is() {
 #[test]
 fn a_write_protected_disk_is_named_and_no_other_one_is_changed() {
     let directory = tempfile::tempdir().unwrap();
-    let disks: Vec<Loop> = ["one", "two"]
+    let disks: Vec<LoopDevice> = ["one", "two"]
         .iter()
         .map(|name| {
             let image = directory.path().join(name);
             File::create(&image).unwrap().set_len(32 * MIB).unwrap();
-            Loop::new(&image)
+            LoopDevice::new(&image)
         })
         .collect();
     let parts = |n: usize| json!({"device": disks[n].node, "wipeTable": true, "partitions": [{"number": 1, "label": format!("protected-{n}"), "sizeMiB": 8}]});

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use pilotlight_tests::{Answer, FirstBoot, tool};
+use pilotlight_tests::{Answer, FirstBoot};
 use serde_json::Value;
 
 /// A machine with its config: the files of one boot, and a root.
@@ -85,39 +84,4 @@ impl Node {
 
 pub fn good(answer: &Answer, what: &str) {
     assert_eq!(answer.code, Some(0), "{what}: {answer:?}");
-}
-
-/// A loop device on a file, gone with this.
-#[derive(Debug)]
-pub struct Loop {
-    pub node: String,
-}
-
-impl Loop {
-    pub fn new(image: &Path) -> Self {
-        let node = tool(&format!("losetup --find --show {}", image.display()));
-        Self { node }
-    }
-
-    /// As at a boot: the kernel knows only partitions that it is told of.
-    pub fn forget_partitions(&self) {
-        // There may be none.
-        let _ = Command::new("partx")
-            .args(["--delete", &self.node])
-            .output();
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        // It stays so for whoever is given the device next.
-        let _ = Command::new("blockdev")
-            .args(["--setrw", &self.node])
-            .output();
-        // They would keep the device.
-        self.forget_partitions();
-        let _ = Command::new("losetup")
-            .args(["--detach", &self.node])
-            .output();
-    }
 }

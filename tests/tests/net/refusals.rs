@@ -31,6 +31,73 @@ fn once_more_does_no_harm() {
                 "{op}"
             );
         }
+        // The same, sent together. Names stay with their links.
+        let emptied = machine.observe();
+        for (ops, then) in [(&come, &full), (&go, &emptied)] {
+            let mut done = Vec::new();
+            machine.netlink.apply_all(ops, |op, became| {
+                let expected = match op.change {
+                    Change::AddAltname { .. } => Applied::AlreadySo,
+                    _ => Applied::Done,
+                };
+                assert_eq!(became.unwrap(), expected, "{op}");
+                done.push(op.clone());
+            });
+            assert_eq!(&done, ops);
+            machine.quiet();
+            let observed = machine.observe().without_kernel_routes();
+            assert_eq!(observed, then.without_kernel_routes());
+        }
+    });
+}
+
+#[test]
+fn of_many_that_are_sent_together_each_has_its_own_answer() {
+    on_machine(|machine| {
+        let all: Vec<String> = (0..1000)
+            .map(|at| format!("198.18.{}.{}", at / 200, at % 200 + 1))
+            .collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        let wanted = machine.locals(FIRST, &all);
+        let mut ops = difference(&wanted, &machine.observe(), &OWNER).ops;
+        assert_eq!(ops.len(), all.len());
+        // Of another hand, of ours, and on a link that has gone: at the beginning, in the middle and at the end of what
+        // is sent at once.
+        for at in [0, 30, 63, 64, 999] {
+            tool(&format!(
+                "ip route add local {} dev eth1 proto 4 scope host",
+                all[at]
+            ));
+        }
+        for at in [1, 31, 62, 998] {
+            machine.netlink.apply(&ops[at]).unwrap();
+        }
+        for at in [2, 32, 127, 128] {
+            let Change::AddRoute { route, .. } = &mut ops[at].change else {
+                panic!("{}", ops[at]);
+            };
+            route.link = Some(4_000_000);
+        }
+        let mut position = 0;
+        machine.netlink.apply_all(&ops, |op, became| {
+            assert_eq!(op, &ops[position]);
+            match position {
+                0 | 30 | 63 | 64 | 999 => {
+                    let error = became.unwrap_err().to_string();
+                    assert!(error.ends_with("something else is there"), "{error}");
+                }
+                1 | 31 | 62 | 998 => assert_eq!(became.unwrap(), Applied::AlreadySo, "{op}"),
+                2 | 32 | 127 | 128 => {
+                    let error = became.unwrap_err().to_string();
+                    assert!(error.contains("No such device"), "{error}");
+                }
+                _ => assert_eq!(became.unwrap(), Applied::Done, "{op}"),
+            }
+            position += 1;
+        });
+        assert_eq!(position, all.len());
+        let ours = tool("ip route show table local proto 176");
+        assert_eq!(ours.lines().count(), all.len() - 5 - 4);
     });
 }
 

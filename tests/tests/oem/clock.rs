@@ -4,6 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use pilotlight_tests::faults::Running;
 use pilotlight_tests::metadata_server::Server;
 use pilotlight_tests::tool;
 use pilotlight_tests::uml::Guest;
@@ -18,6 +19,12 @@ fn says(token: &'static str, tags: &'static str) -> impl Fn(&str) -> Option<Stri
         Some(format!(
             r#"{{"instance": {{"tags": ["{tags}"], "virtualClock": {{"driftToken": "{token}"}}}}}}"#
         ))
+    }
+}
+
+impl Daemon {
+    fn of(part: &[&str]) -> Self {
+        Self(Running::start(Daemon::command("gcp").args(part)))
     }
 }
 
@@ -48,10 +55,7 @@ fn a_machine_that_was_moved_has_its_hardwares_time() {
             }
         });
         let server = Server::start(&format!("{LINK}:80"), says("0", "a"));
-        let mut command = Daemon::command("gcp");
-        let mut daemon = Daemon(pilotlight_tests::faults::Running::start(
-            command.args(["--only", "clock"]),
-        ));
+        let mut daemon = Daemon::of(&["--only", "clock"]);
         // The first word is of no move, nor is one that changes something else.
         server.was_asked(2);
         server.change(says("0", "b"));
@@ -68,5 +72,17 @@ fn a_machine_that_was_moved_has_its_hardwares_time() {
         daemon.says(&["its time of day is that of its hardware"]);
         let said = daemon.stop();
         assert_eq!(said.matches("is set").count(), 1, "{said}");
+        // Moved while nobody listened, and not moved.
+        server.change(says("13", "b"));
+        for moved in [true, false] {
+            let mut daemon = Daemon::of(&["--only", "clock"]);
+            let asked = server.count();
+            server.was_asked(asked + 2);
+            if moved {
+                daemon.says(&["the machine was moved: its time of day is that of its hardware"]);
+            }
+            let said = daemon.stop();
+            assert_eq!(said.contains("was moved"), moved, "{said}");
+        }
     });
 }

@@ -32,6 +32,11 @@ fn says(first: &str, second: &str) -> impl Fn(&str) -> Option<String> + use<> {
     move |path| (path == "/computeMetadata/v1/").then(|| text.clone())
 }
 
+/// The time of day, in seconds since 1970.
+fn now() -> i64 {
+    tool("date +%s").trim().parse().unwrap()
+}
+
 fn local(ip: &str, nic: &str) -> String {
     format!("local {ip} dev {nic} scope host")
 }
@@ -98,6 +103,14 @@ fn forwarded_addresses_are_kept_true() {
         tool(&format!("ip link set ens9 name {second}"));
         tool(&format!("ip link set {second} up"));
         becomes(OURS, &[&seven, &eight]);
+
+        // The time of day jumps, by a day and back again.
+        for days in [1, -1] {
+            let jumped = now() + days * 86_400;
+            tool(&format!("date --set @{jumped}"));
+            tool("ip route del local 203.0.113.7 table local");
+            becomes(OURS, &[&seven, &eight]);
+        }
 
         // The platform says something else, and the request that waits for it ends at once.
         server.change(says("203.0.113.9", "203.0.113.8"));
@@ -214,6 +227,12 @@ fn a_daemon_that_was_killed_finds_its_own_again() {
         server.is(Mood::Well);
         daemon.says(&["gcp answers again"]);
         becomes(OURS, &[&eight]);
+        // While nothing happens, nothing wakes it: its request waits at the server for a minute.
+        std::thread::sleep(Duration::from_secs(2));
+        let before = daemon.wakeups();
+        std::thread::sleep(Duration::from_secs(12));
+        let woken = daemon.wakeups() - before;
+        assert!(woken <= 2, "{woken} times");
         let said = daemon.stop();
         let failures = said.matches("could not be asked").count();
         assert_eq!(failures, 1, "it is told once: {said}");

@@ -81,6 +81,9 @@ fn a_vlan_is_not_its_parent_and_a_bond_stands_for_its_members() {
         becomes_of(macs, "addresses", &[FIRST; 3]);
         becomes(OURS, &["local 203.0.113.7 dev bond0 scope host"]);
         assert_eq!(reached(), "203.0.113.7 for 10.128.0.1");
+        let shown = pilotlight(&["oem", "show", "--platform", "gcp"]).out;
+        let meant = format!("wanted:\n  {FIRST} (bond0)\n");
+        assert!(shown.contains(&meant), "{shown}");
         // Its members are not touched.
         for nic in [&near, &spare] {
             assert_eq!(

@@ -56,6 +56,15 @@ impl Daemon {
         tool(&format!("kill -{name} {}", self.0.id()));
     }
 
+    /// How often it has waited for something, and something came.
+    fn wakeups(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.0.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let mut lines = status.lines();
+        let counted = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        counted.unwrap().trim().parse().unwrap()
+    }
+
     /// Stops it as a service is stopped; all that it said.
     fn stop(self) -> String {
         self.signal("TERM");

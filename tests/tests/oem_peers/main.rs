@@ -7,6 +7,7 @@
 
 mod aws;
 mod azure;
+mod azure_ready;
 mod gcp;
 mod gcp_keys;
 mod machine;

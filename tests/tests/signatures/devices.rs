@@ -162,22 +162,6 @@ pub fn shell(line: &str) {
     assert!(done.success(), "{line}");
 }
 
-/// A loop device.
-pub struct Loop(pub String);
-
-impl Loop {
-    pub fn new(file: &tempfile::NamedTempFile, sector: u64) -> Self {
-        let path = file.path().display();
-        Self(tool(&format!("losetup --find --show -b {sector} {path}")))
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").args(["--detach", &self.0]).output();
-    }
-}
-
 /// Nobody finds anything any more.
 pub fn is_wiped(what: &str, path: &Path) {
     assert_eq!(probed(path), Signature::Blank, "{what}");

@@ -175,7 +175,7 @@ impl Response {
 const INSTALLED: &str = "@PILOTLIGHT@";
 
 /// The installed program, as the release build leaves it.
-fn installed() -> PathBuf {
+pub fn installed() -> PathBuf {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| repository.join("target"), PathBuf::from)
@@ -230,8 +230,8 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// The servers of a scenario: for its files, and of its platform.
-    pub fn new(scenario: &Scenario) -> Result<Self> {
+    /// The servers of a scenario: for its files and others (URL path → file), and of its platform.
+    pub fn new(scenario: &Scenario, others: BTreeMap<String, PathBuf>) -> Result<Self> {
         let directory = &scenario.directory;
         let files = scenario.spec.http.iter();
         let files = files.map(|(path, file)| {
@@ -245,7 +245,7 @@ impl Servers {
             sites: vec![Site {
                 addresses: vec![FILES, FILES_V6],
                 tls: false,
-                service: Box::new(files::Files(files.collect())),
+                service: Box::new(files::Files(files.chain(others).collect())),
             }],
             names: Vec::new(),
             script: Script::default(),

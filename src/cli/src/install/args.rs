@@ -10,7 +10,7 @@ use pilotlight_install::card::Rpi4;
 use pilotlight_install::image::Fingerprint;
 use pilotlight_install::release::Running;
 use pilotlight_install::request::{
-    Asked, AskedCard, AskedConfig, AskedStream, Consent, Request, To, Trust,
+    Asked, AskedCard, AskedConfig, AskedStream, Consent, Download, Request, To, Trust,
 };
 use pilotlight_install::save::Save;
 use pilotlight_install::source::{Network, Place};
@@ -288,6 +288,19 @@ impl Install {
         self.download_only.then(directory)
     }
 
+    /// The image that is to be downloaded. The error is what is wrong with the arguments.
+    pub fn download(&self, machine: &Machine) -> Result<Download, String> {
+        let asked = Download {
+            image: self.image(machine),
+            trust: self.trust(),
+            network: self.network(machine)?,
+        };
+        match self.offline {
+            true => offline(&asked.image, [asked.trust.signature.as_ref()]).map(|()| asked),
+            false => Ok(asked),
+        }
+    }
+
     /// What is asked for. The error is what is wrong with the arguments.
     pub fn request(&self, machine: &Machine) -> Result<Request, String> {
         let to = match (&self.device, self.smallest) {
@@ -296,7 +309,6 @@ impl Install {
                 include: self.include.clone(),
                 exclude: self.exclude.clone(),
             },
-            (None, false) if self.download_only => To::Device(PathBuf::new()),
             (None, false) => {
                 return Err("which disk? Name it with -d, or take the smallest with -s".into());
             }
@@ -313,14 +325,7 @@ impl Install {
         let request = Request {
             to,
             image: self.image(machine),
-            trust: Trust {
-                signature: self.signature.as_deref().map(place),
-                keys: self.key.clone(),
-                pins: self.fingerprint.clone(),
-                digest: self.digest,
-                digests: self.digests.clone(),
-                insecure: self.insecure,
-            },
+            trust: self.trust(),
             config: self.ignition_config.as_deref().map(|config| AskedConfig {
                 place: place(config),
                 digest: self.ignition_hash,
@@ -353,15 +358,30 @@ impl Install {
                 false => Consent::Ask,
             },
             once: !self.again,
-            network: Network {
-                authorities: authorities(&self.authority)?,
-                ..machine.network.clone()
-            },
+            network: self.network(machine)?,
         };
         match self.offline {
-            true => offline(&request).map(|()| request),
+            true => whole_offline(&request).map(|()| request),
             false => Ok(request),
         }
+    }
+
+    fn trust(&self) -> Trust {
+        Trust {
+            signature: self.signature.as_deref().map(place),
+            keys: self.key.clone(),
+            pins: self.fingerprint.clone(),
+            digest: self.digest,
+            digests: self.digests.clone(),
+            insecure: self.insecure,
+        }
+    }
+
+    fn network(&self, machine: &Machine) -> Result<Network, String> {
+        Ok(Network {
+            authorities: authorities(&self.authority)?,
+            ..machine.network.clone()
+        })
     }
 
     fn image(&self, machine: &Machine) -> Asked {
@@ -412,23 +432,26 @@ impl Install {
 }
 
 /// Fails if a request would need the network.
-pub fn offline(request: &Request) -> Result<(), String> {
+pub fn whole_offline(request: &Request) -> Result<(), String> {
     let config = request.config.as_ref().map(|config| &config.place);
     let places = [
         config,
         request.cloud_config.as_ref(),
         request.trust.signature.as_ref(),
     ];
-    let image = match &request.image {
-        Asked::At(place) => Some(place),
-        _ => return Err("--offline leaves only an image in a file: name it with -f".into()),
+    offline(&request.image, places)
+}
+
+/// Fails if an image or one of the other places lies behind the network.
+fn offline<'a>(
+    image: &'a Asked,
+    places: impl IntoIterator<Item = Option<&'a Place>>,
+) -> Result<(), String> {
+    let Asked::At(image) = image else {
+        return Err("--offline leaves only an image in a file: name it with -f".into());
     };
-    match places
-        .into_iter()
-        .chain([image])
-        .flatten()
-        .find(|place| matches!(place, Place::Url(_)))
-    {
+    let mut all = places.into_iter().flatten().chain([image]);
+    match all.find(|place| matches!(place, Place::Url(_))) {
         Some(place) => Err(format!(
             "--offline, and {} lies behind the network",
             place.shown()

@@ -9,14 +9,16 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use pilotlight_core::model::Digest;
 use pilotlight_install::boot_arguments::BootArguments;
-use pilotlight_install::request::{Asked, AskedConfig, AskedStream, Consent, Request, To, Trust};
-use pilotlight_install::run;
+use pilotlight_install::located::stream_of;
+use pilotlight_install::request::{
+    self, Asked, AskedConfig, AskedStream, Consent, Request, To, Trust,
+};
 use pilotlight_install::save::Save;
 use pilotlight_install::source::{Network, Place};
 use pilotlight_install::stream;
 use pilotlight_install::voice::{Spoken, Voice};
 
-use super::args::{Machine, digest, offline};
+use super::args::{Machine, digest, whole_offline};
 use super::{ended_download, failed, install, wrong};
 
 /// Installer for Fedora CoreOS and its kin
@@ -214,16 +216,15 @@ impl Install {
             network,
         };
         match self.offline {
-            true => offline(&request).map(|()| request),
+            true => whole_offline(&request).map(|()| request),
             false => Ok(request),
         }
     }
 }
 
 impl Download {
-    fn request(&self, network: Network) -> Request {
-        Request {
-            to: To::Device(PathBuf::new()),
+    fn asked(&self, network: Network) -> request::Download {
+        request::Download {
             image: match &self.image_url {
                 Some(url) => Asked::At(Place::Url(url.clone())),
                 None => Asked::Stream(self.described.asked(&self.platform, Some(&self.format))),
@@ -233,18 +234,6 @@ impl Download {
                 insecure: self.insecure,
                 ..Trust::default()
             },
-            config: None,
-            cloud_config: None,
-            network_files: Vec::new(),
-            arguments: BootArguments::default(),
-            save: Vec::new(),
-            release: false,
-            read_back: false,
-            boot_entry: false,
-            card: None,
-            dry_run: false,
-            consent: Consent::Given,
-            once: false,
             network,
         }
     }
@@ -269,10 +258,7 @@ pub fn coreos_installer(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             Ok(request) => install(&request, None),
             Err(why) => wrong(&why),
         },
-        Job::Download(given) => {
-            let request = given.request(network);
-            ended_download(&request, &given.directory, None)
-        }
+        Job::Download(given) => ended_download(&given.asked(network), &given.directory, None),
         Job::ListStream(given) => list(&given, &network),
     }
 }
@@ -283,7 +269,7 @@ fn list(given: &Described, network: &Network) -> ExitCode {
         patience: Some(Duration::from_secs(60)),
         ..network.clone()
     };
-    let stream = match run::stream_of(&given.asked("metal", None), &network, &voice) {
+    let stream = match stream_of(&given.asked("metal", None), &network, &voice) {
         Ok(stream) => stream,
         Err(error) => return failed(&error),
     };

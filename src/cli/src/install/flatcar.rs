@@ -35,13 +35,16 @@ pub fn flatcar_install(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) => error.exit(),
     };
     let form = given.json.then_some(Form::Json);
-    let request = match asked(&given, &Machine::this()) {
-        Ok(request) => request,
-        Err(why) => return wrong(&why),
-    };
-    match given.download_directory() {
-        Some(directory) => ended_download(&request, &directory, form),
-        None => install(&request, form),
+    let machine = Machine::this();
+    if let Some(directory) = given.download_directory() {
+        return match given.download(&machine) {
+            Ok(asked) => ended_download(&asked, &directory, form),
+            Err(why) => wrong(&why),
+        };
+    }
+    match asked(&given, &machine) {
+        Ok(request) => install(&request, form),
+        Err(why) => wrong(&why),
     }
 }
 
@@ -131,7 +134,26 @@ mod tests {
         );
         assert!(whole.boot_entry && whole.dry_run);
         assert_eq!((whole.consent, whole.once), (Consent::Given, false));
-        assert!(request("-D").is_ok());
+    }
+
+    #[test]
+    fn a_download_needs_no_disk() {
+        let download = |line: &str| {
+            let words = ["flatcar-install"]
+                .into_iter()
+                .chain(line.split_whitespace());
+            let given = FlatcarInstall::try_parse_from(words).unwrap().install;
+            assert!(given.download_directory().is_some());
+            given.download(&Machine::default())
+        };
+        let asked = download("-D -f image.bin -k key.asc").unwrap();
+        assert!(asked.image == Asked::At(Place::File("image.bin".into())));
+        assert_eq!(asked.trust.keys, ["key.asc"].map(std::path::PathBuf::from));
+        assert!(matches!(download("-D").unwrap().image, Asked::Release(_)));
+        let Err(said) = download("-D --offline") else {
+            panic!("a release without the network")
+        };
+        assert!(said.contains("only an image in a file"), "{said}");
     }
 
     #[test]

@@ -13,7 +13,8 @@ use pilotlight_install::plan::Wanted;
 use pilotlight_install::request::AskedConfig;
 use pilotlight_install::source::Network;
 use pilotlight_install::voice::{Spoken, Voice};
-use pilotlight_install::{apply, inspect, run};
+use pilotlight_install::wanted::config_of;
+use pilotlight_install::{apply, inspect};
 
 use super::args::place;
 use crate::commands::{not_an_input, style};
@@ -119,7 +120,7 @@ fn customize(given: &Customize) -> anyhow::Result<ExitCode> {
                 strict: false,
                 insecure: false,
             };
-            Some(run::config_of(&asked, &Network::default(), &voice)?)
+            Some(config_of(&asked, &Network::default(), &voice)?)
         }
         None => None,
     };

@@ -9,8 +9,10 @@ mod terminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use pilotlight_install::request::Request;
-use pilotlight_install::run::{self, InstallError, Outcome};
+use pilotlight_install::download::download;
+use pilotlight_install::error::InstallError;
+use pilotlight_install::request::{Download, Request};
+use pilotlight_install::run::{self, Outcome};
 use pilotlight_install::voice::{Form, Spoken, Voice};
 
 pub use args::Install;
@@ -29,8 +31,8 @@ const ALREADY: u8 = 77;
 pub fn run(given: Install) -> ExitCode {
     let form = given.json.then_some(Form::Json);
     if let Some(directory) = given.download_directory() {
-        return match given.request(&args::Machine::this()) {
-            Ok(request) => ended_download(&request, &directory, form),
+        return match given.download(&args::Machine::this()) {
+            Ok(asked) => ended_download(&asked, &directory, form),
             Err(why) => wrong(&why),
         };
     }
@@ -83,9 +85,9 @@ fn install(request: &Request, form: Option<Form>) -> ExitCode {
     }
 }
 
-fn ended_download(request: &Request, directory: &std::path::Path, form: Option<Form>) -> ExitCode {
+fn ended_download(asked: &Download, directory: &std::path::Path, form: Option<Form>) -> ExitCode {
     let voice: Arc<dyn Voice> = Arc::new(Spoken::new(form));
-    match pilotlight_install::download::download(request, directory, &voice) {
+    match download(asked, directory, &voice) {
         Ok(path) => pilotlight_boot::out::last(&format!("{}\n", path.display())),
         Err(error) => failed(&error),
     }

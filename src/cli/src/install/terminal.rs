@@ -3,7 +3,8 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
 use pilotlight_boot::out::out;
-use pilotlight_install::run::{Shown, Terminal};
+use pilotlight_install::run::Terminal;
+use pilotlight_install::shown::Shown;
 
 use crate::commands::style;
 

@@ -76,13 +76,14 @@ pub(super) fn start(text: &str) -> Start {
             }
             Start::Certain(Language::CloudConfig)
         }
+        // An archive that is taken apart before.
+        _ if head.starts_with("#cloud-config-archive") => Start::Certain(Language::CloudConfig),
         _ if head.starts_with("#cloud-config ") => Start::Certain(Language::CloudConfig),
         _ if head.starts_with("#!") => Start::Certain(Language::Script),
         _ if head.starts_with("#include") => Start::Foreign("a list of files to include"),
-        _ if head.starts_with("#cloud-boothook") => Start::Foreign("a cloud-init boot hook"),
+        _ if head.starts_with("#cloud-boothook") => Start::Certain(Language::Script),
         _ if head.starts_with("#part-handler") => Start::Foreign("a cloud-init part handler"),
         _ if head.starts_with("#upstart-job") => Start::Foreign("an Upstart job"),
-        _ if head.starts_with("#cloud-config-archive") => Start::Foreign("a cloud-config archive"),
         _ if head.starts_with("#cloud-config-jsonp") => {
             Start::Foreign("a JSON patch of cloud-config")
         }

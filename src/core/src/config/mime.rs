@@ -1,14 +1,15 @@
-//! MIME messages (RFC 2045, 2046) as tools that write user data make them, and the one config in them.
+//! MIME messages (RFC 2045, 2046) as tools that write user data make them, and the configs in them.
 
 use std::ops::Range;
 
-use super::language::{self, Language, Start};
+use super::part::{Content, Foreign, MAX_PARTS, Part, Stated, judge};
 use crate::dataurl::unbase64;
 use crate::diag::{Diagnostic, Report, SourceId, Span};
 use crate::hex;
+use crate::spec::At;
 
-/// How many parts a message may have.
-const MAX_PARTS: usize = 64;
+/// How deep messages may lie in one another.
+const MAX_NESTING: usize = 4;
 /// How long the headers of a message or part may be in all, in bytes.
 const MAX_HEADERS: usize = 16 << 10;
 
@@ -19,17 +20,9 @@ pub(super) struct Message {
     kind: Option<(String, Range<usize>)>,
     boundary: Option<String>,
     encoding: Option<String>,
+    /// How its cloud-config is merged with those before it.
+    merge: Option<String>,
     body: Range<usize>,
-}
-
-/// The one part that is a config.
-#[derive(Debug)]
-pub(super) struct Part {
-    /// "part 2 of MIME"
-    pub(super) label: String,
-    pub(super) body: Vec<u8>,
-    /// The language that the part's type states.
-    pub(super) language: Option<Language>,
 }
 
 /// Reads the headers of a text that is a MIME message; `None` for any other text.
@@ -83,6 +76,9 @@ fn headers(text: &str, range: Range<usize>) -> Option<(Message, bool)> {
         kind: kind.map(|(_, value, place)| (media_type(value), place.clone())),
         boundary: kind.and_then(|(_, value, _)| parameter(value, "boundary")),
         encoding: get("content-transfer-encoding").map(|(_, value, _)| value.to_ascii_lowercase()),
+        merge: get("merge-type")
+            .or(get("x-merge-type"))
+            .map(|(_, value, _)| value.clone()),
         body,
     };
     Some((message, get("mime-version").is_some()))
@@ -251,10 +247,10 @@ impl Walk<'_> {
                 Some((_, at)) => at.clone(),
                 None => first_line,
             };
-            if multipart && !prefix.is_empty() {
+            if multipart && prefix.matches('.').count() + 1 >= MAX_NESTING {
                 return Err(Diagnostic::error(
                     self.span(&at),
-                    "MIME messages nest deeper than one level here",
+                    format!("MIME messages nest deeper than {MAX_NESTING} levels here"),
                 ));
             }
             if multipart {
@@ -277,13 +273,13 @@ impl Walk<'_> {
     }
 }
 
-/// The one config of a message. Two are an error that names both; what is none is warned about.
-pub(super) fn only_config(
+/// The configs of a message, in order; what is none is warned about.
+pub(super) fn configs(
     message: &Message,
     text: &str,
     source: SourceId,
     report: &mut Report,
-) -> Result<Part, Diagnostic> {
+) -> Result<Vec<Part>, Diagnostic> {
     let mut walk = Walk {
         text,
         source,
@@ -298,6 +294,7 @@ pub(super) fn only_config(
         kind: message.kind.clone(),
         boundary: None,
         encoding: message.encoding.clone(),
+        merge: None,
         body: message.body.clone(),
     };
     match (multipart, &message.kind) {
@@ -308,7 +305,7 @@ pub(super) fn only_config(
         }),
         _ => walk.multipart(message, "")?,
     }
-    let mut config: Option<(Part, Span, String)> = None;
+    let mut found = Vec::new();
     let mut foreign: Vec<(String, Foreign, Span)> = Vec::new();
     for leaf in std::mem::take(&mut walk.leaves) {
         let span = walk.span(&leaf.at);
@@ -319,170 +316,37 @@ pub(super) fn only_config(
         match judge(kind, &body) {
             Content::Nothing => {}
             Content::Foreign(what) => foreign.push((leaf.number, what, span)),
-            Content::Config(language) => {
-                if let Some((_, first, number)) = &config {
-                    return Err(Diagnostic::error(
-                        span,
-                        format!(
-                            "parts {number} and {} of the user data are both configs, one is read",
-                            leaf.number
-                        ),
-                    )
-                    .other(Some(*first), "the other one is stated at")
-                    .help("put both into one config: a script can be a file of write_files and a line of runcmd"));
-                }
-                let label = format!("part {} of MIME", leaf.number);
-                let part = Part {
-                    label,
+            Content::Config(stated) => {
+                let merge = leaf.message.merge.map(|value| At {
+                    value,
+                    span: Some(span),
+                });
+                found.push(Part {
+                    label: format!("part {} of MIME", leaf.number),
                     body,
-                    language,
-                };
-                config = Some((part, span, leaf.number));
+                    stated: Stated { merge, ..stated },
+                });
             }
         }
     }
-    let Some((part, _, _)) = config else {
-        return match foreign.into_iter().next() {
-            None => Ok(Part {
-                label: "MIME".into(),
-                body: Vec::new(),
-                language: None,
-            }),
-            Some((number, what, span)) => Err(Diagnostic::error(
-                span,
-                format!(
-                    "no part of the user data is a config that is read here: part {number} is {}",
-                    what.name
-                ),
-            )
-            .help(what.help)),
-        };
-    };
+    if found.is_empty()
+        && let Some((number, what, span)) = foreign.first()
+    {
+        let name = &what.name;
+        return Err(Diagnostic::error(
+            *span,
+            format!(
+                "no part of the user data is a config that is read here: part {number} is {name}"
+            ),
+        )
+        .help(what.help));
+    }
     for (number, what, span) in foreign {
         let message = format!("part {number} is {}: it has no effect", what.name);
         walk.report
             .push(Diagnostic::warning(span, message).help(what.help));
     }
-    Ok(part)
-}
-
-/// What a part holds.
-enum Content {
-    Nothing,
-    /// A config, and its language if the part's type states one.
-    Config(Option<Language>),
-    Foreign(Foreign),
-}
-
-/// What is not read here.
-struct Foreign {
-    name: String,
-    help: &'static str,
-}
-
-const READ: &str = "parts that are read are text/cloud-config, text/x-shellscript and application/vnd.coreos.ignition+json";
-
-/// Types that cloud-init gives a meaning which nothing here has, whatever the part looks like.
-const FOREIGN: &[(&str, &str, &str)] = &[
-    (
-        "text/cloud-boothook",
-        "a cloud-init boot hook",
-        "write its commands into bootcmd of the cloud-config part",
-    ),
-    ("text/part-handler", "a cloud-init part handler", READ),
-    (
-        "text/x-include-url",
-        "a list of files to include",
-        "put the included configs into the user data itself, or into ignition.config.merge",
-    ),
-    (
-        "text/x-include-once-url",
-        "a list of files to include",
-        "put the included configs into the user data itself, or into ignition.config.merge",
-    ),
-    (
-        "text/jinja2",
-        "a cloud-init template",
-        "write the values into the config: nothing is substituted here",
-    ),
-    (
-        "text/cloud-config-archive",
-        "a cloud-config archive",
-        "write its parts as one cloud-config",
-    ),
-    (
-        "text/cloud-config-jsonp",
-        "a JSON patch of cloud-config",
-        "write the patched config",
-    ),
-    ("text/upstart-job", "an Upstart job", READ),
-    (
-        "text/x-shellscript-per-boot",
-        "a script for every boot",
-        "write it into bootcmd of the cloud-config part, which runs on every boot",
-    ),
-];
-
-/// Types that say no more than the text itself.
-const VAGUE: &[&str] = &[
-    "text/plain",
-    "text/x-not-multipart",
-    "application/octet-stream",
-    "application/json",
-    "text/yaml",
-    "text/x-yaml",
-    "application/yaml",
-    "application/x-yaml",
-    "application/gzip",
-    "application/x-gzip",
-    "application/x-gunzip",
-    "application/gzipped",
-];
-
-fn judge(kind: Option<&str>, body: &[u8]) -> Content {
-    if body.trim_ascii().is_empty() {
-        return Content::Nothing;
-    }
-    let kind = kind.unwrap_or("text/plain");
-    if let Some((_, name, help)) = FOREIGN.iter().find(|(known, _, _)| *known == kind) {
-        return Content::Foreign(Foreign {
-            name: (*name).to_owned(),
-            help,
-        });
-    }
-    let stated = match kind {
-        "text/cloud-config" => Some(Language::CloudConfig),
-        "text/x-shellscript"
-        | "text/x-shellscript-per-once"
-        | "text/x-shellscript-per-instance" => Some(Language::Script),
-        "text/x-ignition" | "application/x-ignition" | "application/vnd.coreos.ignition+json" => {
-            Some(Language::Ignition)
-        }
-        _ if VAGUE.contains(&kind) => None,
-        _ => {
-            return Content::Foreign(Foreign {
-                name: format!("of the type {kind:?}, which is not read here"),
-                help: READ,
-            });
-        }
-    };
-    let Ok(text) = std::str::from_utf8(body) else {
-        // gzip, or what will be refused as a config.
-        return Content::Config(stated);
-    };
-    match language::start(text) {
-        Start::Foreign(name) => Content::Foreign(Foreign {
-            name: name.to_owned(),
-            help: READ,
-        }),
-        Start::Yaml if stated.is_none() && !language::is_recognized(text) => {
-            Content::Foreign(Foreign {
-                name: "text in no config language that is known here".to_owned(),
-                help: READ,
-            })
-        }
-        _ => Content::Config(stated),
-    }
+    Ok(found)
 }
 
 /// Undoes the Content-Transfer-Encoding.

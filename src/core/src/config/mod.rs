@@ -1,7 +1,10 @@
 //! The front door: bytes → a config of the newest version, checked at the version it claims to be.
 
+mod archive;
 mod language;
 mod mime;
+mod part;
+mod parts;
 mod user_data;
 mod words;
 
@@ -12,15 +15,18 @@ pub use language::Language;
 use language::{Start, member, members};
 
 use crate::diag::{Diagnostic, Report, Shown, SourceId, Sources, Span};
+use crate::grub;
 use crate::json::{self, Node, Value};
 use crate::reveal;
 use crate::spec::v3::{Config, DIALECT, EXPERIMENTAL_MINOR, NEWEST_MINOR, version_name};
 use crate::spec::{Decoder, Wire as _, v2};
+use crate::translate::butane::MachineConfig;
 use crate::translate::{
     LocalFiles, Translation, butane, cloud_config, container_linux, ignition2, script,
 };
 use crate::validate::{self, version_rules};
 use crate::yaml;
+use user_data::UserData;
 
 /// Largest config that is read, in bytes. Configs carry whole files in `data:` URLs, but not images.
 pub const MAX_CONFIG: usize = 64 << 20;
@@ -36,6 +42,8 @@ pub struct Parsed {
     pub language: Option<Language>,
     /// Whether what it refers to is appended ([`crate::merge::appended`], version 2) rather than merged.
     pub appends: bool,
+    /// What the config says to a cluster besides (Butane's variant `openshift`).
+    pub machine: Option<MachineConfig>,
 }
 
 /// How a config is read.
@@ -47,6 +55,8 @@ pub struct Reading<'a> {
     pub files: Option<&'a dyn LocalFiles>,
     /// Whether other configs will be merged with it, so that what it lacks is not missed yet.
     pub part: bool,
+    /// Whether what the config says to a cluster reaches one, as by [`crate::convert::to_machine_config`].
+    pub cluster: bool,
 }
 
 /// Reads a config and adds its text to the sources. Empty input is no config and no error.
@@ -64,21 +74,20 @@ pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading
             return parsed;
         }
     };
-    let text = found.text.as_ref();
-    if text.trim().is_empty() {
-        return parsed;
-    }
-    let reading = Reading {
-        language: reading.language.or(found.language),
-        ..reading
+    let has_text = |found: &UserData<'_>| !found.text.trim().is_empty();
+    let found: Vec<UserData<'_>> = found.into_iter().filter(has_text).collect();
+    let read = match found.as_slice() {
+        [] => return parsed,
+        [one] => parts::one(sources, one, reading, &mut parsed),
+        several => parts::several(sources, several, reading, &mut parsed),
     };
-    let source = sources.add(found.name, text);
-    let read = understand(sources, (source, text), reading, &mut parsed);
     match read {
         Ok(Some(config)) => {
-            let stage = match reading.part {
-                true => validate::Stage::Part,
-                false => validate::Stage::Whole,
+            // The operator makes a node's config of all MachineConfigs for it.
+            let stage = match (reading.part || parsed.machine.is_some(), found.len()) {
+                (true, _) => validate::Stage::Part,
+                (false, 1) => validate::Stage::Whole,
+                (false, _) => validate::Stage::Merged,
             };
             validate::lower(&config, stage, &mut parsed.report);
             if !parsed.report.has_errors() {
@@ -87,6 +96,9 @@ pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading
         }
         Ok(None) => {}
         Err(diagnostic) => parsed.report.push(diagnostic),
+    }
+    if parsed.language == Some(Language::CloudConfig) {
+        parsed.report.count_alike();
     }
     if matches!(
         parsed.language,
@@ -101,6 +113,7 @@ pub fn read_as(sources: &mut Sources, name: &str, bytes: &[u8], reading: Reading
 fn understand(
     sources: &mut Sources,
     (source, text): (SourceId, &str),
+    place: script::Place,
     reading: Reading<'_>,
     parsed: &mut Parsed,
 ) -> Result<Option<Config>, Diagnostic> {
@@ -126,8 +139,9 @@ fn understand(
             let mut cx = Translation {
                 report: &mut parsed.report,
                 files: reading.files,
+                cluster: reading.cluster,
             };
-            return Ok(script::translate(source, text, &mut cx));
+            return Ok(script::translate(source, text, place, &mut cx));
         }
         Start::Certain(language) => (
             language,
@@ -148,6 +162,7 @@ fn understand(
     let mut cx = Translation {
         report: &mut parsed.report,
         files: reading.files,
+        cluster: reading.cluster,
     };
     match language {
         Language::Ignition => {
@@ -160,8 +175,10 @@ fn understand(
         }
         Language::Butane => {
             let translated = butane::translate(&tree, &mut cx);
-            Ok(translated.map(|(mut config, minor, dialect)| {
-                version_rules::check(&mut config, minor, dialect, cx.report);
+            Ok(translated.map(|translated| {
+                let mut config = translated.config;
+                version_rules::check(&mut config, translated.minor, translated.dialect, cx.report);
+                parsed.machine = translated.machine;
                 config
             }))
         }
@@ -183,6 +200,18 @@ fn ignition3(tree: &Node, minor: u8, report: &mut Report) -> Option<Config> {
     };
     let mut config = Config::decode(tree, &mut decoder)?;
     version_rules::check(&mut config, minor, &DIALECT, report);
+    for argument in &config.kernel_arguments.should_exist {
+        if let Some(what) = grub::unspeakable_entry(&argument.value) {
+            let message = format!(
+                "the kernel argument holds {what}, which GRUB cannot hand on: where the distribution has no ignition-kargs-helper, as on Flatcar, it is refused"
+            );
+            report.push(
+                Diagnostic::hint(argument.span, message)
+                    .help("write the argument without it")
+                    .secret(),
+            );
+        }
+    }
     if minor == EXPERIMENTAL_MINOR {
         report.push(
             Diagnostic::warning(

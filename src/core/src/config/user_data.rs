@@ -5,8 +5,9 @@ use std::io::Read as _;
 
 use flate2::bufread::GzDecoder;
 
-use super::language::{self, Language};
-use super::{MAX_CONFIG, mime};
+use super::language;
+use super::part::{MAX_PARTS, Part, Stated};
+use super::{MAX_CONFIG, archive, mime};
 use crate::dataurl::unbase64;
 use crate::diag::{Diagnostic, Report, Sources, Span};
 
@@ -16,15 +17,15 @@ const MAX_LAYERS: usize = 4;
 const MAX_STREAMS: usize = 256;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// The config within user data.
+/// A config within user data.
 #[derive(Debug)]
 pub(super) struct UserData<'a> {
     /// The name for diagnostics; it says what was taken off.
     pub(super) name: String,
     /// The text of the config; empty for no config.
     pub(super) text: Cow<'a, str>,
-    /// The language that its wrapping states, where the text itself does not.
-    pub(super) language: Option<Language>,
+    /// What its wrapping says of it, where the text itself does not.
+    pub(super) stated: Stated,
 }
 
 /// One wrapping taken off.
@@ -32,63 +33,111 @@ struct Peeled {
     /// What it was: "gzip".
     layer: String,
     inside: Vec<u8>,
-    language: Option<Language>,
+    stated: Option<Stated>,
 }
 
-/// Takes all wrappings off. The bytes are at most as many as the inside of each layer may be.
+impl Peeled {
+    fn of(part: Part) -> Self {
+        Self {
+            layer: part.label,
+            inside: part.body,
+            stated: Some(part.stated),
+        }
+    }
+}
+
+/// Takes all wrappings off; a message holds several configs, others one. The bytes of all texts together are at most
+/// as many as those of a config.
 pub(super) fn unpack<'a>(
     sources: &mut Sources,
     name: &str,
     bytes: &'a [u8],
     report: &mut Report,
-) -> Result<UserData<'a>, Diagnostic> {
-    let mut layers: Vec<String> = Vec::new();
-    let mut data = Cow::Borrowed(bytes);
-    let mut stated = None;
-    loop {
+) -> Result<Vec<UserData<'a>>, Diagnostic> {
+    let mut unpacking = Unpacking {
+        sources,
+        report,
+        name,
+        room: MAX_CONFIG,
+        found: Vec::new(),
+    };
+    unpacking.layer(&mut Vec::new(), Cow::Borrowed(bytes), Stated::default())?;
+    Ok(unpacking.found)
+}
+
+/// Wrappings being taken off.
+struct Unpacking<'a, 's> {
+    sources: &'s mut Sources,
+    report: &'s mut Report,
+    name: &'s str,
+    /// How many bytes all that is still to be found may have.
+    room: usize,
+    found: Vec<UserData<'a>>,
+}
+
+impl<'a> Unpacking<'a, '_> {
+    /// Takes off what is around the data, below the layers that were taken off already.
+    fn layer(
+        &mut self,
+        layers: &mut Vec<String>,
+        data: Cow<'a, [u8]>,
+        stated: Stated,
+    ) -> Result<(), Diagnostic> {
+        let name = self.name;
         let shown = match layers.as_slice() {
             [] => name.to_owned(),
             layers => format!("{name} (unpacked from {})", layers.join(", ")),
         };
-        if data.len() > MAX_CONFIG {
-            return Err(nowhere(sources, &shown, too_large()));
+        if data.len() > self.room {
+            return Err(nowhere(self.sources, &shown, too_large()));
         }
-        let Some(peeled) = peel(sources, &shown, &data, report)? else {
-            let text = text(data).map_err(|message| nowhere(sources, &shown, message))?;
+        let Some(peeled) = peel(self.sources, &shown, &data, self.room, self.report)? else {
+            if self.found.len() == MAX_PARTS {
+                let message = format!("the user data has more than {} parts", MAX_PARTS);
+                return Err(nowhere(self.sources, &shown, message));
+            }
+            self.room -= data.len();
+            let text = text(data).map_err(|message| nowhere(self.sources, &shown, message))?;
             // A text that says its language itself has the last word, as in cloud-init.
-            let language = stated.filter(|_| !language::is_certain(&text));
-            return Ok(UserData {
+            let language = stated.language.filter(|_| !language::is_certain(&text));
+            self.found.push(UserData {
                 name: shown,
                 text,
-                language,
+                stated: Stated { language, ..stated },
             });
+            return Ok(());
         };
         if layers.len() == MAX_LAYERS {
             let message = format!("the user data is wrapped more than {MAX_LAYERS} times");
-            return Err(nowhere(sources, &shown, message));
+            return Err(nowhere(self.sources, &shown, message));
         }
-        layers.push(peeled.layer);
-        data = Cow::Owned(peeled.inside);
-        stated = peeled.language.or(stated);
+        for part in peeled {
+            layers.push(part.layer);
+            let stated = part.stated.unwrap_or_else(|| stated.clone());
+            self.layer(layers, Cow::Owned(part.inside), stated)?;
+            layers.pop();
+        }
+        Ok(())
     }
 }
 
-/// Takes off the outermost wrapping; `None` where there is none.
+/// Takes off the outermost wrapping; `None` where there is none. Only messages have more than one part, or none.
 fn peel(
     sources: &mut Sources,
     shown: &str,
     data: &[u8],
+    room: usize,
     report: &mut Report,
-) -> Result<Option<Peeled>, Diagnostic> {
+) -> Result<Option<Vec<Peeled>>, Diagnostic> {
     let plain = |layer: &str, inside| {
-        Some(Peeled {
+        Some(vec![Peeled {
             layer: layer.to_owned(),
             inside,
-            language: None,
-        })
+            stated: None,
+        }])
     };
     if data.starts_with(GZIP) {
-        return match gunzip(data) {
+        return match gunzip(data, room) {
             Ok(inside) => Ok(plain("gzip", inside)),
             Err(message) => Err(nowhere(sources, shown, message)),
         };
@@ -98,12 +147,13 @@ fn peel(
     };
     if let Some(message) = mime::message(text) {
         let source = sources.add(shown, text);
-        let part = mime::only_config(&message, text, source, report)?;
-        return Ok(Some(Peeled {
-            layer: part.label,
-            inside: part.body,
-            language: part.language,
-        }));
+        let parts = mime::configs(&message, text, source, report)?;
+        return Ok(Some(parts.into_iter().map(Peeled::of).collect()));
+    }
+    if archive::is_one(text) {
+        let source = sources.add(shown, text);
+        let parts = archive::parts(source, text, report)?;
+        return Ok(Some(parts.into_iter().map(Peeled::of).collect()));
     }
     Ok(base64(text).and_then(|inside| plain("base64", inside)))
 }
@@ -139,16 +189,16 @@ fn text(data: Cow<'_, [u8]>) -> Result<Cow<'_, str>, String> {
 
 /// Inflates all streams of a gzip file, at most to the size of a config. Clouds that hand out whole
 /// blocks leave zeros behind the last stream.
-fn gunzip(data: &[u8]) -> Result<Vec<u8>, String> {
+fn gunzip(data: &[u8], room: usize) -> Result<Vec<u8>, String> {
     let mut inside = Vec::new();
     let mut rest = data;
     for _ in 0..MAX_STREAMS {
-        let room = MAX_CONFIG - inside.len() + 1;
-        let mut stream = GzDecoder::new(rest).take(room as u64);
+        let left = room - inside.len() + 1;
+        let mut stream = GzDecoder::new(rest).take(left as u64);
         stream
             .read_to_end(&mut inside)
             .map_err(|_| "the user data is gzip, but damaged or cut off".to_owned())?;
-        if inside.len() > MAX_CONFIG {
+        if inside.len() > room {
             return Err(format!("unpacked from gzip, {}", too_large()));
         }
         rest = stream.into_inner().into_inner();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Language;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::Compression;
@@ -15,13 +16,14 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 fn found(bytes: &[u8]) -> String {
     let (mut sources, mut report) = (Sources::default(), Report::default());
     match unpack(&mut sources, "u", bytes, &mut report) {
-        Ok(found) => format!(
-            "{}{}|{}|{}",
-            report.render(&sources),
-            found.name,
-            found.language.map_or("", Language::name),
-            found.text
-        ),
+        Ok(found) => {
+            let show = |found: &UserData<'_>| {
+                let language = found.stated.language.map_or("", Language::name);
+                format!("{}|{language}|{}", found.name, found.text)
+            };
+            let found: Vec<String> = found.iter().map(show).collect();
+            format!("{}{}", report.render(&sources), found.join("\n"))
+        }
         Err(diagnostic) => {
             report.push(diagnostic);
             report.render(&sources)
@@ -211,7 +213,7 @@ fn the_one_config_of_a_mime_message_is_found() {
         found(single.as_bytes()),
         format!("u (unpacked from part 1 of MIME)||{CLOUD}")
     );
-    assert_eq!(found(mime(&[]).as_bytes()), "u (unpacked from MIME)||");
+    assert_eq!(found(mime(&[]).as_bytes()), "");
 }
 
 #[test]
@@ -224,21 +226,15 @@ fn what_is_wrong_with_a_message_is_named_with_its_place() {
         "## template: jinja\n#cloud-config\n",
     );
     insta::assert_snapshot!(found(mime(&[cloud, script]).as_bytes()), @r#"
-    u:9:15: error: parts 1 and 2 of the user data are both configs, one is read
-      9 | Content-Type: text/x-shellscript
-        |               ^^^^^^^^^^^^^^^^^^
-      the other one is stated at: u:5:15
-      help: put both into one config: a script can be a file of write_files and a line of runcmd
+    u (unpacked from part 1 of MIME)|cloud-config|a: b
+    u (unpacked from part 2 of MIME)||#!/bin/sh
     "#);
     insta::assert_snapshot!(found(mime(&[hook, cloud, ("Content-Type: image/png", "x")]).as_bytes()), @r#"
-    u:5:15: warning: part 1 is a cloud-init boot hook: it has no effect
-      5 | Content-Type: text/cloud-boothook
-        |               ^^^^^^^^^^^^^^^^^^^
-      help: write its commands into bootcmd of the cloud-config part
     u:13:15: warning: part 3 is of the type "image/png", which is not read here: it has no effect
       13 | Content-Type: image/png
          |               ^^^^^^^^^
       help: parts that are read are text/cloud-config, text/x-shellscript and application/vnd.coreos.ignition+json
+    u (unpacked from part 1 of MIME)||#!/bin/sh
     u (unpacked from part 2 of MIME)|cloud-config|a: b
     "#);
     insta::assert_snapshot!(found(mime(&[jinja]).as_bytes()), @r#"
@@ -280,14 +276,23 @@ fn what_is_wrong_with_a_message_is_named_with_its_place() {
       help: end the user data with the line --BOUNDARY--, and see whether the cloud limits its size
     u (unpacked from part 1 of MIME)|cloud-config|a: b
     "#);
-    let deep = mime(&[(
-        "Content-Type: multipart/mixed; boundary=i",
-        "--i\nContent-Type: multipart/mixed; boundary=j\n\n--i--",
-    )]);
-    insta::assert_snapshot!(found(deep.as_bytes()), @r#"
-    u:8:15: error: MIME messages nest deeper than one level here
-      8 | Content-Type: multipart/mixed; boundary=j
-        |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    let inner = |depth: usize| {
+        let mut text = "Content-Type: text/cloud-config\n\na: b".to_owned();
+        for level in 0..depth {
+            text = format!(
+                "Content-Type: multipart/mixed; boundary=i{level}\n\n--i{level}\n{text}\n--i{level}--"
+            );
+        }
+        text
+    };
+    assert_eq!(
+        found(inner(4).as_bytes()),
+        "u (unpacked from part 1.1.1.1 of MIME)|cloud-config|a: b"
+    );
+    insta::assert_snapshot!(found(inner(5).as_bytes()), @r#"
+    u:13:15: error: MIME messages nest deeper than 4 levels here
+      13 | Content-Type: multipart/mixed; boundary=i0
+         |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#);
     let many = mime(&vec![("A: b", ""); 65]);
     insta::assert_snapshot!(found(many.as_bytes()), @r#"

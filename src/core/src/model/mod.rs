@@ -3,10 +3,12 @@
 //! [`crate::validate`] makes it from the wire types. Every entry knows the place in the user's config
 //! that asked for it (`at`), so that an error in a late stage still points at a line.
 
+pub mod format;
 pub mod metadata;
 mod scalar;
 mod unit_name;
 
+pub use format::Format;
 pub use metadata::Metadata;
 pub use scalar::{Digest, Gid, Guid, Mode, ScalarError, SysPath, Uid, account_number};
 pub use unit_name::UnitName;
@@ -248,6 +250,8 @@ pub struct Partition {
     pub should_exist: bool,
     /// May be resized if only its size does not match.
     pub resize: bool,
+    /// Whether a MiB of start and size stands for 2048 sectors of the disk, however large they are.
+    pub own_sectors: bool,
 }
 
 /// A RAID array.
@@ -329,43 +333,6 @@ pub struct Pin {
     pub config: String,
     /// Whether it opens the volume only with the network.
     pub needs_network: bool,
-}
-
-/// A file system to be made.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// ext4
-    Ext4,
-    /// btrfs
-    Btrfs,
-    /// XFS
-    Xfs,
-    /// FAT
-    Vfat,
-    /// Swap space
-    Swap,
-    /// No file system: nothing recognizable is left on the device.
-    None,
-    /// A directory of the host of a virtual machine: it is mounted, never made.
-    Virtiofs,
-}
-
-impl Format {
-    /// The name in configs and in the kernel.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Ext4 => "ext4",
-            Format::Btrfs => "btrfs",
-            Format::Xfs => "xfs",
-            Format::Vfat => "vfat",
-            Format::Swap => "swap",
-            Format::None => "none",
-            Format::Virtiofs => "virtiofs",
-        }
-    }
 }
 
 /// A file system.

@@ -33,6 +33,6 @@ pub use desired::{
     Desired, DesiredLink, Heard, Invalid, LinkWishes, RouteWish, RuleWish, Wish, WishedAddress,
     Wishes,
 };
-pub use difference::{Difference, Unmet, difference};
+pub use difference::{Difference, Unmet, difference, place};
 pub use op::{Change, NetOp};
 pub use prefix::{Family, InterfaceAddress, Mac, NotAnAddress, Prefix};

@@ -50,7 +50,7 @@ const TABLES: [u32; 3] = [table::MAIN, 10001, 10002];
 
 /// Something said of a link, by its number in [`MACS`].
 #[derive(Debug, Clone)]
-enum Said {
+enum Named {
     Local(&'static str),
     Address(&'static str),
     Route(RouteWish),
@@ -92,11 +92,11 @@ fn rule_wish() -> impl Strategy<Value = RuleWish> {
         })
 }
 
-fn said() -> impl Strategy<Value = Said> {
+fn said() -> impl Strategy<Value = Named> {
     let metric = option::of(select(&[0_u32, 100, 1024][..]));
     let route = (way(), select(&TABLES[..]), metric, any::<bool>()).prop_map(
         |((destination, gateway), table, metric, onlink)| {
-            Said::Route(RouteWish {
+            Named::Route(RouteWish {
                 table,
                 destination,
                 gateway,
@@ -106,19 +106,19 @@ fn said() -> impl Strategy<Value = Said> {
         },
     );
     prop_oneof![
-        3 => select(&DESTINATIONS[..]).prop_map(Said::Local),
-        3 => select(&ADDRESSES[..]).prop_map(Said::Address),
+        3 => select(&DESTINATIONS[..]).prop_map(Named::Local),
+        3 => select(&ADDRESSES[..]).prop_map(Named::Address),
         3 => route,
-        2 => rule_wish().prop_map(Said::Rule),
-        1 => select(&[1400_u32, 9001][..]).prop_map(Said::Mtu),
+        2 => rule_wish().prop_map(Named::Rule),
+        1 => select(&[1400_u32, 9001][..]).prop_map(Named::Mtu),
     ]
 }
 
-fn wishes() -> impl Strategy<Value = Vec<(usize, Said)>> {
+fn wishes() -> impl Strategy<Value = Vec<(usize, Named)>> {
     vec((0..MACS.len(), said()), 0..16)
 }
 
-fn desired(said: &[(usize, Said)], heard: Heard) -> Desired {
+fn desired(said: &[(usize, Named)], heard: Heard) -> Desired {
     let mut wishes = Wishes::new();
     for mac in &MACS[..2] {
         wishes.link(mac, None, "").unwrap();
@@ -126,14 +126,14 @@ fn desired(said: &[(usize, Said)], heard: Heard) -> Desired {
     for (mac, said) in said {
         let mut link = wishes.link(MACS[*mac], None, "").unwrap();
         match said {
-            Said::Local(text) => link.local(text, "", "why"),
-            Said::Address(address) => {
+            Named::Local(text) => link.local(text, "", "why"),
+            Named::Address(address) => {
                 let bits = None;
                 link.address(WishedAddress { address, bits }, "", "why");
             }
-            Said::Route(route) => link.route(*route, "", "why"),
-            Said::Rule(rule) => link.rule(*rule, "", "why"),
-            Said::Mtu(bytes) => link.mtu(*bytes, "", "why"),
+            Named::Route(route) => link.route(*route, "", "why"),
+            Named::Rule(rule) => link.rule(*rule, "", "why"),
+            Named::Mtu(bytes) => link.mtu(*bytes, "", "why"),
         }
     }
     let (desired, invalid) = wishes.end(heard);

@@ -146,18 +146,13 @@ impl DiskOp {
         else {
             return None;
         };
-        // mkfs.ext4(8), mkfs.btrfs(8), mkswap(8); mkfs.xfs(8); mkfs.fat(8).
-        let gives_one = |word: &String| match format {
-            Format::Vfat => word.starts_with("-i"),
-            Format::Xfs => word.contains("uuid="),
-            _ => word.starts_with("-U") || word.starts_with("--uuid"),
-        };
-        if matches!(format, Format::None | Format::Virtiofs) || options.iter().any(gives_one) {
+        let maker = format.maker()?;
+        if options.iter().any(|word| (maker.gives_uuid)(word)) {
             return None;
         }
-        *uuid = Some(match format {
-            Format::Vfat => hex::encode(&made_up[..4]),
-            _ => Guid(random(made_up)).to_string().to_lowercase(),
+        *uuid = Some(match maker.has_serial {
+            true => hex::encode(&made_up[..4]),
+            false => Guid(random(made_up)).to_string().to_lowercase(),
         });
         Some(op)
     }
@@ -299,7 +294,7 @@ impl DiskOp {
 
 /// A UUID as blkid writes it: lower case, but FAT's serial number in upper case with its dash.
 pub fn canonical_uuid(format: Format, uuid: &str) -> String {
-    if format != Format::Vfat {
+    if !format.has_serial() {
         return uuid.to_lowercase();
     }
     let digits = uuid.replace('-', "").to_uppercase();

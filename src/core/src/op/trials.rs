@@ -2,37 +2,7 @@
 
 use crate::facts::Trial;
 use crate::facts::selinux::PROGRAM;
-use crate::model::Format;
 use crate::op::{AccountKind, AccountOp, DiskOp, MountOp, Op, VolumeOp, mount_options};
-
-impl Format {
-    /// The program that makes the file system.
-    pub fn maker(self) -> Option<&'static str> {
-        Some(match self {
-            Format::Ext4 => "mkfs.ext4",
-            Format::Btrfs => "mkfs.btrfs",
-            Format::Xfs => "mkfs.xfs",
-            Format::Swap => "mkswap",
-            Format::Vfat => "mkfs.fat",
-            Format::None | Format::Virtiofs => return None,
-        })
-    }
-}
-
-impl Format {
-    /// The kernel's drivers of the file system, which an initramfs has to have where they are modules.
-    pub fn drivers(self) -> &'static [&'static str] {
-        match self {
-            Format::Ext4 => &["ext4"],
-            Format::Btrfs => &["btrfs"],
-            Format::Xfs => &["xfs"],
-            // With the tables of its names.
-            Format::Vfat => &["vfat", "nls_cp437", "nls_iso8859-1"],
-            Format::Virtiofs => &["virtiofs"],
-            Format::Swap | Format::None => &[],
-        }
-    }
-}
 
 impl Op {
     /// What can be tried of the operation. `size` answers the size of a device in bytes, 0 if it is not known.
@@ -63,7 +33,7 @@ impl DiskOp {
                 uuid,
                 options,
             } => {
-                let program = format.maker().map(Trial::Program);
+                let program = format.maker().map(|maker| Trial::Program(maker.program));
                 let mut trials: Vec<Trial> = program.into_iter().collect();
                 if !options.is_empty() {
                     trials.push(Trial::MakeFilesystem {

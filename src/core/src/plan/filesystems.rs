@@ -93,28 +93,21 @@ pub(super) fn kept_as(filesystem: &Filesystem, format: Format, block: &Block) ->
     if filesystem.wipe_filesystem || format == Format::None || block.table != TableState::None {
         return None;
     }
-    formats(filesystem, format)
-        .iter()
-        .copied()
-        .find(|format| matches(filesystem, *format, found))
+    formats(filesystem, format).find(|format| matches(filesystem, *format, found))
 }
 
 /// The formats that will do. The OEM partition was ext4 and is btrfs: configs written for either are
 /// taken on both, because it holds what the vendor put there (Flatcar).
-fn formats(filesystem: &Filesystem, format: Format) -> &'static [Format] {
+fn formats(filesystem: &Filesystem, format: Format) -> impl Iterator<Item = Format> {
     const OEM: [&str; 2] = ["/dev/disk/by-label/OEM", "/dev/disk/by-partlabel/OEM"];
-    match format {
-        Format::Ext4 if OEM.contains(&filesystem.device.as_str()) => &[Format::Ext4, Format::Btrfs],
-        Format::Btrfs if OEM.contains(&filesystem.device.as_str()) => {
-            &[Format::Btrfs, Format::Ext4]
-        }
-        Format::Ext4 => &[Format::Ext4],
-        Format::Btrfs => &[Format::Btrfs],
-        Format::Xfs => &[Format::Xfs],
-        Format::Vfat => &[Format::Vfat],
-        Format::Swap => &[Format::Swap],
-        Format::None | Format::Virtiofs => &[],
-    }
+    let other = match format {
+        Format::Ext4 => Some(Format::Btrfs),
+        Format::Btrfs => Some(Format::Ext4),
+        _ => None,
+    };
+    let other = other.filter(|_| OEM.contains(&filesystem.device.as_str()));
+    let all = [Some(format), other].into_iter().flatten();
+    all.filter(|format| format.maker().is_some())
 }
 
 fn in_use(filesystem: &Filesystem, node: &str, block: &Block) -> Result<(), Diagnostic> {

@@ -158,6 +158,7 @@ fn the_disks_of_the_config_are_planned_on_the_new_guid() {
             wipe_partition_entry: false,
             should_exist: true,
             resize: false,
+            own_sectors: false,
         }],
     };
     let disks = [asked];

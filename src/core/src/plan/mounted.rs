@@ -38,9 +38,7 @@ pub(super) fn of_root(config: &Config) -> Option<Mounted<'_>> {
 
 fn with_path(config: &Config) -> Vec<Mounted<'_>> {
     let filesystems = config.filesystems.iter().filter_map(|filesystem| {
-        let format = filesystem
-            .format
-            .filter(|format| !matches!(format, Format::Swap | Format::None))?;
+        let format = filesystem.format.filter(|format| format.row().is_mounted)?;
         Some(Mounted {
             at: filesystem.at,
             path: filesystem.path.as_ref()?,

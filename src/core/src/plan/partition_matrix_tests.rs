@@ -89,6 +89,7 @@ fn the_whole_matrix() {
                 let asked = Partition {
                     wipe_partition_entry: *wipe_partition_entry,
                     resize: *resize,
+                    own_sectors: false,
                     ..asked.clone()
                 };
                 format!("{:<24}", outcome(&asked))

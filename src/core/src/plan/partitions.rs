@@ -53,9 +53,17 @@ pub(super) fn used<'f>(node: &str, number: u32, facts: &'f Facts) -> Option<&'f 
         .as_ref()
 }
 
+/// How many sectors of the disk a MiB of the config stands for.
+fn sectors_per_mib(partition: &Partition, block: &Block) -> u64 {
+    match partition.own_sectors {
+        true => 2048,
+        false => block.sectors_per_mib(),
+    }
+}
+
 /// Where a partition is to lie: what the config leaves open is kept from an existing one.
 fn wanted_place(partition: &Partition, kept: Option<&Entry>, block: &Block) -> Wanted {
-    let sectors = |mib: u64| mib.saturating_mul(block.sectors_per_mib());
+    let sectors = |mib: u64| mib.saturating_mul(sectors_per_mib(partition, block));
     Wanted {
         start: match (partition.start_mib, kept) {
             (None, Some(entry)) => Some(entry.start),
@@ -297,7 +305,7 @@ impl<'a> Work<'a> {
         let (number, entry) = slots.next().filter(|_| slots.next().is_none())?;
         let sectors = |mib: Option<u64>| {
             mib.filter(|mib| *mib != 0)
-                .map(|mib| mib.saturating_mul(self.block.sectors_per_mib()))
+                .map(|mib| mib.saturating_mul(sectors_per_mib(partition, self.block)))
         };
         let is = specified(partition.type_guid).is_none_or(|guid| guid == entry.type_guid)
             && specified(partition.guid).is_none_or(|guid| Some(guid) == entry.guid)

@@ -56,6 +56,7 @@ pub(super) fn partition(number: u32, label: &str) -> Partition {
         wipe_partition_entry: false,
         should_exist: true,
         resize: false,
+        own_sectors: false,
     }
 }
 
@@ -652,5 +653,44 @@ fn number_0_takes_the_lowest_slot_that_is_free_when_deletions_are_done() {
             Err(report) => report.items[0].message.clone(),
         };
         assert_eq!(said, expected, "{partitions:?}");
+    }
+}
+
+#[test]
+fn sectors_of_version_2_are_those_of_the_disk() {
+    for (sector, own, start, size, expected) in [
+        (512, false, Some(1), Some(2), (2048, 6143)),
+        (512, true, Some(1), Some(2), (2048, 6143)),
+        (4096, false, Some(1), Some(2), (256, 767)),
+        (4096, true, Some(1), Some(2), (2048, 6143)),
+        (4096, true, Some(4), Some(8), (8192, 24575)),
+        (4096, true, None, Some(1), (256, 2303)),
+        (4096, false, None, Some(1), (256, 511)),
+    ] {
+        let mut facts = facts(&[]);
+        let block = Block {
+            size: 1 << 30,
+            sector,
+            table: TableState::None,
+            signature: Signature::Blank,
+            used: None,
+        };
+        facts.disks.blocks.insert(NODE.into(), block);
+        let disk = disk(vec![Partition {
+            start_mib: start,
+            size_mib: size,
+            own_sectors: own,
+            ..partition(1, "a")
+        }]);
+        let plan = crate::plan::disks::plan(std::slice::from_ref(&disk), &facts).unwrap();
+        let after = plan.predict(facts);
+        let TableState::Gpt(table) = &after.disks.blocks[NODE].table else {
+            panic!("no table");
+        };
+        let entry = &table.partitions[&1];
+        assert_eq!((entry.start, entry.end), expected, "{sector} {own}");
+        // It is kept when it is there.
+        let again = crate::plan::disks::plan(&[disk], &after).unwrap();
+        assert!(again.steps.is_empty(), "{sector} {own}");
     }
 }

@@ -220,6 +220,7 @@ fn the_config_says_what_may_be_lost() {
         wipe_partition_entry: wipe,
         should_exist: true,
         resize: false,
+        own_sectors: false,
     };
     let disk = |wipe_table, partition| Disk {
         at: None,

@@ -385,7 +385,7 @@ impl Work<'_, '_> {
                     Trial::Mount { format, .. } if why.starts_with("the kernel knows no") => error
                         .help(format!(
                             "add the drivers to the initramfs: dracut --add-drivers \"{}\"",
-                            format.drivers().join(" ")
+                            format.row().drivers.join(" ")
                         )),
                     _ => error.help("correct the options, or leave them out"),
                 });

@@ -89,7 +89,9 @@ impl Variant {
                 ("4.19.0", 5),
                 ("4.20.0", 5),
                 ("4.21.0", 5),
-                ("4.22.0-experimental", 7),
+                ("4.22.0", 5),
+                ("5.0.0", 5),
+                ("5.1.0-experimental", 7),
             ],
             Variant::R4e => &[("1.0.0", 3), ("1.1.0", 4), ("1.2.0-experimental", 7)],
             Variant::Fiot => &[("1.0.0", 4), ("1.1.0-experimental", 7)],
@@ -179,8 +181,22 @@ wire! {
         "systemd" since 0 systemd: Systemd,
         "bootDevice" since 2 boot_device: BootDevice,
         "grub" since 4 grub: Grub,
-        "metadata" since 0 metadata: Option<Raw>,
-        "openshift" since 0 openshift: Option<Raw>,
+        "metadata" since 0 metadata: Metadata,
+        "openshift" since 0 openshift: Openshift,
+    }
+
+    /// What a MachineConfig is called, and for which nodes it is (openshift).
+    struct Metadata "metadata" {
+        "name" since 0 name: Text,
+        "labels" since 0 labels: Option<Raw>,
+    }
+
+    /// What a MachineConfig says besides the config of Ignition (openshift).
+    struct Openshift "openshift" {
+        "kernelArguments" since 0 kernel_arguments: Vec<At<String>>,
+        "extensions" since 0 extensions: Vec<At<String>>,
+        "fips" since 0 fips: Flag,
+        "kernelType" since 0 kernel_type: Text,
     }
 
     /// Metadata of the config itself.

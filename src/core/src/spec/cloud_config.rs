@@ -117,7 +117,7 @@ wire! {
         "no_log_init" since 0 no_log_init: Flag,
         "no_user_group" since 0 no_user_group: Flag,
         "passwd" since 0 passwd: Text,
-        "plain_text_passwd" since 0 plain_text_passwd: Option<Raw>,
+        "plain_text_passwd" since 0 plain_text_passwd: Text,
         "primary_group" since 0 primary_group: Text,
         "selinux_user" since 0 selinux_user: Option<Raw>,
         "shell" since 0 shell: Text,

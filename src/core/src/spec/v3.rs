@@ -15,6 +15,8 @@ pub const NEWEST_MINOR: u8 = 6;
 
 /// The experimental minor version: its meaning may change until it is stable.
 pub const EXPERIMENTAL_MINOR: u8 = 7;
+/// What no version of Ignition has, and the stages of one boot say to one another.
+pub const INTERNAL_MINOR: u8 = 8;
 
 /// How a version is written: "3.4.0".
 pub fn version_name(minor: u8) -> String {
@@ -177,6 +179,8 @@ wire! {
         "wipePartitionEntry" since 0 wipe_partition_entry: Flag,
         "shouldExist" since 0 should_exist: Flag,
         "resize" since 2 resize: Flag,
+        // Not Ignition's: start and size of a config of version 2 were 2048 of the disk's own sectors for each MiB here.
+        "ownSectors" since 8 own_sectors: Flag,
     }
 
     /// A RAID array.

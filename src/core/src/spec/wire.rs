@@ -555,7 +555,14 @@ const ABOVE: &[(&str, &str)] = &[
     ("ignition.security", "tls"),
     ("ignition.security.tls", "certificateauthorities"),
     ("contents", "inline local source compression verification"),
+    (
+        TOP,
+        "ignition storage passwd systemd kernelarguments bootdevice",
+    ),
 ];
+
+/// What messages call the whole config.
+const TOP: &str = "the config";
 
 fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>) -> Option<usize> {
     let spelling = |field: &Field| (cx.dialect.spelling)(field.json);
@@ -584,6 +591,7 @@ fn field_of(member: &Member, what: &str, fields: &[Field], cx: &mut Decoder<'_>)
         });
         let help = match (nearest(&member.key, &known), above) {
             (Some(name), _) => format!("did you mean {name:?}?"),
+            (None, Some((TOP, _))) if what != TOP => "it belongs at the top of the config".into(),
             (None, Some((place, _))) if !what.ends_with(place) => {
                 format!("it belongs into {place}")
             }

@@ -17,6 +17,8 @@ pub(super) enum When {
     Early,
     /// In one boot, when the network is online and what starts by default has started.
     OnceLate,
+    /// In every boot, at the same time.
+    EachLate,
 }
 
 /// The file of a script, and the unit `pilotlight-NAME.service` that runs it.
@@ -30,7 +32,8 @@ pub(super) fn script(
     let path = format!("{STATE}/{name}");
     let contents = match when {
         When::Early => early(what, &path),
-        When::OnceLate => once(what, &path),
+        When::OnceLate => late(what, &path, true),
+        When::EachLate => late(what, &path, false),
     };
     let file = v3::File {
         at: span,
@@ -73,11 +76,17 @@ fn early(what: &str, path: &str) -> String {
     )
 }
 
-fn once(what: &str, path: &str) -> String {
+fn late(what: &str, path: &str, once: bool) -> String {
+    let condition = format!("ConditionPathExists=!{path}.done\n");
+    let mark = format!("ExecStartPre=/usr/bin/touch {path}.done\n");
+    let (condition, mark) = match once {
+        true => (condition.as_str(), mark.as_str()),
+        false => ("", ""),
+    };
     format!(
         "[Unit]\n\
          Description={what}\n\
-         ConditionPathExists=!{path}.done\n\
+         {condition}\
          RequiresMountsFor={STATE}\n\
          Wants=network-online.target\n\
          After=network-online.target multi-user.target\n\
@@ -86,7 +95,7 @@ fn once(what: &str, path: &str) -> String {
          Type=oneshot\n\
          RemainAfterExit=yes\n\
          Environment=HOME=/root\n\
-         ExecStartPre=/usr/bin/touch {path}.done\n\
+         {mark}\
          ExecStart={path}\n\
          StandardOutput=journal+console\n\
          \n\

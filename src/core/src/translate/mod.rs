@@ -25,6 +25,8 @@ pub struct Translation<'a> {
     pub report: &'a mut Report,
     /// Where `local:` files come from; `None` where there are none, as on a booting machine.
     pub files: Option<&'a dyn LocalFiles>,
+    /// Whether what the config says to a cluster reaches one.
+    pub cluster: bool,
 }
 
 impl Translation<'_> {

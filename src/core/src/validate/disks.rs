@@ -79,6 +79,7 @@ impl Check<'_> {
             wipe_partition_entry: flag(&wire.wipe_partition_entry, false),
             should_exist: flag(&wire.should_exist, true),
             resize: flag(&wire.resize, false),
+            own_sectors: flag(&wire.own_sectors, false),
         };
         if !partition.should_exist {
             let described = partition.label.is_some()

@@ -4,18 +4,9 @@ use std::collections::BTreeMap;
 
 use super::check::{Check, Seen, Text, flag, text};
 use crate::diag::{Diagnostic, Span};
+use crate::model::format::Row;
 use crate::model::{Filesystem, Format, Share};
 use crate::spec::v3;
-
-/// Formats with the length of their labels in bytes.
-const FORMATS: &[(Format, usize)] = &[
-    (Format::Ext4, 16),
-    (Format::Btrfs, 256),
-    (Format::Xfs, 12),
-    (Format::Swap, 15),
-    (Format::Vfat, 11),
-    (Format::None, 0),
-];
 
 /// Longest tag of a share in bytes (virtio specification 1.2, section 5.11.4).
 const TAG_BYTES: usize = 36;
@@ -33,7 +24,8 @@ impl Check<'_> {
                     "the file system's device",
                 );
             }
-            let mounted = !matches!(text(&wire.format).as_deref(), Some("swap" | "none"));
+            let format = text(&wire.format).and_then(|name| Format::named(&name));
+            let mounted = format.is_none_or(|format| format.row().is_mounted);
             let path = wire.path.as_ref().filter(|path| !path.value.is_empty());
             // Two on one path hide one another, whether in one config or after merging.
             if let Some(path) = path.filter(|_| mounted)
@@ -61,39 +53,32 @@ impl Check<'_> {
             .filter(|format| !format.value.is_empty())
         {
             None => None,
-            Some(given) => match FORMATS
-                .iter()
-                .find(|(format, _)| format.name() == given.value)
-            {
-                Some((format, longest)) => {
-                    let label = wire
-                        .label
-                        .as_ref()
-                        .filter(|label| label.value.len() > *longest);
-                    if let Some(label) = label.filter(|_| *format != Format::None) {
-                        self.report.error(
-                            label.span,
-                            format!(
-                                "the label has {} bytes, {} of {} fit",
-                                label.value.len(),
-                                longest,
-                                format.name()
-                            ),
-                        );
-                    }
-                    Some(*format)
-                }
-                None => {
+            Some(given) => {
+                let Some(format) = Format::named(&given.value) else {
+                    let known: Vec<&str> = Row::ALL.iter().map(|row| row.name).collect();
+                    let message = format!("unknown file system format {:?}", given.value);
                     self.report.push(
-                        Diagnostic::error(
-                            given.span,
-                            format!("unknown file system format {:?}", given.value),
-                        )
-                        .help("known are ext4, btrfs, xfs, vfat, swap, virtiofs and none"),
+                        Diagnostic::error(given.span, message)
+                            .help(format!("known are {}", known.join(", "))),
                     );
                     return None;
+                };
+                let longest = format.row().label_bytes;
+                let label = wire.label.as_ref();
+                if let Some(label) = label.filter(|label| label.value.len() > longest)
+                    && format != Format::None
+                {
+                    self.report.error(
+                        label.span,
+                        format!(
+                            "the label has {} bytes, {longest} of {} fit",
+                            label.value.len(),
+                            format.name()
+                        ),
+                    );
                 }
-            },
+                Some(format)
+            }
         };
         if format.is_none() {
             let wipe = wire.wipe_filesystem.as_ref().filter(|wipe| wipe.value);
@@ -183,18 +168,18 @@ impl Check<'_> {
     }
 
     fn filesystem_uuid(&mut self, format: Format, uuid: &str, span: Option<Span>) {
-        let good = match format {
-            // FAT has a serial number of 32 bits, with or without the dash in the middle.
-            Format::Vfat => {
+        // With or without the dash in the middle.
+        let good = match format.has_serial() {
+            true => {
                 let digits = uuid.replace('-', "");
                 digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_hexdigit())
             }
-            _ => crate::model::Guid::parse(uuid).is_ok(),
+            false => crate::model::Guid::parse(uuid).is_ok(),
         };
         if !good {
-            let help = match format {
-                Format::Vfat => "the UUID of a vfat file system is written as 1234-ABCD",
-                _ => "a UUID is written as xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
+            let help = match format.has_serial() {
+                true => "the UUID of a vfat file system is written as 1234-ABCD",
+                false => "a UUID is written as xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
             };
             self.report.push(
                 Diagnostic::error(span, format!("{uuid:?} is no UUID of {}", format.name()))

@@ -13,6 +13,7 @@ mod password;
 mod resource;
 mod source;
 mod ssh_key;
+mod starting;
 mod storage;
 mod unit_needs;
 mod unit_settings;
@@ -91,7 +92,7 @@ impl Check<'_> {
             links: self.links(&wire.storage.links),
             units: Vec::new(),
         };
-        config.units = self.units(&wire.systemd.units);
+        config.units = self.units(&wire.systemd.units, &wire.storage);
         if self.paths_fit(&config) {
             self.tree_conflicts(&config);
         }

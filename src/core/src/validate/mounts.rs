@@ -7,7 +7,7 @@ use super::check::Check;
 use super::files::inodes;
 use super::unit_text;
 use crate::diag::{Diagnostic, Span};
-use crate::model::{Config, Filesystem, Format, SysPath, Unit, UnitName};
+use crate::model::{Config, Filesystem, SysPath, Unit, UnitName};
 
 /// Directories whose contents are made anew at each boot.
 const VOLATILE: &[&str] = &["/proc", "/sys", "/dev", "/run", "/var/run", "/tmp"];
@@ -153,7 +153,9 @@ impl Check<'_> {
 
 /// File systems that are mounted while files are written, with their paths.
 fn with_path(filesystem: &Filesystem) -> Option<(&Filesystem, &SysPath)> {
-    let mounted = !matches!(filesystem.format, None | Some(Format::Swap | Format::None));
+    let mounted = filesystem
+        .format
+        .is_some_and(|format| format.row().is_mounted);
     let path = filesystem.path.as_ref().filter(|_| mounted)?;
     Some((filesystem, path))
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::check::{Check, Seen, flag};
+use super::starting::started;
 use super::unit_text::{self, UnitText};
 use super::{unit_needs, unit_settings};
 use crate::diag::{Diagnostic, Span};
@@ -15,7 +16,7 @@ use crate::spec::v3;
 const UNIT_DIRECTORY: &str = "/etc/systemd/system/";
 
 impl Check<'_> {
-    pub(super) fn units(&mut self, list: &[v3::Unit]) -> Vec<Unit> {
+    pub(super) fn units(&mut self, list: &[v3::Unit], storage: &v3::Storage) -> Vec<Unit> {
         let mut seen = Seen::default();
         let mut parsed = Vec::new();
         for wire in list {
@@ -38,7 +39,7 @@ impl Check<'_> {
                 parsed.push((wire, unit));
             }
         }
-        let started = started(&parsed);
+        let started = started(&parsed, storage);
         for (wire, unit) in &parsed {
             self.enabling(wire, unit, &started);
         }
@@ -250,65 +251,6 @@ impl Check<'_> {
             }
         }
     }
-}
-
-/// Settings by which a unit has another one started.
-const STARTS: &[(&str, &str)] = &[
-    ("Unit", "Wants"),
-    ("Unit", "Requires"),
-    ("Unit", "BindsTo"),
-    ("Unit", "Upholds"),
-    ("Unit", "OnFailure"),
-    ("Unit", "OnSuccess"),
-    ("Install", "Also"),
-    ("Timer", "Unit"),
-    ("Path", "Unit"),
-    ("Socket", "Service"),
-];
-
-/// The units that others of the config start: timers, sockets and the like the service that they name or
-/// that bears their name, and every unit what it wants.
-fn started(units: &[(&v3::Unit, Unit)]) -> HashSet<String> {
-    let mut names = HashSet::new();
-    for (_, unit) in units.iter().filter(|(_, unit)| unit.mask != Some(true)) {
-        let dropins = unit
-            .dropins
-            .iter()
-            .filter_map(|dropin| dropin.contents.as_ref());
-        for text in unit.contents.iter().chain(dropins) {
-            let Ok(text) = unit_text::parse(text) else {
-                continue;
-            };
-            for (section, key) in STARTS {
-                let values = text.values(section, key).into_iter();
-                names.extend(
-                    values
-                        .flat_map(|set| set.value.split_whitespace())
-                        .map(String::from),
-                );
-            }
-        }
-        let kind = unit.name.kind();
-        let stem = unit
-            .name
-            .as_str()
-            .strip_suffix(kind)
-            .filter(|_| kind != "service");
-        if let Some(stem) = stem.filter(|_| matches!(kind, "timer" | "socket" | "path")) {
-            // A socket that accepts starts an instance for each connection.
-            names.insert(format!("{stem}service"));
-            names.insert(format!("{}@.service", stem.trim_end_matches('.')));
-        }
-        if kind == "automount" {
-            names.extend(
-                unit.name
-                    .as_str()
-                    .strip_suffix("automount")
-                    .map(|stem| format!("{stem}mount")),
-            );
-        }
-    }
-    names
 }
 
 /// The units, templates and kinds of units that the config adds to by ordinary files.

@@ -17,7 +17,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// What the platform says. The error is for a person.
 pub fn metadata(platform: Platform, limit: Duration) -> Result<Metadata, String> {
     let name = platform.name();
-    let machine = Machine::new(true, Some(limit));
+    let machine = machine(platform, limit);
     let said = blocking(within(limit, || platform.metadata(&machine)))
         .map_err(|why| format!("while asking the platform {name}: {why}"))?;
     said.ok_or_else(|| format!("the platform {name} says nothing of its machines"))
@@ -25,11 +25,21 @@ pub fn metadata(platform: Platform, limit: Duration) -> Result<Metadata, String>
 
 /// Tells the platform how the machine is. The error is for a person.
 pub fn report(platform: Platform, status: &Status<'_>, limit: Duration) -> Result<Told, String> {
-    let machine = Machine::new(true, Some(limit));
+    let machine = machine(platform, limit);
     blocking(within(limit, || platform.report(&machine, status))).map_err(|why| {
         let name = platform.name();
         format!("while telling the platform {name} that the machine is up: {why}")
     })
+}
+
+/// What asks, without what only the beginning of the program needed.
+fn machine(platform: Platform, limit: Duration) -> Machine {
+    crate::rest();
+    let machine = Machine::new(true, Some(limit));
+    match platform.speaks_tls() {
+        true => machine,
+        false => machine.without_authorities(),
+    }
 }
 
 fn blocking<T>(ask: impl Future<Output = Result<T, String>>) -> Result<T, String> {

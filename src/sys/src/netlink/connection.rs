@@ -106,6 +106,49 @@ impl Netlink {
         self.answer(None).map(|_| ())
     }
 
+    /// Performs changes in their order, all sent at once; the answer to each.
+    ///
+    /// The kernel performs each before it looks at the next one, whatever became of the one before, and answers what
+    /// failed and what asks for an answer (af_netlink.c, `netlink_rcv_skb`). The last one asks: when its answer is
+    /// there, those of the others are.
+    pub(super) fn requests(
+        &mut self,
+        changes: Vec<(RouteNetlinkMessage, u16)>,
+    ) -> Result<Vec<Result<(), Failure>>, Failure> {
+        let mut answers: Vec<Result<(), Failure>> = changes.iter().map(|_| Ok(())).collect();
+        let Some(last) = answers.len().checked_sub(1) else {
+            return Ok(answers);
+        };
+        let mut bytes = Vec::new();
+        let mut numbers = Vec::with_capacity(answers.len());
+        for (position, (message, flags)) in changes.into_iter().enumerate() {
+            let ack = if position == last { NLM_F_ACK } else { 0 };
+            self.append(message, NLM_F_REQUEST | ack | flags, &mut bytes);
+            numbers.push(self.sequence);
+        }
+        self.socket
+            .send_to(&bytes, &SocketAddr::new(KERNEL, 0), 0)?;
+        loop {
+            self.receive()?;
+            for message in messages(&self.buffer) {
+                let message = message.map_err(|error| Failure::Unreadable(error.into()))?;
+                let of = numbers.iter().position(|one| *one == message.sequence);
+                let (Some(of), Some(end)) = (of, message.end()) else {
+                    continue;
+                };
+                if message.port != self.port {
+                    continue;
+                }
+                if let (Some(error), Some(answer)) = (end.error, answers.get_mut(of)) {
+                    *answer = Err(Failure::Refused(error, end.explanation));
+                }
+                if of == last {
+                    return Ok(answers);
+                }
+            }
+        }
+    }
+
     /// Adds a list to a network; whether the list was whole.
     pub(super) fn list(
         &mut self,
@@ -116,14 +159,22 @@ impl Netlink {
         self.answer(Some(actual))
     }
 
-    fn send(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), Failure> {
+    /// Writes a message behind others.
+    fn append(&mut self, message: RouteNetlinkMessage, flags: u16, bytes: &mut Vec<u8>) {
         self.sequence = self.sequence.wrapping_add(1);
         let mut message = NetlinkMessage::from(message);
         message.header.flags = flags;
         message.header.sequence_number = self.sequence;
         message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
+        // Each begins at a multiple of four (linux/netlink.h, `NLMSG_ALIGN`).
+        let begin = bytes.len().next_multiple_of(4);
+        bytes.resize(begin + message.buffer_len(), 0);
+        message.serialize(&mut bytes[begin..]);
+    }
+
+    fn send(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), Failure> {
+        let mut bytes = Vec::new();
+        self.append(message, flags, &mut bytes);
         self.socket
             .send_to(&bytes, &SocketAddr::new(KERNEL, 0), 0)?;
         Ok(())

@@ -3,7 +3,6 @@
 use super::{ABSENT, ANEW, MORE, NUMBERED, NUMBERLESS, TIMES};
 use crate::side_by_side::{Named, Only};
 
-const ATTACHED: &[&str] = &[NUMBERLESS, NUMBERED, ANEW, MORE, ABSENT];
 const WITH_TABLE: &[&str] = &[ANEW, MORE, ABSENT];
 
 const BY_NETWORKD: &str = "theirs is networkd's configuration, whose DHCP client puts what it gets into the table of the \
@@ -15,15 +14,12 @@ const RELOADED: &str =
     "a change of a file is a reload of networkd, which removes what it did not add itself";
 const KEPT: &str = "a list that is absent is no list without addresses: ours removes nothing";
 const FLAG: &str = "a network of one address has no route of its own, with the flag or without it";
-const NAME: &str =
-    "alternative names are left to udev's .link files: no packet goes another way by them";
+const NUMBER: &str =
+    "theirs names an interface when its file is written, by the number that was known then";
 
 /// How the two differ. Where nothing is named, they have the same.
 pub const NAMED: &[Named] = &[
-    (&TIMES, Only::Peer, "altname device-number-0", NAME),
-    (&TIMES, Only::Peer, "altname eni-1", NAME),
-    (ATTACHED, Only::Peer, "altname eni-2", NAME),
-    (WITH_TABLE, Only::Peer, "altname device-number-1", NAME),
+    (&[NUMBERED], Only::Ours, "altname device-number-1", NUMBER),
     (
         &TIMES,
         Only::Peer,

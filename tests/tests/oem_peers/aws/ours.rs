@@ -10,7 +10,7 @@ use super::differences::NAMED;
 use super::service::Service;
 use super::{Subject, course, there};
 use crate::SOON;
-use crate::machine::daemon;
+use crate::machine::{daemon, lines};
 use crate::side_by_side::{State, becomes, expected};
 
 /// The same machine with ours, beside what was there with the peer. What DHCP gives is there by another hand.
@@ -65,6 +65,12 @@ impl Subject for Ours<'_> {
         tool(&format!("ip link set {nic} down"));
         tool(&format!("ip link set {nic} address 02:00:00:00:0b:02"));
         tool(&format!("ip address flush dev {nic}"));
+        // They go with the link.
+        for name in lines(&[&format!("ip -d link show dev {nic}")]) {
+            if let Some(name) = name.strip_prefix("altname ") {
+                tool(&format!("ip link property del dev {nic} altname {name}"));
+            }
+        }
     }
 
     fn notice(&mut self) {

@@ -23,7 +23,7 @@ use super::op::{Change, Named, NetOp};
 use super::predict::{Along, is_secondary};
 use super::prefix::{Family, Mac};
 use super::reach::{reachable_without, routers};
-use place::place;
+pub use place::place;
 
 /// More passes than are ever needed: the second one has nothing to remove.
 const PASSES: usize = 4;

@@ -29,12 +29,9 @@ pub(super) fn is_port(link: &Link, actual: &Actual) -> bool {
     link.kind.is_none() && kind.is_some_and(|kind| SWITCHES.contains(&kind))
 }
 
-/// The link that is meant, or why there is none.
-pub(super) fn place(
-    wanted: &DesiredLink,
-    desired: &Desired,
-    actual: &Actual,
-) -> Result<u32, String> {
+/// The index of the link that is meant by a wanted one, or why there is none: what no address can tell, a bond's
+/// members and virtual functions among it, is decided here.
+pub fn place(wanted: &DesiredLink, desired: &Desired, actual: &Actual) -> Result<u32, String> {
     let mac = wanted.mac;
     if desired.leaves_alone(mac) {
         return Err(format!("the link {mac} is left to another program"));

@@ -12,6 +12,8 @@ use crate::translate::{Translation, at};
 /// Makes resources and texts, and reports what cannot be had.
 pub(super) struct Contents<'a, 't> {
     pub(super) cx: &'a mut Translation<'t>,
+    /// Whether contents are compressed where that is shorter.
+    pub(super) packs: bool,
 }
 
 impl Contents<'_, '_> {
@@ -66,7 +68,8 @@ impl Contents<'_, '_> {
         if given.is_none_or(|given| given.value.is_empty()) {
             // Said even where there is none, so that no other config's compression is inherited.
             let mut compression = "";
-            if let Some(packed) = gzip(bytes).map(|packed| dataurl::encode(&packed))
+            if let Some(packed) = self.packs.then(|| gzip(bytes)).flatten()
+                && let packed = dataurl::encode(&packed)
                 && packed.len() + "gzip".len() < url.len()
             {
                 url = packed;

@@ -5,8 +5,11 @@ mod contents;
 mod fcos;
 mod grub;
 mod mounts;
+mod openshift;
 mod trees;
 mod variants;
+
+pub use openshift::MachineConfig;
 
 use contents::Contents;
 
@@ -19,12 +22,20 @@ use crate::spec::{At, Decoder, Dialect, Wire as _};
 use crate::spelling::nearest_within;
 use crate::translate::{Translation, at};
 
-/// Reads and translates a config; `None` where the report says why not. Answers the minor version of
-/// Ignition that the config's version stands for, and how it is called, too.
-pub fn translate(
-    tree: &Node,
-    cx: &mut Translation<'_>,
-) -> Option<(v3::Config, u8, &'static Dialect)> {
+/// A translated config.
+pub struct Translated {
+    /// The config.
+    pub config: v3::Config,
+    /// The minor version of Ignition that its version stands for.
+    pub minor: u8,
+    /// How its versions are called.
+    pub dialect: &'static Dialect,
+    /// What it says to a cluster (openshift).
+    pub machine: Option<MachineConfig>,
+}
+
+/// Reads and translates a config; `None` where the report says why not.
+pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<Translated> {
     let (variant, version, minor) = match version(tree) {
         Ok(found) => found,
         Err(diagnostic) => {
@@ -56,10 +67,11 @@ pub fn translate(
                 .help("set version to 1.3.0"),
         );
     }
-    let fips = config.openshift.as_ref().and_then(variants::fips);
-    let mut translated = from_wire(config, minor, rules, cx);
-    if variant == Variant::Openshift {
-        variants::openshift(&mut translated, fips, minor, cx.report);
+    let cluster = (variant == Variant::Openshift)
+        .then(|| openshift::Cluster::read(&config, version, minor, cx));
+    let mut translated = from_wire(config, minor, rules, cluster.as_ref(), cx);
+    if let Some(cluster) = &cluster {
+        cluster.check(&mut translated, cx.report);
     }
     if minor == v3::EXPERIMENTAL_MINOR {
         let message = format!("version {version} may change its meaning until it is stable");
@@ -76,7 +88,12 @@ pub fn translate(
         new.iter()
             .any(|item| item.severity == crate::diag::Severity::Error)
     });
-    (!wrong).then_some((translated, minor, variant.dialect()))
+    (!wrong).then(|| Translated {
+        config: translated,
+        minor,
+        dialect: variant.dialect(),
+        machine: cluster.map(|cluster| cluster.machine),
+    })
 }
 
 fn member<'n>(tree: &'n Node, key: &str) -> Option<&'n crate::json::Member> {
@@ -143,8 +160,15 @@ fn version(tree: &Node) -> Result<(Variant, &'static str, u8), Diagnostic> {
     }
 }
 
-fn from_wire(config: wire::Config, minor: u8, rules: u8, cx: &mut Translation<'_>) -> v3::Config {
-    let mut contents = Contents { cx };
+fn from_wire(
+    config: wire::Config,
+    minor: u8,
+    rules: u8,
+    cluster: Option<&openshift::Cluster>,
+    cx: &mut Translation<'_>,
+) -> v3::Config {
+    let packs = cluster.is_none_or(openshift::Cluster::knows_compression);
+    let mut contents = Contents { cx, packs };
     let generated = generated(&config, rules, &mut contents);
     let version = config.version.as_ref().and_then(|at| at.span);
     let mut translated = v3::Config {

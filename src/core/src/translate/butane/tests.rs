@@ -455,6 +455,7 @@ fn grub_asks_for_a_password() {
 
 /// Disks and the boot device of Fedora CoreOS.
 mod fcos;
+mod openshift;
 /// Owners and modes of trees.
 mod trees;
 mod variants;

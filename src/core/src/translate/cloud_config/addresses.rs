@@ -3,6 +3,7 @@
 //! They are known when the metadata service has asked the platform, so that a unit fills them in, before the
 //! units whose texts hold them are started.
 
+use super::volatile::index;
 use super::{Build, SUBSTITUTED, substitution};
 use crate::dataurl;
 use crate::diag::{Diagnostic, Span};
@@ -64,7 +65,7 @@ impl Build<'_> {
                 .filter(|name| text.contains(&format!("${name}")));
             let found: Vec<&str> = names
                 .copied()
-                .filter(|_| substitution(text).is_some())
+                .filter(|name| substitution(text).is_some() || text.contains(&format!("\\${name}")))
                 .collect();
             used.extend(found.iter().copied());
             !found.is_empty()
@@ -78,12 +79,15 @@ impl Build<'_> {
                 .compression
                 .as_ref()
                 .is_some_and(|at| !at.value.is_empty());
-            if packed || path.value.starts_with(STATE) {
+            let volatile = index(&path.value).and_then(|index| self.volatile.get(index));
+            if packed || (path.value.starts_with(STATE) && volatile.is_none()) {
                 continue;
             }
             let contents = dataurl::decode(&source.value).unwrap_or_default();
             if std::str::from_utf8(&contents).is_ok_and(&mut holds) {
                 paths.push(path.value.clone());
+                // In this boot it has been made already.
+                paths.extend(volatile.map(|file| file.path.value.clone()));
             }
         }
         let mut before = String::new();
@@ -130,14 +134,18 @@ impl Build<'_> {
             if used.contains(&name.as_str()) {
                 let all: String = variables.iter().map(|one| format!("${{{one}}}")).collect();
                 // An address that the platform does not give is left as it stands, and what is none never becomes a
-                // part of sed's program.
+                // part of sed's program. Behind a backslash the variable stands for itself.
                 script.push_str(&format!(
                     "value=\"{all}\"\ncase $value in\n*[!0-9A-Fa-f.:]*) echo \"{name} is no address\" >&2; exit 1 ;;\nesac\n\
-                     test -z \"$value\" || sed -i \"s|\\${name}|$value|g\" {files}\n"
+                     sed -i -e 's|\\\\\\${name}|\\x01|g' -e \"s|\\${name}|${{value:-\\\\\\${name}}}|g\" -e 's|\\x01|${name}|g' {files}\n"
                 ));
             }
         }
         let path = format!("{STATE}/{NAME}");
+        let of_network = |path: &String| path.starts_with("/etc/systemd/network/");
+        if paths.iter().any(of_network) {
+            script.push_str("systemctl try-reload-or-restart systemd-networkd.service\n");
+        }
         script.push_str(&format!("systemctl daemon-reload\ntouch {path}.done\n"));
         let span = self.config.at;
         self.add_file(v3::File {

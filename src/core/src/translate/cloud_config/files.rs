@@ -37,11 +37,13 @@ impl Build<'_> {
             );
         }
         self.unseen(&path);
+        let path = self.place(path);
         let Some(contents) = self.contents(entry) else {
             return;
         };
         let mode = self.permissions(entry);
         let (user, group) = self.owner(entry);
+        self.volatile_attributes(&path.value, mode.as_ref(), (&user, &group));
         let appends = flag(&entry.append, false);
         let known = self.files.get(&path.value).copied();
         if let Some(file) = known
@@ -82,7 +84,7 @@ impl Build<'_> {
                 .strip_prefix(**top)
                 .is_some_and(|rest| rest.starts_with('/'))
         };
-        const COVERED: &[&str] = &["/run", "/var/run", "/tmp", "/dev", "/proc", "/sys"];
+        const COVERED: &[&str] = &["/dev", "/proc", "/sys"];
         if let Some(top) = COVERED.iter().find(below) {
             self.warning(
                 path.span,

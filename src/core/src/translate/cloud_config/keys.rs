@@ -55,7 +55,7 @@ const IMPORT: &str = "write the keys themselves into ssh_authorized_keys";
 const GROWN: &str = "the root file system grows to the end of the disk by itself";
 const NETWORK: &str =
     "write .network files into coreos.units or to /etc/systemd/network with write_files";
-const MERGED: &str = "one cloud-config is read, so there is nothing to merge: remove it";
+const MERGED: &str = "there is no other cloud-config to merge it with: remove it";
 const NOTHING: &str = "remove it: nothing on this system answers to it";
 const CLOUD_INIT: &str = "remove it: it configures cloud-init itself, which does not run here";
 
@@ -164,7 +164,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
         "ssh_genkeytypes",
         "the system makes host keys of its usual types: remove it, or give ssh_keys",
     ),
-    ("ssh_import_id", IMPORT),
     ("ssh_publish_hostkeys", CLOUD_INIT),
     ("syslog_fix_perms", CLOUD_INIT),
     ("system_info", CLOUD_INIT),
@@ -191,7 +190,13 @@ pub(super) fn known(members: &[Member], span: Span, report: &mut Report) -> Node
     for (member, respelt) in members.iter().zip(respelt(members, false)) {
         let key = respelt.key.as_str();
         let unsupported = UNSUPPORTED.iter().find(|(known, _)| *known == key);
-        if READ.contains(&key) {
+        if key == "ssh_import_id" {
+            if member.value.value != Value::Null {
+                let message =
+                    "SSH keys are not fetched from elsewhere: the default user could not log in";
+                report.push(Diagnostic::error(member.key_span, message).help(IMPORT));
+            }
+        } else if READ.contains(&key) {
             kept.push(respelt);
         } else if let Some((_, help)) = unsupported {
             let message = format!("{:?} is not supported: it has no effect", member.key);

@@ -7,6 +7,7 @@
 //! | key | becomes |
 //! |---|---|
 //! | `write_files` | files that replace what is there; entries of one path apply in their order |
+//! | `write_files` below /run and /tmp | files that systemd-tmpfiles makes in every boot |
 //! | `bootcmd` | a script run by `pilotlight-bootcmd.service` early in every boot, before the network |
 //! | `runcmd` | a script run once by `pilotlight-runcmd.service` when the network is online |
 //! | `coreos.units` with a command that starts | wanted by `pilotlight-cloud-config.target`, in every boot |
@@ -22,9 +23,11 @@ mod files;
 mod keys;
 mod mounts;
 mod node;
+pub mod parts;
 mod passwords;
 mod system;
 mod users;
+mod volatile;
 
 use std::collections::HashMap;
 
@@ -35,6 +38,8 @@ use crate::json::{Member, Node, Value};
 use crate::spec::cloud_config::{DIALECT, Document, Switch};
 use crate::spec::v3;
 use crate::spec::{At, Decoder, Wire};
+use passwords::Salts;
+use volatile::Volatile;
 
 /// Translates a cloud-config; `None` where its parts have shapes that say nothing. What is wrong and
 /// what has no effect is in the report.
@@ -43,6 +48,9 @@ pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<v3::Config> {
         report: cx.report,
         config: v3::Config::default(),
         files: HashMap::new(),
+        salts: Salts::default(),
+        plain: None,
+        volatile: Vec::new(),
     };
     head(&mut build.config, tree.span);
     if let Some(list) = too_long(tree) {
@@ -68,10 +76,12 @@ pub fn translate(tree: &Node, cx: &mut Translation<'_>) -> Option<v3::Config> {
             return None;
         }
     };
+    build.salts = Salts::of(&tree);
     let document: Document = build.decode(&tree)?;
     build.disks(&document);
     build.mounts(&document);
     build.write_files(&document.write_files);
+    build.make_volatile();
     build.system(&document);
     build.accounts(&document);
     build.coreos(&document.coreos);
@@ -101,6 +111,11 @@ struct Build<'a> {
     config: v3::Config,
     /// Index of each file by its path.
     files: HashMap<String, usize>,
+    salts: Salts,
+    /// The first password in plain text, and how many there are.
+    plain: Option<(Option<Span>, usize)>,
+    /// Files that are made in every boot.
+    volatile: Vec<Volatile>,
 }
 
 impl Build<'_> {

@@ -1,27 +1,98 @@
-//! Passwords: hashes only. A password in user data can be read by every program on the machine that
-//! reaches the cloud's metadata, so it is refused, and never shown.
+//! Passwords. What stands there in plain text is hashed at once, with a warning: every program on the machine that
+//! reaches the cloud's metadata can read it. It is never shown.
 
-use super::node::{span, text};
+use sha_crypt::{PasswordHasher as _, ShaCrypt};
+use sha2::{Digest as _, Sha512};
+
+use super::node::text;
 use super::{Build, flag, said};
 use crate::diag::{Diagnostic, Span};
-use crate::json::Value;
+use crate::json::{Node, Value};
 use crate::spec::At;
 use crate::spec::cloud_config::{Chpasswd, Document, User};
 
 const HELP: &str = "give a hash, as mkpasswd --method=yescrypt or openssl passwd -6 makes it";
 
+/// Keys below which passwords or their hashes stand.
+const KEYS: &[&str] = &[
+    "chpasswd",
+    "hashed_passwd",
+    "passwd",
+    "password",
+    "plain_text_passwd",
+];
+/// Longest password, in bytes; crypt(3) takes as many.
+const LONGEST: usize = 511;
+/// Bytes of salt; written they are the 16 characters that SHA-crypt takes.
+const SALT: usize = 12;
+/// How much of a text counts for the salts, in bytes.
+const COUNTS: usize = 256;
+
+/// Where the salts of hashes come from: the config but for its passwords. A salt has to be another one for other
+/// users and configs, and need not be secret. This way the same config means the same machine each time it is read,
+/// after a power cut as well, as if the hash stood in it.
+#[derive(Default)]
+pub(super) struct Salts(Sha512);
+
+impl Salts {
+    /// Of a whole config.
+    pub(super) fn of(tree: &Node) -> Self {
+        let mut salts = Self::default();
+        salts.walk(tree);
+        salts
+    }
+
+    fn walk(&mut self, node: &Node) {
+        match &node.value {
+            Value::Object(members) => {
+                for member in members {
+                    self.take(&member.key);
+                    if !KEYS.contains(&member.key.as_str()) {
+                        self.walk(&member.value);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.walk(item)),
+            Value::String(text) | Value::Plain(text) | Value::Number(text) => self.take(text),
+            Value::Null | Value::Bool(_) | Value::Binary(_) => {}
+        }
+    }
+
+    fn take(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        self.0.update(bytes.get(..COUNTS).unwrap_or(bytes));
+        self.0.update([0]);
+    }
+
+    /// The salt of a user's password.
+    fn salt(&self, user: &str) -> [u8; SALT] {
+        let mut of_user = Self(self.0.clone());
+        of_user.take(user);
+        let digest = of_user.0.finalize();
+        std::array::from_fn(|index| digest.get(index).copied().unwrap_or_default())
+    }
+}
+
+/// What a value may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A password, whatever it looks like.
+    Password,
+    /// A hash if it looks like one, else a password.
+    Either,
+    /// A hash of any age, or a password by mistake.
+    Hash,
+}
+
 impl Build<'_> {
     /// The hash of a user's entry. Where `lock_passwd` is not stated the hash works, as with
     /// coreos-cloudinit; cloud-init would lock it.
-    pub(super) fn password_hash(&mut self, user: &User) -> Option<At<String>> {
-        if let Some(at) = span(&user.plain_text_passwd) {
-            self.plain(Some(at), "plain_text_passwd");
-        }
-        let hash = said(&user.hashed_passwd).or(said(&user.passwd))?.clone();
-        if !is_hash(&hash.value) {
-            self.plain(hash.span, "passwd");
-            return None;
-        }
+    pub(super) fn password_hash(&mut self, name: &str, user: &User) -> Option<At<String>> {
+        let hashed = said(&user.hashed_passwd).or(said(&user.passwd));
+        let hash = match (hashed, said(&user.plain_text_passwd)) {
+            (Some(hashed), _) => self.hashed(name, hashed, Kind::Hash)?,
+            (None, plain) => self.hashed(name, plain?, Kind::Password)?,
+        };
         let locked = flag(&user.lock_passwd, false) && hash.value.starts_with('$');
         Some(match locked {
             true => At {
@@ -32,10 +103,37 @@ impl Build<'_> {
         })
     }
 
-    fn plain(&mut self, at: Option<Span>, key: &str) {
-        let message = format!("{key} holds a password, not the hash of one");
-        self.report
-            .push(Diagnostic::error(at, message).help(HELP).secret());
+    /// The hash that a value is, or that of the password that it is.
+    fn hashed(&mut self, name: &str, given: &At<String>, kind: Kind) -> Option<At<String>> {
+        let is_hash = match kind {
+            Kind::Password => false,
+            Kind::Either => is_hash(&given.value),
+            Kind::Hash => is_hash(&given.value) || is_old_hash(&given.value),
+        };
+        if is_hash {
+            return Some(given.clone());
+        }
+        let password = given.value.as_bytes();
+        let hash = match password.len() > LONGEST || password.iter().any(u8::is_ascii_control) {
+            true => None,
+            false => ShaCrypt::SHA512
+                .hash_password_with_salt(password, &self.salts.salt(name))
+                .ok(),
+        };
+        let Some(hash) = hash else {
+            let message = format!(
+                "the password of {name:?} cannot be typed in: it is longer than {LONGEST} bytes, or holds a control character"
+            );
+            self.report
+                .push(Diagnostic::error(given.span, message).help(HELP).secret());
+            return None;
+        };
+        let (_, number) = self.plain.get_or_insert((given.span, 0));
+        *number += 1;
+        Some(At {
+            value: hash.as_str().to_owned(),
+            span: given.span,
+        })
     }
 
     /// `password` of the default user, and `chpasswd` of all.
@@ -51,28 +149,42 @@ impl Build<'_> {
                     value: default.to_owned(),
                     span: hash.span,
                 };
-                (name, hash.clone())
+                (name, hash.clone(), Kind::Either)
             });
-        for (name, hash) in listed.into_iter().chain(of_default) {
-            if is_hash(&hash.value) {
+        for (name, given, kind) in listed.into_iter().chain(of_default) {
+            if kind == Kind::Either && ["R", "RANDOM"].contains(&given.value.as_str()) {
+                self.random(&name, given.span);
+            } else if let Some(hash) = self.hashed(&name.value, &given, kind) {
                 self.user_mut(&name).password_hash = Some(hash);
-            } else if ["R", "RANDOM"].contains(&hash.value.as_str()) {
-                self.report.push(
-                    Diagnostic::error(
-                        hash.span,
-                        format!("no random password is made for {:?}", name.value),
-                    )
-                    .help(HELP)
-                    .secret(),
-                );
-            } else {
-                self.plain(hash.span, &format!("the entry of {:?}", name.value));
             }
         }
+        self.warn_of_plain();
+    }
+
+    /// Says once that passwords stand in plain text.
+    fn warn_of_plain(&mut self) {
+        let Some((at, number)) = self.plain else {
+            return;
+        };
+        let places = match number {
+            1 => String::new(),
+            _ => format!(" (and {} more)", number - 1),
+        };
+        let message = format!(
+            "this is a password{places}, which everybody knows who reads the user data: its hash is used"
+        );
+        self.report
+            .push(Diagnostic::warning(at, message).help(HELP).secret());
+    }
+
+    fn random(&mut self, name: &At<String>, at: Option<Span>) {
+        let message = format!("no random password is made for {:?}", name.value);
+        self.report
+            .push(Diagnostic::error(at, message).help(HELP).secret());
     }
 
     /// Names with what is given for their passwords.
-    fn chpasswd(&mut self, chpasswd: &Chpasswd) -> Vec<(At<String>, At<String>)> {
+    fn chpasswd(&mut self, chpasswd: &Chpasswd) -> Vec<(At<String>, At<String>, Kind)> {
         let mut found = Vec::new();
         if let Some(list) = &chpasswd.list {
             let texts = match &list.0.value {
@@ -86,7 +198,7 @@ impl Build<'_> {
                         span: entry.span,
                     };
                     match line.split_once(':') {
-                        Some((name, given)) => found.push((part(name), part(given))),
+                        Some((name, given)) => found.push((part(name), part(given), Kind::Either)),
                         None if line.is_empty() => {}
                         None => self.report.push(
                             Diagnostic::error(entry.span, "an entry of chpasswd has no colon")
@@ -102,15 +214,15 @@ impl Build<'_> {
                 self.error(user.at, "a user of chpasswd has no name", "add name:");
                 continue;
             };
-            let random = said(&user.kind).is_some_and(|kind| kind.value == "RANDOM");
-            let given = match said(&user.password) {
-                Some(given) if !random => given.clone(),
-                _ => At {
-                    value: "RANDOM".into(),
-                    span: user.at,
-                },
+            let kind = match said(&user.kind).map(|kind| kind.value.as_str()) {
+                Some("RANDOM") => None,
+                Some("text") => Some(Kind::Password),
+                _ => Some(Kind::Hash),
             };
-            found.push((name.clone(), given));
+            match kind.zip(said(&user.password)) {
+                Some((kind, given)) => found.push((name.clone(), given.clone(), kind)),
+                None => self.random(name, user.at),
+            }
         }
         if flag(&chpasswd.expire, false) {
             self.warning(
@@ -125,8 +237,11 @@ impl Build<'_> {
 
 /// Whether a text is what crypt(5) makes of a password, or one of the marks for none.
 fn is_hash(text: &str) -> bool {
+    if text.starts_with('*') {
+        return true;
+    }
     let bare = text.trim_start_matches('!');
-    if bare.is_empty() || bare == "*" {
+    if bare.is_empty() {
         return true;
     }
     let Some((method, rest)) = bare.strip_prefix('$').and_then(|rest| rest.split_once('$')) else {
@@ -138,33 +253,14 @@ fn is_hash(text: &str) -> bool {
     METHODS.contains(&method) && rest.contains('$') && !rest.contains([':', '\n', ' '])
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hashes_are_told_from_passwords() {
-        for hash in [
-            "$6$salt$abc/.",
-            "$6$rounds=4096$salt$abc",
-            "$y$j9T$salt$hash",
-            "$2b$12$abcdef$",
-            "!$6$salt$abc",
-            "*",
-            "!",
-            "!!",
-        ] {
-            assert!(is_hash(hash), "{hash}");
-        }
-        for plain in [
-            "hunter2",
-            "$ecret$word$",
-            "$6$",
-            "$6$salt",
-            "x$6$salt$abc",
-            "$6$a$b c",
-        ] {
-            assert!(!is_hash(plain), "{plain}");
-        }
-    }
+/// What stands in old lists of passwords: the hash of DES, and marks for no password.
+fn is_old_hash(text: &str) -> bool {
+    let is_digit = |c: char| c.is_ascii_alphanumeric() || "./".contains(c);
+    text.starts_with('!')
+        || ["x", "NP"].contains(&text)
+        || (text.len() == 13 && text.chars().all(is_digit))
 }
+
+#[cfg(test)]
+#[path = "password_tests.rs"]
+mod tests;

@@ -140,7 +140,7 @@ impl Build<'_> {
             Some(keys) => self.ssh_keys(&keys.0),
             None => Vec::new(),
         };
-        let hash = self.password_hash(&user);
+        let hash = self.password_hash(&name.value, &user);
         if let Some(rules) = &user.sudo {
             self.sudo(&name, &rules.0, sudo);
         }
@@ -243,6 +243,7 @@ impl Build<'_> {
             &user.coreos_ssh_import_github,
             &user.coreos_ssh_import_github_users,
             &user.coreos_ssh_import_url,
+            &user.ssh_import_id,
         ] {
             if let Some(at) = span(raw) {
                 self.error(
@@ -253,7 +254,6 @@ impl Build<'_> {
             }
         }
         let settings = [
-            ("ssh_import_id", &user.ssh_import_id, KEYS),
             (
                 "create_groups",
                 &user.create_groups,

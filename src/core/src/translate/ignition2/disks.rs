@@ -1,4 +1,6 @@
-//! Partitions by sectors of 512 bytes.
+//! Partitions by sectors: those of the disk, as the specification of version 2 says.
+//!
+//! A MiB stands for 2048 of them, which it is where they have 512 bytes; the plan knows the disk.
 
 use std::collections::HashSet;
 
@@ -9,7 +11,7 @@ use crate::spec::v2;
 use crate::spec::v3;
 use crate::translate::{Translation, at};
 
-/// Sectors of a MiB. Old configs count sectors of 512 bytes whatever the disk's are.
+/// Sectors that stand for a MiB.
 const SECTORS: i64 = 2048;
 
 /// Disks whose partitions are measured in MiB, and are all named.
@@ -21,7 +23,7 @@ pub(super) fn disks(mut old: Vec<v2::Disk>, cx: &mut Translation<'_>) -> Vec<v3:
         cx.report.push(
             Diagnostic::hint(
                 first.span,
-                "sectors are counted as 512 bytes: on a disk with sectors of 4096 bytes Ignition 2 made it eight times as large",
+                "sectors are those of the disk: where they have 4096 bytes, it is eight times as large as where they have 512",
             )
             .help("say it in MiB, as version 2.3.0 can: startMiB and sizeMiB"),
         );
@@ -76,6 +78,15 @@ fn label(number: i64) -> String {
 
 /// A disk whose partitions are measured in MiB.
 fn disk(old: v2::Disk, cx: &mut Translation<'_>) -> v3::Disk {
+    let own_sectors = |partition: &v2::Partition| {
+        let stated = |size: &&At<i64>| size.value > 0;
+        let mib = [&partition.start_mib, &partition.size_mib];
+        let sectors = [&partition.start, &partition.size].into_iter().flatten();
+        // Of both at once nobody could say what a MiB stands for.
+        let mixed = mib.into_iter().flatten().any(|size| stated(&size));
+        let first = sectors.into_iter().find(stated).filter(|_| !mixed)?;
+        at(true, first.span)
+    };
     let mut mib = |sectors: Option<At<i64>>, mib: Option<At<i64>>, what: &str| match (sectors, mib)
     {
         (Some(sectors), Some(mib)) if sectors.value != 0 => {
@@ -121,6 +132,7 @@ fn disk(old: v2::Disk, cx: &mut Translation<'_>) -> v3::Disk {
             .into_iter()
             .map(|partition| v3::Partition {
                 at: partition.at,
+                own_sectors: own_sectors(&partition),
                 number: partition.number,
                 label: stated(partition.label),
                 start_mib: mib(partition.start, partition.start_mib, "start"),

@@ -195,7 +195,7 @@ fn sectors_become_mib() {
     };
     assert_eq!(
         partition(r#""start": 2048, "size": 131072"#),
-        json!({"number": 1, "label": "a", "startMiB": 1, "sizeMiB": 64})
+        json!({"number": 1, "label": "a", "startMiB": 1, "sizeMiB": 64, "ownSectors": true})
     );
     assert_eq!(
         partition(
@@ -423,7 +423,7 @@ fn partitions_without_a_name_take_the_next_free_slot() {
         json["storage"]["disks"],
         json!([
             {"device": "/dev/a", "wipeTable": true, "partitions": [
-                {"number": 1, "sizeMiB": 1}, {"number": 2}, {"number": 0, "label": "x"}, {"number": 3, "sizeMiB": 0}]},
+                {"number": 1, "sizeMiB": 1, "ownSectors": true}, {"number": 2}, {"number": 0, "label": "x"}, {"number": 3, "sizeMiB": 0}]},
             {"device": "/dev/b", "partitions": [{"label": "partition-1"}, {"label": "partition-2"}]}])
     );
 }
@@ -442,4 +442,44 @@ fn keys_and_groups_that_are_stated_twice_are_stated_once() {
             {"name": "a", "sshAuthorizedKeys": ["ssh-ed25519 AAAA", "ssh-ed25519 BBBB"], "groups": ["g", "h"]},
             {"name": "b", "groups": ["g"]}])
     );
+}
+
+#[test]
+fn sectors_stay_the_disks_own_until_they_are_written_as_ignition_3() {
+    let own = |partition: &str| {
+        let text = format!(
+            r#"{{"ignition": {{"version": "2.3.0"}}, "storage": {{"disks": [{{"device": "/dev/sdb", "partitions": [{partition}]}}]}}}}"#
+        );
+        let mut sources = Sources::default();
+        let parsed = config::read(&mut sources, "c.ign", text.as_bytes());
+        let said = parsed.report.render(&sources);
+        let config = parsed.config.unwrap_or_else(|| panic!("{said}"));
+        // From one stage to the next it is kept, for others it is written in MiB.
+        let text = String::from_utf8(crate::cache::encode(&config).text).unwrap();
+        let again = crate::cache::decode(&mut sources, "again", text, None).unwrap();
+        assert_eq!(crate::spec::tree(&again), crate::spec::tree(&config));
+        let json = crate::convert::to_version(&config, 3).unwrap().to_string();
+        assert!(!json.contains("ownSectors"), "{json}");
+        let partition = &again.storage.disks[0].partitions[0];
+        if partition.own_sectors.is_some() {
+            assert!(said.contains("sectors are those of the disk"), "{said}");
+        }
+        partition.own_sectors.is_some()
+    };
+    for (partition, expected) in [
+        (r#"{"number": 1, "size": 2048}"#, true),
+        (r#"{"number": 1, "start": 2048}"#, true),
+        (r#"{"number": 1, "start": 4096, "size": 2048}"#, true),
+        (r#"{"label": "a", "start": 0, "size": 4096}"#, true),
+        (r#"{"number": 1, "size": 0}"#, false),
+        (r#"{"number": 1, "start": 0, "size": 0}"#, false),
+        (r#"{"number": 1}"#, false),
+        (r#"{"number": 1, "sizeMiB": 10}"#, false),
+        (r#"{"number": 1, "startMiB": 1, "sizeMiB": 10}"#, false),
+        (r#"{"number": 1, "size": 0, "sizeMiB": 10}"#, false),
+        // Of both nobody could say what a MiB stands for.
+        (r#"{"number": 1, "start": 2048, "sizeMiB": 10}"#, false),
+    ] {
+        assert_eq!(own(partition), expected, "{partition}");
+    }
 }

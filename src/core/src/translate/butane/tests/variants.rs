@@ -1,7 +1,5 @@
 //! Variants besides flatcar and fcos, and what one has and another has not.
 
-use serde_json::json;
-
 use super::{means, read, refused};
 
 const OPENSHIFT: &str = "variant: openshift
@@ -21,6 +19,8 @@ fn every_variant_is_read() {
         (&OPENSHIFT.replace("4.18", "4.8"), "3.2.0"),
         (&OPENSHIFT.replace("4.18", "4.13"), "3.2.0"),
         (&OPENSHIFT.replace("4.18", "4.21"), "3.5.0"),
+        (&OPENSHIFT.replace("4.18", "4.22"), "3.5.0"),
+        (&OPENSHIFT.replace("4.18", "5.0"), "3.5.0"),
     ] {
         let json = means(header, "");
         assert_eq!(json["ignition"]["version"], expected, "{header}");
@@ -30,7 +30,7 @@ fn every_variant_is_read() {
         "variant: fcos\nversion: 1.8.0-experimental",
         "variant: r4e\nversion: 1.2.0-experimental",
         "variant: fiot\nversion: 1.1.0-experimental",
-        &OPENSHIFT.replace("4.18.0", "4.22.0-experimental"),
+        &OPENSHIFT.replace("4.18.0", "5.1.0-experimental"),
     ] {
         let (json, said) = read(header, "");
         assert_eq!(
@@ -71,41 +71,6 @@ fn sections_of_others_are_refused() {
             "c.bu:3:11: error: the variant fcos has no metadata",
         ),
         (
-            "variant: openshift\nversion: 4.18.0",
-            "",
-            "c.bu:1:1: error: the metadata has no name",
-        ),
-        (
-            OPENSHIFT,
-            "kernel_arguments: {should_exist: [quiet]}",
-            "c.bu:7:19: error: the variant openshift has no kernel_arguments",
-        ),
-        (
-            OPENSHIFT,
-            "storage: {directories: [{path: /a}]}",
-            "c.bu:7:25: error: the variant openshift has no directories",
-        ),
-        (
-            OPENSHIFT,
-            "storage: {files: [{path: /a, contents: {source: 'http://h/'}}]}",
-            "c.bu:7:49: error: the variant openshift has no files from URLs",
-        ),
-        (
-            OPENSHIFT,
-            "storage: {files: [{path: /a, append: [{inline: a}]}]}",
-            "c.bu:7:39: error: the variant openshift has no append to files",
-        ),
-        (
-            OPENSHIFT,
-            "passwd: {users: [{name: admin}]}",
-            "c.bu:7:25: error: the variant openshift has no user but core",
-        ),
-        (
-            OPENSHIFT,
-            "passwd: {users: [{name: core, uid: 7}]}",
-            "c.bu:7:18: error: the variant openshift has no fields of core but password_hash and ssh_authorized_keys",
-        ),
-        (
             "variant: fcos\nversion: 1.0.0",
             "ignition: {config: {merge: [{inline: '{}'}]}}",
             "c.bu:3:38: error: configs and certificate authorities cannot be inline in fcos 1.0.0",
@@ -121,28 +86,87 @@ fn sections_of_others_are_refused() {
 }
 
 #[test]
-fn a_cluster_is_told_what_ignition_cannot_say() {
-    let (json, said) = read(
-        OPENSHIFT,
-        "openshift: {fips: true, kernel_type: realtime, knel: x}
-storage:
-  luks:
-    - {name: a, device: /dev/sdb, clevis: {tpm2: true}}
-    - {name: b, device: /dev/sdc, clevis: {tpm2: true}, options: [--cipher=x]}
-  files: [{path: /etc/a, mode: 0644, contents: {inline: a}}]
-passwd: {users: [{name: core, ssh_authorized_keys: [ssh-ed25519 AAAA]}]}",
-    );
-    assert_eq!(
-        json["storage"]["luks"][0]["options"],
-        json!(["--cipher", "aes-cbc-essiv:sha256"])
-    );
-    assert_eq!(json["storage"]["luks"][1]["options"], json!(["--cipher=x"]));
-    assert_eq!(
-        said[..3],
-        [
-            "c.bu:7:13: warning: openshift.fips is for the cluster: an Ignition config cannot say it",
-            "c.bu:7:25: warning: openshift.kernel_type is for the cluster: an Ignition config cannot say it",
-            "c.bu:7:48: warning: unknown key \"knel\" in openshift: it has no effect",
-        ]
-    );
+fn flatcar_says_which_kernel_arguments_grub_cannot_hand_on() {
+    for (argument, expected) in [
+        ("'dyndbg=\"file x +p\"'", Some("a blank")),
+        ("'a=\"b c\" d'", Some("a blank")),
+        ("'a\\b'", Some("a backslash")),
+        ("\"it's\"", Some("a quotation mark")),
+        ("é", Some("a character that is not printable ASCII")),
+        ("'a\"b\"c'", Some("a quotation mark")),
+        ("quiet", None),
+        ("'console=tty0 console=ttyS0,115200n8'", None),
+        ("'a=\"b\"'", None),
+        ("'a$b;c'", None),
+        ("'  quiet  '", None),
+    ] {
+        let section = format!("kernel_arguments: {{should_exist: [{argument}]}}");
+        let (json, said) = read("variant: flatcar\nversion: 1.0.0", &section);
+        assert!(!json.is_null(), "{said:?}");
+        let about = said
+            .iter()
+            .find(|line| line.contains("GRUB cannot hand on"));
+        match expected {
+            Some(what) => {
+                let about = about.unwrap_or_else(|| panic!("{argument}: {said:?}"));
+                assert!(
+                    about.contains(&format!("warning: the kernel argument holds {what}, ")),
+                    "{about}"
+                );
+            }
+            None => assert_eq!(about, None, "{argument}"),
+        }
+        let (_, said) = read("variant: fcos\nversion: 1.4.0", &section);
+        assert!(!said.iter().any(|line| line.contains("GRUB")), "{said:?}");
+    }
+}
+
+#[test]
+fn a_section_at_the_wrong_level_is_told_where_it_belongs() {
+    for (section, expected) in [
+        ("units: []", "it belongs into systemd"),
+        ("luks: []", "it belongs into storage"),
+        ("files: []", "it belongs into storage"),
+        ("users: []", "it belongs into passwd"),
+        ("merge: []", "it belongs into ignition.config"),
+        (
+            "storage: {passwd: {}}",
+            "it belongs at the top of the config",
+        ),
+        (
+            "storage: {systemd: {}}",
+            "it belongs at the top of the config",
+        ),
+        (
+            "passwd: {storage: {}}",
+            "it belongs at the top of the config",
+        ),
+        (
+            "systemd: {kernel_arguments: {}}",
+            "it belongs at the top of the config",
+        ),
+        ("storage: {units: []}", "it belongs into systemd"),
+        ("systemd: {files: []}", "it belongs into storage"),
+        (
+            "passwd: {users: [{name: a, units: []}]}",
+            "it belongs into systemd",
+        ),
+        (
+            "storage: {files: [{path: /a, inline: a}]}",
+            "it belongs into contents",
+        ),
+        (
+            "ignition: {passwd: {}}",
+            "it belongs at the top of the config",
+        ),
+    ] {
+        let text = format!("variant: flatcar\nversion: 1.1.0\n{section}\n");
+        let mut sources = crate::diag::Sources::default();
+        let parsed = crate::config::read(&mut sources, "c", text.as_bytes());
+        let said = parsed.report.render(&sources);
+        assert!(
+            said.contains(&format!("help: {expected}\n")),
+            "{section}: {said}"
+        );
+    }
 }
