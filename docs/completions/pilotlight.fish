@@ -29,7 +29,7 @@ complete -c pilotlight -n "__fish_pilotlight_needs_command" -s V -l version -d '
 complete -c pilotlight -n "__fish_pilotlight_needs_command" -f -a "plan" -d 'Show what a config would do, operation by operation with the reason, without touching anything'
 complete -c pilotlight -n "__fish_pilotlight_needs_command" -f -a "apply" -d 'Write a config\'s files, directories, links, users and units into a directory tree'
 complete -c pilotlight -n "__fish_pilotlight_needs_command" -f -a "validate" -d 'Check configs and point at every mistake'
-complete -c pilotlight -n "__fish_pilotlight_needs_command" -f -a "convert" -d 'Turn a config of any language into Ignition JSON of a chosen version'
+complete -c pilotlight -n "__fish_pilotlight_needs_command" -f -a "convert" -d 'Turn a config of any language into Ignition JSON of a chosen version, or into a MachineConfig'
 complete -c pilotlight -n "__fish_pilotlight_needs_command" -f -a "schema" -d 'Print the JSON schema of a version of the Ignition specification'
 complete -c pilotlight -n "__fish_pilotlight_needs_command" -f -a "report" -d 'Show what the stages of this boot did'
 complete -c pilotlight -n "__fish_pilotlight_needs_command" -f -a "detect" -d 'Say which platform this machine is of, and from which evidence'
@@ -65,13 +65,14 @@ complete -c pilotlight -n "__fish_pilotlight_using_subcommand validate" -l json 
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand validate" -s h -l help -d 'Print help'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand convert" -l language -d 'The config\'s language; without it, what the content says' -r
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand convert" -s d -l files-dir -d 'Where Butane\'s local: files and trees: are' -r -F
-complete -c pilotlight -n "__fish_pilotlight_using_subcommand convert" -l to -d 'The version of the Ignition specification, as in 3.4' -r
+complete -c pilotlight -n "__fish_pilotlight_using_subcommand convert" -l to -d 'The version of the Ignition specification, as in 3.4; 3.6 unless the config is one of OpenShift\'s, which becomes a MachineConfig' -r
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand convert" -s o -l output -d 'Write to this file' -r -F
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand convert" -l strict -d 'Make errors of warnings'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand convert" -s p -l pretty -d 'Indent the JSON'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand convert" -s h -l help -d 'Print help'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand schema" -s h -l help -d 'Print help'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand report" -l state -d 'The state that the stages wrote' -r -F
+complete -c pilotlight -n "__fish_pilotlight_using_subcommand report" -l svg -d 'Draw the timeline into this file as well' -r -F
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand report" -l json -d 'Print JSON'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand report" -s h -l help -d 'Print help'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand detect" -l root -d 'Look at sys and proc below this directory' -r -F
@@ -202,7 +203,7 @@ complete -c pilotlight -n "__fish_pilotlight_using_subcommand finish" -s h -l he
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand help; and not __fish_seen_subcommand_from plan apply validate convert schema report detect metadata oem rmcfg install image finish help" -f -a "plan" -d 'Show what a config would do, operation by operation with the reason, without touching anything'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand help; and not __fish_seen_subcommand_from plan apply validate convert schema report detect metadata oem rmcfg install image finish help" -f -a "apply" -d 'Write a config\'s files, directories, links, users and units into a directory tree'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand help; and not __fish_seen_subcommand_from plan apply validate convert schema report detect metadata oem rmcfg install image finish help" -f -a "validate" -d 'Check configs and point at every mistake'
-complete -c pilotlight -n "__fish_pilotlight_using_subcommand help; and not __fish_seen_subcommand_from plan apply validate convert schema report detect metadata oem rmcfg install image finish help" -f -a "convert" -d 'Turn a config of any language into Ignition JSON of a chosen version'
+complete -c pilotlight -n "__fish_pilotlight_using_subcommand help; and not __fish_seen_subcommand_from plan apply validate convert schema report detect metadata oem rmcfg install image finish help" -f -a "convert" -d 'Turn a config of any language into Ignition JSON of a chosen version, or into a MachineConfig'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand help; and not __fish_seen_subcommand_from plan apply validate convert schema report detect metadata oem rmcfg install image finish help" -f -a "schema" -d 'Print the JSON schema of a version of the Ignition specification'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand help; and not __fish_seen_subcommand_from plan apply validate convert schema report detect metadata oem rmcfg install image finish help" -f -a "report" -d 'Show what the stages of this boot did'
 complete -c pilotlight -n "__fish_pilotlight_using_subcommand help; and not __fish_seen_subcommand_from plan apply validate convert schema report detect metadata oem rmcfg install image finish help" -f -a "detect" -d 'Say which platform this machine is of, and from which evidence'

@@ -14,7 +14,7 @@ does "what the first boot did is told" pilotlight report
 # An update: the other /usr, its kernel, and the choice of the boot loader.
 mount /dev/disk/by-partlabel/EFI-SYSTEM /mnt
 fails "the first-boot marker is gone" test -e /mnt/flatcar/first_boot
-dd if=/dev/disk/by-partlabel/USR-A of=/dev/disk/by-partlabel/USR-B bs=4M conv=sparse 2>/dev/null
+dd if=/dev/disk/by-partlabel/USR-A of=/dev/disk/by-partlabel/USR-B bs=4M conv=sparse iflag=direct oflag=direct 2>/dev/null
 cp -r /mnt/a /mnt/b
 touch /mnt/boot-b
 umount /mnt
