@@ -1,20 +1,16 @@
 //! What is to be said after the stages: their report, and the end of what they could not finish.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use pilotlight_core::first_boot::{self, VERSION};
+use pilotlight_core::first_boot::VERSION;
 use pilotlight_engine::{MAX_BYTES, State, read_regular};
 
 use crate::out::out;
 
 /// Where the stages write their state, unless they are told otherwise.
 pub const STATE: &str = "/run/ignition/state";
-
-/// Pieces of work that the text names.
-const SLOWEST: usize = 5;
 
 /// Shows what the stages of this boot did; fails if one of them did.
 pub fn report(state_file: &Path, json: bool) -> anyhow::Result<ExitCode> {
@@ -53,7 +49,7 @@ pub fn failure(state_file: &Path) -> anyhow::Result<Option<serde_json::Value>> {
     value.transpose().with_context(reading)
 }
 
-/// Warnings, a line for each stage, and what took longest in them.
+/// Warnings, and a line for each stage.
 fn text(state: &State) -> String {
     let mut text = String::new();
     for line in &state.warnings {
@@ -61,20 +57,6 @@ fn text(state: &State) -> String {
     }
     for entry in &state.stages {
         text.extend([pilotlight_engine::line(entry).as_str(), "\n"]);
-    }
-    let slowest = first_boot::slowest(&state.stages, SLOWEST);
-    if !slowest.is_empty() {
-        text.push_str("what took longest:\n");
-    }
-    for (stage, work) in slowest {
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{:>8.2} s  {:<13} {}",
-            work.seconds,
-            stage.stage,
-            first_boot::line(work)
-        );
     }
     text
 }

@@ -10,7 +10,7 @@ use pilotlight_boot::{platform, report, rmcfg};
 use pilotlight_core::config::{self, Language, MAX_CONFIG, Parsed, Reading};
 use pilotlight_core::convert;
 use pilotlight_core::diag::{self, Diagnostic, Sources, Style};
-use pilotlight_core::first_boot::timeline;
+use pilotlight_core::first_boot::{self, timeline};
 use pilotlight_core::model::Metadata;
 use pilotlight_core::spec::v3::NEWEST_MINOR;
 use pilotlight_core::translate::LocalFiles;
@@ -166,7 +166,27 @@ fn show_report(given: &Report) -> anyhow::Result<ExitCode> {
         pilotlight_engine::replace_file(picture, drawn.as_bytes(), 0o644)
             .with_context(|| format!("while writing {}", picture.display()))?;
     }
-    report::report(&given.state, given.json)
+    let code = report::report(&given.state, given.json)?;
+    if !given.json {
+        out(&what_took_longest(&State::load(&given.state)?))?;
+    }
+    Ok(code)
+}
+
+/// Pieces of work that the report names.
+const SLOWEST: usize = 5;
+
+fn what_took_longest(state: &State) -> String {
+    let slowest = first_boot::slowest(&state.stages, SLOWEST);
+    let lines = slowest.into_iter().map(|(stage, work)| {
+        let (seconds, stage) = (work.seconds, &stage.stage);
+        format!("{seconds:>8.2} s  {stage:<13} {}\n", first_boot::line(work))
+    });
+    let lines: String = lines.collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!("what took longest:\n{lines}"),
+    }
 }
 
 /// A picture takes the place of an older one, but not of a device or of what is read here.

@@ -63,11 +63,13 @@ pub fn uptime() -> f64 {
     then + clock.elapsed().as_secs_f64()
 }
 
-/// proc_uptime(5)
+/// proc_uptime(5): seconds and hundredths. Read as whole numbers, because a parser of fractions is 12 KB of an initramfs.
 fn read_uptime() -> f64 {
     let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
     let first = text.split(' ').next().unwrap_or_default();
-    first.parse().unwrap_or(0.0)
+    let digits: String = first.chars().filter(char::is_ascii_digit).collect();
+    let hundredths: u32 = digits.parse().unwrap_or(0);
+    f64::from(hundredths) / 100.0
 }
 
 #[cfg(test)]
