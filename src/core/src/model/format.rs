@@ -155,6 +155,9 @@ const ROWS: [Row; 7] = [
     },
 ];
 
+/// The names of all kinds, for people.
+pub const NAMES: &str = "ext4, btrfs, xfs, vfat, swap, virtiofs and none";
+
 impl Row {
     /// All kinds.
     pub const ALL: &'static [Row] = &ROWS;
@@ -206,6 +209,8 @@ mod tests {
         // The last one: what comes after it would have no row.
         assert_eq!(Format::None as usize + 1, Row::ALL.len());
         assert_eq!(Format::named("ntfs"), None);
+        let names: Vec<&str> = Row::ALL.iter().map(|row| row.name).collect();
+        assert_eq!(NAMES.replace(" and ", ", "), names.join(", "));
     }
 
     /// What an initramfs has to have is named by the module that makes one.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::check::{Check, Seen, Text, flag, text};
 use crate::diag::{Diagnostic, Span};
-use crate::model::format::Row;
+use crate::model::format::NAMES;
 use crate::model::{Filesystem, Format, Share};
 use crate::spec::v3;
 
@@ -55,11 +55,9 @@ impl Check<'_> {
             None => None,
             Some(given) => {
                 let Some(format) = Format::named(&given.value) else {
-                    let known: Vec<&str> = Row::ALL.iter().map(|row| row.name).collect();
                     let message = format!("unknown file system format {:?}", given.value);
                     self.report.push(
-                        Diagnostic::error(given.span, message)
-                            .help(format!("known are {}", known.join(", "))),
+                        Diagnostic::error(given.span, message).help(format!("known are {NAMES}")),
                     );
                     return None;
                 };
