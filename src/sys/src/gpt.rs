@@ -14,6 +14,8 @@ use pilotlight_core::facts::disks::{Entry, Sectors, Table};
 use pilotlight_core::model::Guid;
 use uuid::Uuid;
 
+use crate::probe::CRC32;
+
 /// Bytes in an entry; other sizes are allowed by the specification and used by nobody.
 const ENTRY: usize = 128;
 /// Most slots of a table that is read, against headers that lie.
@@ -334,7 +336,7 @@ fn check_copy<D: Read + Seek>(
     let checksum = u32_at(header, 16);
     let mut zeroed = header[..length].to_vec();
     zeroed[16..20].fill(0);
-    if crc32fast::hash(&zeroed) != checksum {
+    if CRC32.checksum(&zeroed) != checksum {
         return bad("has a header with a wrong checksum");
     }
     let slots = u32_at(header, 80);
@@ -354,7 +356,7 @@ fn check_copy<D: Read + Seek>(
     }
     device.seek(SeekFrom::Start(bytes))?;
     device.read_exact(&mut entries)?;
-    if crc32fast::hash(&entries) != u32_at(header, 88) {
+    if CRC32.checksum(&entries) != u32_at(header, 88) {
         return bad("has entries with a wrong checksum");
     }
     let first_usable = u64_at(header, 40);

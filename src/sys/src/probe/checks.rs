@@ -175,11 +175,16 @@ pub(super) fn apfs(reader: &mut Reader<'_>, at: u64) -> Checked {
     Ok(reader.le16(at - 8)? == 1 && reader.le32(at + 4)? == 4096)
 }
 
+/// CRC-32 as GPT has it (UEFI specification, 5.3.2). By the library that the crate gpt has brought already: a faster one
+/// is 16 KB of tables for some kilobytes of headers.
+pub(crate) static CRC32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+
 /// CRC-32 without the usual inversions before and after, which formats seed as they like.
 pub(super) fn crc32(seed: u32, bytes: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new_with_initial(!seed);
-    hasher.update(bytes);
-    !hasher.finalize()
+    // The library turns the bits of what it begins with.
+    let mut digest = CRC32.digest_with_initial(seed.reverse_bits());
+    digest.update(bytes);
+    !digest.finalize()
 }
 
 /// CRC-32C (Castagnoli; RFC 3720, appendix B.4).

@@ -18,6 +18,8 @@ mod tables;
 mod tests;
 mod zfs;
 
+pub(crate) use checks::CRC32;
+
 use std::io::{self, Read, Seek, SeekFrom};
 
 use pilotlight_core::facts::disks::{Signature, Superblock};
