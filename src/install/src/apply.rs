@@ -109,7 +109,7 @@ pub fn apply(
     incoming: Incoming<impl Read + Send>,
     voice: &Arc<dyn Voice>,
 ) -> Result<Written, Failed> {
-    let mut hands = Hands {
+    let mut executor = Executor {
         plan,
         voice,
         lock: None,
@@ -121,11 +121,11 @@ pub fn apply(
     while let Some(op) = plan.ops.get(place) {
         let done = match op {
             InstallOp::WriteImage { .. } => match incoming.take() {
-                Some(incoming) => hands.image(place, incoming, &mut begun),
+                Some(incoming) => executor.image(place, incoming, &mut begun),
                 None => Err(ApplyError::NoImage),
             },
             _ => {
-                let done = hands.perform(place);
+                let done = executor.perform(place);
                 begun |= done.is_ok() || !matches!(op, InstallOp::Release(_));
                 done.map(|()| place + 1)
             }
@@ -134,7 +134,7 @@ pub fn apply(
             Ok(next) => next,
             Err(error) => {
                 let untouched = matches!(&error, ApplyError::Image(error) if error.untouched());
-                let state = match (hands.written.is_some(), begun && !untouched) {
+                let state = match (executor.written.is_some(), begun && !untouched) {
                     (true, _) => State::Boots,
                     (false, true) => State::NothingBoots,
                     (false, false) => State::Untouched,
@@ -143,7 +143,7 @@ pub fn apply(
             }
         };
     }
-    hands.written.ok_or(Failed {
+    executor.written.ok_or(Failed {
         error: ApplyError::NoImage,
         state: State::Untouched,
     })
@@ -151,16 +151,16 @@ pub fn apply(
 
 /// Performs a plan that writes no image.
 pub fn without_image(plan: &Plan, voice: &Arc<dyn Voice>) -> Result<(), ApplyError> {
-    let hands = Hands {
+    let executor = Executor {
         plan,
         voice,
         lock: None,
         written: None,
     };
-    (0..plan.ops.len()).try_for_each(|place| hands.perform(place))
+    (0..plan.ops.len()).try_for_each(|place| executor.perform(place))
 }
 
-struct Hands<'p> {
+struct Executor<'p> {
     plan: &'p Plan,
     voice: &'p Arc<dyn Voice>,
     /// The disk, with the lock that keeps udev away from it.
@@ -168,7 +168,7 @@ struct Hands<'p> {
     written: Option<Written>,
 }
 
-impl Hands<'_> {
+impl Executor<'_> {
     fn begins(&self, place: usize) {
         if let Some(op) = self.plan.ops.get(place) {
             self.voice
@@ -277,16 +277,16 @@ impl Hands<'_> {
         *begun |= reads_zeros && is_device;
         self.lock = Some(file.try_clone().map_err(during("opening", disk))?);
         let failed: Mutex<Option<ApplyError>> = Mutex::new(None);
-        let hands = &*self;
+        let executor = &*self;
         let change = |first: &mut [u8], last: &mut [u8]| {
             for place in place + 1..finish {
-                if let Err(error) = hands.perform(place) {
+                if let Err(error) = executor.perform(place) {
                     let said = error.to_string();
                     *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                     return Err(said);
                 }
             }
-            hands.begins(finish);
+            executor.begins(finish);
             edges::finish(first, last, geometry, saved)
         };
         let how = Writing {
