@@ -37,6 +37,6 @@ awk 'BEGIN {
 }' >"$work/config.ign"
 
 counted "start of a stage" 540000 "$work/ignition" -version
-counted "validate 1,000 files" 80000000 "$pilotlight" validate "$work/config.ign"
-counted "plan 1,000 files" 365000000 "$pilotlight" plan "$work/config.ign"
+counted "validate 1,000 files" 83000000 "$pilotlight" validate "$work/config.ign"
+counted "plan 1,000 files" 378000000 "$pilotlight" plan "$work/config.ign"
 exit $code
