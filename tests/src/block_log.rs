@@ -227,6 +227,23 @@ impl Log {
         pieces
     }
 
+    /// So many cuts between flushes; from some epochs more than one where there are fewer of them.
+    pub fn torn_cuts(&self, count: usize, chance: &mut Chance) -> Vec<Cut> {
+        let epochs: Vec<usize> = (1..=self.epochs().len())
+            .filter(|epoch| self.torn(*epoch, 0).is_some())
+            .collect();
+        let mut chosen = Vec::new();
+        let mut left = count;
+        while left > 0 && !epochs.is_empty() {
+            for n in chance.spread(epochs.len(), left) {
+                let seed = u64::try_from(chance.below(10_000)).unwrap();
+                chosen.extend(self.torn(epochs[n], seed));
+                left -= 1;
+            }
+        }
+        chosen
+    }
+
     /// Does the writes of some entries again, on another disk.
     pub fn replay(&self, entries: Range<usize>, disk: &File) -> io::Result<()> {
         for entry in &self.entries[entries] {
@@ -302,6 +319,22 @@ fn number(bytes: &[u8], at: usize) -> u64 {
 pub struct Chance(pub u64);
 
 impl Chance {
+    /// By the seed of this run.
+    pub fn of_run() -> Self {
+        Self(crate::seed())
+    }
+
+    /// So many of the numbers below a limit: one, by chance, of each of as many equal parts.
+    pub fn spread(&mut self, limit: usize, count: usize) -> Vec<usize> {
+        let count = count.min(limit);
+        (0..count)
+            .map(|n| {
+                let (from, to) = (n * limit / count, (n + 1) * limit / count);
+                from + self.below(to - from)
+            })
+            .collect()
+    }
+
     /// A number below another, which is not 0.
     pub fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

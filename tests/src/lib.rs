@@ -230,16 +230,19 @@ pub fn tang(port: u16) -> String {
     tool(&format!("tang-show-keys {port}"))
 }
 
-/// So many random cases, the same ones in every run: a test that fails now and then blames the wrong change.
-/// `PROPTEST_RNG_SEED` makes it other ones.
+/// What a run's chance begins with, the same in every run: a test that fails now and then blames the wrong change.
+/// `PROPTEST_RNG_SEED` is another one.
+pub fn seed() -> u64 {
+    let given = std::env::var("PROPTEST_RNG_SEED").ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(2026)
+}
+
+/// So many random cases, by the seed of this run.
 pub fn cases(cases: u32) -> proptest::test_runner::Config {
-    let seed = std::env::var("PROPTEST_RNG_SEED").ok();
     proptest::test_runner::Config {
         cases,
         failure_persistence: None,
-        rng_seed: proptest::test_runner::RngSeed::Fixed(
-            seed.and_then(|seed| seed.parse().ok()).unwrap_or(2026),
-        ),
+        rng_seed: proptest::test_runner::RngSeed::Fixed(seed()),
         ..proptest::test_runner::Config::default()
     }
 }

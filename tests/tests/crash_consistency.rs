@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use pilotlight_tests::block_log::{Chance, Cut, Log};
 use pilotlight_tests::portrait::{Observer, Portrait};
 use pilotlight_tests::uml::Guest;
-use pilotlight_tests::{Answer, FirstBoot, pilotlight, run, tang, tool};
+use pilotlight_tests::{Answer, FirstBoot, pilotlight, run, seed, tang, tool};
 use serde_json::{Value, json};
 
 const MIB: u64 = 1 << 20;
@@ -449,17 +449,6 @@ fn uuids(off: &Off<'_>) -> String {
     text
 }
 
-/// So many of the numbers below a limit: one, by chance, of each of as many equal parts.
-fn spread(limit: usize, count: usize, chance: &mut Chance) -> Vec<usize> {
-    let count = count.min(limit);
-    (0..count)
-        .map(|n| {
-            let (from, to) = (n * limit / count, (n + 1) * limit / count);
-            from + chance.below(to - from)
-        })
-        .collect()
-}
-
 /// The one cut that is to be looked at.
 fn only() -> Option<String> {
     let given = std::env::var("PILOTLIGHT_CRASH").ok();
@@ -480,33 +469,18 @@ fn amount(of_test: Amount) -> Amount {
     }
 }
 
-fn seed() -> u64 {
-    let given = std::env::var("PROPTEST_RNG_SEED").ok();
-    given.and_then(|text| text.parse().ok()).unwrap_or(2026)
-}
-
 /// The cuts of a log, in their order.
 fn cuts(log: &Log, flushes: Option<usize>, torn: usize, chance: &mut Chance) -> Vec<Cut> {
     let all = log.at_flushes();
     let mut chosen = match flushes {
         None => all,
-        Some(count) => spread(all.len(), count, chance)
+        Some(count) => chance
+            .spread(all.len(), count)
             .into_iter()
             .map(|n| all[n].clone())
             .collect(),
     };
-    let epochs: Vec<usize> = (1..=log.epochs().len())
-        .filter(|epoch| log.torn(*epoch, 0).is_some())
-        .collect();
-    // Some epochs more than once where there are fewer of them.
-    let mut left = torn;
-    while left > 0 && !epochs.is_empty() {
-        for n in spread(epochs.len(), left, chance) {
-            let seed = u64::try_from(chance.below(10_000)).unwrap();
-            chosen.extend(log.torn(epochs[n], seed));
-            left -= 1;
-        }
-    }
+    chosen.extend(log.torn_cuts(torn, chance));
     chosen.sort_by_key(|cut| cut.prefix);
     chosen
 }
@@ -643,7 +617,7 @@ impl Trial<'_> {
 fn trial(case: &Case, amount: Amount, logs: &[String; 2]) {
     let [first_log, second_log] = logs;
     let (only, amount) = (only(), self::amount(amount));
-    let mut chance = Chance(seed());
+    let mut chance = Chance::of_run();
     fs::create_dir_all("/run/round").unwrap();
     fs::create_dir_all("/run/fake").unwrap();
     // It would end the guest.
@@ -715,7 +689,7 @@ fn trial(case: &Case, amount: Amount, logs: &[String; 2]) {
         Some((first, _)) => (vec![named(&log, first)], vec![0]),
         None => {
             let cuts = cuts(&log, amount.flushes, amount.torn, &mut chance);
-            let twice = spread(cuts.len(), amount.twice.0, &mut chance);
+            let twice = chance.spread(cuts.len(), amount.twice.0);
             (cuts, twice)
         }
     };

@@ -74,7 +74,9 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match parse(&job, arguments) {
         Ok(Call::Detect(given)) => out::ended(platform::detect(&given)),
         Ok(Call::Metadata(given)) => out::ended(platform::metadata(&given)),
-        Ok(Call::Report { state, json }) => out::ended(report::report(Path::new(&state), json)),
+        Ok(Call::Report { state, json }) => {
+            out::ended(report::read(Path::new(&state)).and_then(|left| report::show(&left, json)))
+        }
         Ok(Call::Finish { root }) => out::ended(report::finish(Path::new(&root))),
         Err(Stop::Help) => out::last(USAGE),
         Err(stop) => {

@@ -12,11 +12,28 @@ use crate::out::out;
 /// Where the stages write their state, unless they are told otherwise.
 pub const STATE: &str = "/run/ignition/state";
 
-/// Shows what the stages of this boot did; fails if one of them did.
-pub fn report(state_file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+/// What the stages of this boot have left.
+pub struct Left {
+    /// Of those that succeeded.
+    pub state: State,
+    /// Of the one that failed.
+    pub failure: Option<serde_json::Value>,
+}
+
+/// Reads what the stages have left, whose state is in this file.
+pub fn read(state_file: &Path) -> anyhow::Result<Left> {
     let state = State::load(state_file)
         .with_context(|| format!("while reading {}", state_file.display()))?;
-    let failed = failure(state_file)?;
+    let failure = failure(state_file)?;
+    Ok(Left { state, failure })
+}
+
+/// Shows what the stages of this boot did; fails if one of them did.
+pub fn show(left: &Left, json: bool) -> anyhow::Result<ExitCode> {
+    let Left {
+        state,
+        failure: failed,
+    } = left;
     if json {
         let json = serde_json::json!({
             "version": VERSION,
@@ -28,7 +45,7 @@ pub fn report(state_file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     } else if state.stages.is_empty() && failed.is_none() {
         out("no stage has run in this boot\n")?;
     } else {
-        out(&text(&state))?;
+        out(&text(state))?;
         if let Some(error) = failed.as_ref().and_then(|f| f["failed"]["error"].as_str()) {
             out(&format!("{error}\n"))?;
         }
@@ -41,7 +58,7 @@ pub fn report(state_file: &Path, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// What the stage that failed has left beside the state, if one did.
-pub fn failure(state_file: &Path) -> anyhow::Result<Option<serde_json::Value>> {
+fn failure(state_file: &Path) -> anyhow::Result<Option<serde_json::Value>> {
     let path = state_file.with_file_name("report.json");
     let reading = || format!("while reading {}", path.display());
     let bytes = read_regular(&path, MAX_BYTES).with_context(reading)?;

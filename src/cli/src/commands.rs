@@ -157,18 +157,18 @@ fn plan(given: &Plan) -> anyhow::Result<ExitCode> {
 fn show_report(given: &Report) -> anyhow::Result<ExitCode> {
     if let Some(picture) = &given.svg {
         not_an_input(picture, [given.state.as_path()].into_iter())?;
-        let state = State::load(&given.state)
-            .with_context(|| format!("while reading {}", given.state.display()))?;
-        let failed = report::failure(&given.state)?;
-        let failed = failed.and_then(|said| serde_json::from_value(said["failed"].clone()).ok());
-        let stages: Vec<_> = state.stages.into_iter().chain(failed).collect();
-        let drawn = timeline::svg(&stages);
-        pilotlight_engine::replace_file(picture, drawn.as_bytes(), 0o644)
+    }
+    let left = report::read(&given.state)?;
+    if let Some(picture) = &given.svg {
+        let failed = left.failure.as_ref().map(|said| said["failed"].clone());
+        let failed = failed.and_then(|stage| serde_json::from_value(stage).ok());
+        let stages: Vec<_> = left.state.stages.iter().cloned().chain(failed).collect();
+        pilotlight_engine::replace_file(picture, timeline::svg(&stages).as_bytes(), 0o644)
             .with_context(|| format!("while writing {}", picture.display()))?;
     }
-    let code = report::report(&given.state, given.json)?;
+    let code = report::show(&left, given.json)?;
     if !given.json {
-        out(&what_took_longest(&State::load(&given.state)?))?;
+        out(&what_took_longest(&left.state))?;
     }
     Ok(code)
 }

@@ -166,6 +166,14 @@ pub struct Report {
     pub items: Vec<Diagnostic>,
 }
 
+/// Behind the one of several things that is named: that there are so many more; nothing where there are none.
+pub(crate) fn and_more(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    }
+}
+
 impl Report {
     /// Adds a finding. Of each severity the first [`MOST`] are kept: nobody reads more, and a hostile
     /// config could make millions.
@@ -219,9 +227,7 @@ impl Report {
         self.items = kept
             .into_iter()
             .map(|(mut item, more)| {
-                if more > 0 {
-                    item.message.push_str(&format!(" (and {more} more)"));
-                }
+                item.message.push_str(&and_more(more));
                 item
             })
             .collect();

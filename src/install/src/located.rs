@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use pilotlight_core::model;
-
 use crate::error::InstallError;
 use crate::image::Digest;
 use crate::release::{Release, VERSION_LIMIT};
@@ -98,12 +96,8 @@ pub fn stream_of(
 
 /// What stream metadata say a file hashes to.
 pub fn sha256(digits: &str) -> Result<Digest, String> {
-    match model::Digest::parse(&format!("sha256-{digits}")) {
-        Ok(model::Digest::Sha256(sum)) => Ok(Digest::Sha256(sum)),
-        _ => Err(format!(
-            "the stream has {digits:?} for a SHA-256, which is none"
-        )),
-    }
+    Digest::parse(&format!("sha256-{digits}"))
+        .map_err(|_| format!("the stream has {digits:?} for a SHA-256, which is none"))
 }
 
 /// The place of the detached signature beside a file.

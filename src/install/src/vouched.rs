@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use pilotlight_core::hex;
-use pilotlight_core::model;
 use sha2::{Digest as _, Sha256};
 
 use crate::document::{SMALL, document, regular_file};
@@ -41,7 +40,7 @@ pub(crate) fn vouched(
     let given = given_digest(located, trust)?;
     let vouched = signed(located, trust, given.as_ref(), network, voice)?;
     // The first is the stream's, which came from the same server as the image.
-    let Some(digest) = given.clone().or_else(|| located.digest.clone()) else {
+    let Some(digest) = given.or(located.digest) else {
         return Ok(vouched);
     };
     let identity = (vouched.identity).or_else(|| given.map(|digest| format!("{digest:?}")));
@@ -158,8 +157,7 @@ fn keys_in_folder() -> Vec<PathBuf> {
 /// The digest that a person gave, by itself or in a list.
 fn given_digest(located: &Located, trust: &Trust) -> Result<Option<Digest>, InstallError> {
     match (&trust.digest, &trust.digests) {
-        (Some(model::Digest::Sha256(sum)), _) => Ok(Some(Digest::Sha256(*sum))),
-        (Some(model::Digest::Sha512(sum)), _) => Ok(Some(Digest::Sha512(*sum))),
+        (Some(digest), _) => Ok(Some(*digest)),
         (None, None) => Ok(None),
         (None, Some(path)) => {
             let shown = path.display().to_string();

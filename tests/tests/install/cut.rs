@@ -16,8 +16,8 @@ use std::path::Path;
 
 use gptman::GPTHeader;
 use pilotlight_tests::block_log::{Chance, Cut, Log, Piece};
-use pilotlight_tests::tool;
 use pilotlight_tests::uml::Guest;
+use pilotlight_tests::{seed, tool};
 
 use crate::image::{CONFIG, SIZE, files_of_image, image, numbers, place_of};
 use crate::saved::{START, with_data};
@@ -125,7 +125,7 @@ fn crash(case: &Case, amount: &Amount) {
         let (disk, bytes) = with_data();
         tool(&format!(
             "mkfs.ext4 -q -F -L OLD -E offset=1048576 {} 8M",
-            disk.node
+            disk.node()
         ));
         before = disk.bytes();
         data = bytes;
@@ -185,9 +185,9 @@ fn look(
     mut expected: Expected<'_>,
     again: &dyn Fn(&[u8]) -> Result<(), String>,
 ) {
-    let mut chance = Chance(seed());
+    let mut chance = Chance::of_run();
     let cuts = cuts(log, amount, &mut chance);
-    let turns = spread(cuts.len(), amount.again, &mut chance);
+    let turns = chance.spread(cuts.len(), amount.again);
     let (mut figures, mut failures, mut ran) = (BTreeMap::new(), Vec::new(), 0);
     let memory = tempfile::tempfile_in("/dev/shm").unwrap();
     memory.write_all_at(expected.before, 0).unwrap();
@@ -243,41 +243,15 @@ fn look(
     }
 }
 
-fn seed() -> u64 {
-    let given = std::env::var("PROPTEST_RNG_SEED").ok();
-    given.and_then(|text| text.parse().ok()).unwrap_or(2026)
-}
-
-/// So many of the numbers below a limit: one, by chance, of each of as many equal parts.
-fn spread(limit: usize, count: usize, chance: &mut Chance) -> Vec<usize> {
-    let count = count.min(limit);
-    (0..count)
-        .map(|n| {
-            let (from, to) = (n * limit / count, (n + 1) * limit / count);
-            from + chance.below(to - from)
-        })
-        .collect()
-}
-
 /// The first flush, the last and some between them; and cuts between flushes, in the order of the log.
 fn cuts(log: &Log, amount: &Amount, chance: &mut Chance) -> Vec<Cut> {
     let all = log.at_flushes();
-    let mut numbers = spread(all.len(), amount.flushes, chance);
+    let mut numbers = chance.spread(all.len(), amount.flushes);
     numbers.extend([0, all.len() - 1]);
     numbers.sort_unstable();
     numbers.dedup();
     let mut chosen: Vec<Cut> = numbers.into_iter().map(|n| all[n].clone()).collect();
-    let epochs: Vec<usize> = (1..=log.epochs().len())
-        .filter(|epoch| log.torn(*epoch, 0).is_some())
-        .collect();
-    let mut missing = amount.torn;
-    while missing > 0 && !epochs.is_empty() {
-        for n in spread(epochs.len(), missing, chance) {
-            let seed = u64::try_from(chance.below(10_000)).unwrap();
-            chosen.extend(log.torn(epochs[n], seed));
-            missing -= 1;
-        }
-    }
+    chosen.extend(log.torn_cuts(amount.torn, chance));
     chosen.sort_by_key(|cut| cut.prefix);
     chosen
 }
@@ -403,13 +377,13 @@ fn again(
     data: Option<&[u8]>,
 ) -> Result<(), String> {
     let disk = Disk::new(bytes.len() as u64 >> 20);
-    let file = File::options().write(true).open(&disk.node).unwrap();
+    let file = File::options().write(true).open(disk.node()).unwrap();
     file.write_all_at(bytes, 0).unwrap();
     file.sync_all().unwrap();
     drop(file);
     // The kernel of a machine that starts finds what is there.
-    let _ = pilotlight_tests::run(&format!("partx --update {}", disk.node));
-    let answer = install(&line(&disk.node, directory));
+    let _ = pilotlight_tests::run(&format!("partx --update {}", disk.node()));
+    let answer = install(&line(disk.node(), directory));
     if !matches!(answer.code, Some(0 | 77)) {
         return Err(text(&answer));
     }
@@ -418,8 +392,8 @@ fn again(
     if data.is_some_and(|data| bytes[start..start + data.len()] != *data) {
         return Err("the saved data are others".into());
     }
-    let said = tool(&format!("sgdisk --verify {}", disk.node));
-    let labels = tool(&format!("sgdisk --print {}", disk.node));
+    let said = tool(&format!("sgdisk --verify {}", disk.node()));
+    let labels = tool(&format!("sgdisk --print {}", disk.node()));
     match said.contains("No problems found") && labels.contains("USR-A") {
         true => Ok(()),
         false => Err(format!("{said}\n{labels}")),

@@ -17,7 +17,7 @@ fn a_signed_image_is_installed_with_its_config_and_not_twice() {
     fs::write(&config, BUTANE).unwrap();
     let line = format!(
         "-d {} -f {} -k {} -i {} --append-karg quiet --delete-karg one --console ttyS1,57600n8 --read-back",
-        disk.node,
+        disk.node(),
         image.packed.display(),
         image.key.display(),
         config.display()
@@ -85,7 +85,7 @@ fn nothing_boots_that_nobody_vouches_for() {
     let line = |key: &std::path::Path| {
         format!(
             "-d {} -f {} -k {} --yes",
-            disk.node,
+            disk.node(),
             copy.display(),
             key.display()
         )
@@ -141,7 +141,7 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
         assert!(disk.bytes() == before, "{line}");
     };
     refused(
-        &format!("-d {} {image_line}", disk.node),
+        &format!("-d {} {image_line}", disk.node()),
         "choose a larger disk",
     );
     refused("-f x -d /dev/no-such-disk", "/dev/no-such-disk");
@@ -153,7 +153,7 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
     fs::write(&iso, bytes).unwrap();
     sign(&image.directory, "release", &iso);
     refused(
-        &format!("-d {} -f {} {common}", disk.node, iso.display()),
+        &format!("-d {} -f {} {common}", disk.node(), iso.display()),
         "this is no disk image",
     );
     // A config that no node could use.
@@ -164,17 +164,20 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
     )
     .unwrap();
     refused(
-        &format!("-d {} {image_line} -i {}", disk.node, config.display()),
+        &format!("-d {} {image_line} -i {}", disk.node(), config.display()),
         "wrong.ign:1:",
     );
     // Arguments that no boot loader passes on.
     refused(
-        &format!("-d {} {image_line} --append-karg a\"b", disk.node),
+        &format!("-d {} {image_line} --append-karg a\"b", disk.node()),
         "a quotation mark",
     );
-    tool(&format!("blockdev --setro {}", disk.node));
-    refused(&format!("-d {} {image_line}", disk.node), "write-protected");
-    tool(&format!("blockdev --setrw {}", disk.node));
+    tool(&format!("blockdev --setro {}", disk.node()));
+    refused(
+        &format!("-d {} {image_line}", disk.node()),
+        "write-protected",
+    );
+    tool(&format!("blockdev --setrw {}", disk.node()));
 }
 
 #[test]

@@ -14,9 +14,9 @@ fn a_mounted_disk_is_left_alone() {
     let disk = Disk::new(SIZE + 10);
     tool(&format!(
         "sgdisk --new=1:2048:+40M --change-name=1:data {}",
-        disk.node
+        disk.node()
     ));
-    tool(&format!("partx --add {}", disk.node));
+    tool(&format!("partx --add {}", disk.node()));
     tool(&format!("mkfs.ext4 -q -L precious {}", disk.partition(1)));
     let line = format!(
         "-f {} -k {} --yes",
@@ -25,7 +25,7 @@ fn a_mounted_disk_is_left_alone() {
     );
     let answer = install(&format!("-d {} {line}", disk.partition(1)));
     assert_eq!(answer.code, Some(1), "{}", text(&answer));
-    let words = format!("{} is a partition of {}", disk.partition(1), disk.node);
+    let words = format!("{} is a partition of {}", disk.partition(1), disk.node());
     assert!(answer.err.contains(&words), "{}", answer.err);
 
     tool(&format!(
@@ -34,7 +34,7 @@ fn a_mounted_disk_is_left_alone() {
         disk.mounts.display()
     ));
     fs::write(disk.mounts.join("file"), "precious").unwrap();
-    let answer = install(&format!("-d {} {line} --release", disk.node));
+    let answer = install(&format!("-d {} {line} --release", disk.node()));
     assert_eq!(answer.code, Some(1), "{}", text(&answer));
     let words = format!(
         "{} is mounted at {}",
@@ -49,7 +49,7 @@ fn a_mounted_disk_is_left_alone() {
     tool(&format!("umount {}", disk.mounts.display()));
 
     // What is lost is shown, with the picture; and it is gone.
-    let answer = install(&format!("-d {} {line}", disk.node));
+    let answer = install(&format!("-d {} {line}", disk.node()));
     assert_eq!(answer.code, Some(0), "{}", text(&answer));
     let wipe = format!("! wipe ext4 \"precious\" from {}", disk.partition(1));
     assert!(answer.out.contains(&wipe), "{}", answer.out);

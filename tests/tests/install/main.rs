@@ -17,6 +17,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pilotlight_tests::disk::LoopDisk;
 use pilotlight_tests::{Answer, pilotlight, tool};
 
 use image::Image;
@@ -25,27 +26,29 @@ const EDGE: usize = 1 << 20;
 
 /// A loop device on a sparse file, larger than the image.
 struct Disk {
-    node: String,
-    file: tempfile::NamedTempFile,
+    disk: LoopDisk,
     mounts: PathBuf,
 }
 
 impl Disk {
     fn new(mib: u64) -> Self {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().set_len(mib << 20).unwrap();
-        let node = tool(&format!("losetup --find --show {}", file.path().display()));
-        let mounts = tempfile::tempdir().unwrap().keep();
-        Self { node, file, mounts }
+        Self {
+            disk: LoopDisk::new(mib, 512),
+            mounts: tempfile::tempdir().unwrap().keep(),
+        }
+    }
+
+    fn node(&self) -> &str {
+        self.disk.node()
     }
 
     fn partition(&self, number: u32) -> String {
-        format!("{}p{number}", self.node)
+        format!("{}p{number}", self.node())
     }
 
     fn bytes(&self) -> Vec<u8> {
-        tool(&format!("blockdev --flushbufs {}", self.node));
-        fs::read(self.file.path()).unwrap()
+        tool(&format!("blockdev --flushbufs {}", self.node()));
+        fs::read(self.disk.image.path()).unwrap()
     }
 
     /// The files of a partition, read through a mount.
@@ -66,7 +69,7 @@ impl Disk {
 
     /// The table is whole, its backup at the disk's end, and its entries are the image's, bit for bit.
     fn has_table_of(&self, image: &Image) {
-        let said = tool(&format!("sgdisk --verify {}", self.node));
+        let said = tool(&format!("sgdisk --verify {}", self.node()));
         assert!(said.contains("No problems found"), "{said}");
         let mut expected = vec![0; 128 * 128];
         File::open(&image.raw)
@@ -83,13 +86,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        for line in [
-            format!("umount -q {}", self.mounts.display()),
-            format!("partx --delete {}", self.node),
-            format!("losetup --detach {}", self.node),
-        ] {
-            let _ = pilotlight_tests::run(&line);
-        }
+        let _ = pilotlight_tests::run(&format!("umount -q {}", self.mounts.display()));
         let _ = fs::remove_dir(&self.mounts);
     }
 }

@@ -16,7 +16,7 @@ fn the_script_asks_nobody_and_installs_again() {
     let disk = Disk::new(SIZE + 10);
     let line = format!(
         "-d {} -f {} -k {} -c {} --network-dir {}",
-        disk.node,
+        disk.node(),
         image.packed.display(),
         image.key.display(),
         at("user.yml"),
@@ -51,7 +51,7 @@ fn progress_can_be_read_by_programs() {
     let disk = Disk::new(SIZE + 10);
     let answer = install(&format!(
         "-d {} -f {} -k {} --json",
-        disk.node,
+        disk.node(),
         image.packed.display(),
         image.key.display()
     ));
@@ -70,6 +70,6 @@ fn progress_can_be_read_by_programs() {
         "{events:?}"
     );
     let plan = lines.iter().find(|line| line["event"] == "plan").unwrap();
-    assert_eq!(plan["disk"], disk.node.as_str());
+    assert_eq!(plan["disk"], disk.node());
     assert_eq!(plan["operations"][0]["destroys"], false);
 }

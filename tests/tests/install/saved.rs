@@ -18,9 +18,9 @@ pub fn with_data() -> (Disk, Vec<u8>) {
         "sgdisk --new=1:2048:+8M --change-name=1:old --new=9:{}:{} --change-name=9:my-data --attributes=9:set:60 {}",
         START * 2048,
         (SIZE + 40) * 2048 - 34,
-        disk.node
+        disk.node()
     ));
-    let said = tool(&format!("sgdisk --info=9 {}", disk.node));
+    let said = tool(&format!("sgdisk --info=9 {}", disk.node()));
     let last = said
         .lines()
         .find_map(|line| line.strip_prefix("Last sector: "));
@@ -31,7 +31,7 @@ pub fn with_data() -> (Disk, Vec<u8>) {
     let bytes: Vec<u8> = (0..end)
         .map(|place| u8::try_from(place % 251).unwrap())
         .collect();
-    let file = File::options().write(true).open(&disk.node).unwrap();
+    let file = File::options().write(true).open(disk.node()).unwrap();
     file.write_all_at(&bytes, START << 20).unwrap();
     file.sync_all().unwrap();
     (disk, bytes)
@@ -51,22 +51,22 @@ fn a_saved_partition_keeps_every_byte_and_gets_a_free_number() {
     let (disk, data) = with_data();
     let line = format!(
         "-d {} -f {} -k {} --save-partlabel my-* --yes",
-        disk.node,
+        disk.node(),
         image.packed.display(),
         image.key.display()
     );
     let answer = install(&line);
     assert_eq!(answer.code, Some(0), "{}", text(&answer));
     is_saved(&disk, &data);
-    let said = tool(&format!("sgdisk --verify {}", disk.node));
+    let said = tool(&format!("sgdisk --verify {}", disk.node()));
     assert!(said.contains("No problems found"), "{said}");
     // The image has a partition 9 itself.
-    let said = tool(&format!("sgdisk --info=10 {}", disk.node));
+    let said = tool(&format!("sgdisk --info=10 {}", disk.node()));
     assert!(
         said.contains("'my-data'") && said.contains("1000000000000000"),
         "{said}"
     );
-    let said = tool(&format!("sgdisk --info=9 {}", disk.node));
+    let said = tool(&format!("sgdisk --info=9 {}", disk.node()));
     assert!(said.contains("'ROOT'"), "{said}");
 }
 
@@ -81,7 +81,7 @@ fn a_failed_installation_keeps_it_and_its_entry() {
     std::fs::write(&copy, bytes).unwrap();
     let line = format!(
         "-d {} -f {} -k {} --signature {}.sig --save-partindex 9 --yes",
-        disk.node,
+        disk.node(),
         copy.display(),
         image.key.display(),
         image.packed.display()
@@ -89,7 +89,7 @@ fn a_failed_installation_keeps_it_and_its_entry() {
     let answer = install(&line);
     assert_eq!(answer.code, Some(1), "{}", text(&answer));
     is_saved(&disk, &data);
-    let said = tool(&format!("sgdisk --print {}", disk.node));
+    let said = tool(&format!("sgdisk --print {}", disk.node()));
     assert!(
         said.contains("my-data")
             && !said.lines().any(|line| line.ends_with(" old"))
@@ -105,7 +105,7 @@ fn what_the_image_would_overwrite_cannot_be_saved() {
     let before = disk.bytes();
     let line = format!(
         "-d {} -f {} -k {} --save-partindex 1-9 --yes",
-        disk.node,
+        disk.node(),
         image.packed.display(),
         image.key.display()
     );

@@ -46,15 +46,22 @@ fn read(
     understand(sources, (source, text), place, reading, parsed)
 }
 
+/// Whether a part is in a language, which is stated or which its text says itself.
+fn is_in(language: Language, part: &UserData<'_>, reading: Reading<'_>) -> bool {
+    match reading.language.or(part.stated.language) {
+        Some(stated) => stated == language,
+        None => language::start(&part.text) == Start::Certain(language),
+    }
+}
+
 /// The places of scripts among one another, with the numbers of their parts. cloud-init runs boot hooks as they come,
 /// then the scripts of every boot and those of one boot, each sorted by the names of their files; `runcmd` is one.
 fn scripts(parts: &[UserData<'_>], reading: Reading<'_>) -> Vec<(usize, Place)> {
-    let is_script = |part: &UserData<'_>| match reading.language.or(part.stated.language) {
-        Some(stated) => stated == Language::Script,
-        None => language::start(&part.text) == Start::Certain(Language::Script),
-    };
     let mut found: Vec<(u8, String, usize, Runs)> = Vec::new();
-    for (index, part) in parts.iter().enumerate().filter(|(_, part)| is_script(part)) {
+    for (index, part) in parts.iter().enumerate() {
+        if !is_in(Language::Script, part, reading) {
+            continue;
+        }
         let counted = format!("part-{:03}", index + 1);
         let (rank, name) = match (part.stated.runs, &part.stated.file) {
             (Runs::EarlyInEachBoot, _) => (0, counted),
@@ -93,12 +100,7 @@ pub(super) fn several(
     let mut language = None;
     let scripts = scripts(parts, reading);
     for (index, part) in parts.iter().enumerate() {
-        let stated = reading.language.or(part.stated.language);
-        let is_cloud = match stated {
-            Some(stated) => stated == Language::CloudConfig,
-            None => language::start(&part.text) == Start::Certain(Language::CloudConfig),
-        };
-        if is_cloud {
+        if is_in(Language::CloudConfig, part, reading) {
             let source = sources.add(&part.name, part.text.as_ref());
             let tree = yaml::parse_with(source, &part.text, &mut parsed.report)?;
             sources.show(source, reveal::of_tree(&part.text, &tree));

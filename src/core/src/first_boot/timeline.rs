@@ -83,7 +83,8 @@ pub fn svg(stages: &[Stage]) -> String {
             &words,
         );
         y += LINE;
-        for work in longest(stage) {
+        let drawn: Vec<&Work> = longest(stage).collect();
+        for work in &drawn {
             let fill = match work.kind {
                 Kind::Operation => OPERATION,
                 Kind::Transfer => TRANSFER,
@@ -99,8 +100,7 @@ pub fn svg(stages: &[Stage]) -> String {
             );
             y += LINE;
         }
-        let drawn = longest(stage).count();
-        let more = stage.work.len() - drawn + stage.left_out;
+        let more = stage.work.len() - drawn.len() + stage.left_out;
         if more > 0 {
             let words = format!("and {more} shorter ones");
             text(&mut body, MARGIN + NAMES + BARS + MARGIN, y, PLAIN, &words);

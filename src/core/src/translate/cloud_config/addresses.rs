@@ -6,7 +6,7 @@
 use super::volatile::index;
 use super::{Build, SUBSTITUTED, substitution};
 use crate::dataurl;
-use crate::diag::{Diagnostic, Span};
+use crate::diag::{Diagnostic, Span, and_more};
 use crate::json::{Member, Node, Value};
 use crate::spec::v3;
 use crate::translate::at;
@@ -32,14 +32,10 @@ impl Build<'_> {
             };
             count(&member.value, found);
         }
-        let places = |number: usize| match number {
-            1 => String::new(),
-            _ => format!(" (and {} more)", number - 1),
-        };
         if let Some((span, name, number)) = filled {
             let message = format!(
                 "${name}{} is filled in on the machine, when its metadata service has the address",
-                places(number)
+                and_more(number - 1)
             );
             self.report.push(
                 Diagnostic::hint(span, message)
@@ -49,7 +45,7 @@ impl Build<'_> {
         if let Some((span, name, number)) = left {
             self.warning(
                 Some(span),
-                format!("${name}{} is not replaced by the machine's address", places(number)),
+                format!("${name}{} is not replaced by the machine's address", and_more(number - 1)),
                 "it is in the files of write_files and in units; elsewhere read it from /run/metadata/flatcar",
             );
         }

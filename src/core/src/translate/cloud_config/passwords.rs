@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha512};
 
 use super::node::text;
 use super::{Build, flag, said};
-use crate::diag::{Diagnostic, Span};
+use crate::diag::{Diagnostic, Span, and_more};
 use crate::json::{Node, Value};
 use crate::spec::At;
 use crate::spec::cloud_config::{Chpasswd, Document, User};
@@ -163,12 +163,9 @@ impl Build<'_> {
         let Some((at, number)) = self.plain else {
             return;
         };
-        let places = match number {
-            1 => String::new(),
-            _ => format!(" (and {} more)", number - 1),
-        };
+        let more = and_more(number - 1);
         let message = format!(
-            "this is a password{places}, which everybody knows who reads the user data: its hash is used"
+            "this is a password{more}, which everybody knows who reads the user data: its hash is used"
         );
         self.report
             .push(Diagnostic::warning(at, message).help(HELP).secret());

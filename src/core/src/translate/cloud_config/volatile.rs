@@ -4,7 +4,7 @@
 //! their places in every boot. What systemd and udev read in /run as they do in /etc is written to /etc.
 
 use super::Build;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, and_more};
 use crate::spec::At;
 use crate::spec::v3;
 use crate::translate::commands::STATE;
@@ -123,10 +123,7 @@ impl Build<'_> {
             return;
         };
         let span = first.path.span;
-        let places = match self.volatile.len() {
-            1 => String::new(),
-            number => format!(" (and {} more)", number - 1),
-        };
+        let places = and_more(self.volatile.len() - 1);
         let path = &first.path.value;
         let message = format!("{path}{places} is made anew in every boot, by systemd-tmpfiles");
         self.report.push(

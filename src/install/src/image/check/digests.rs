@@ -1,34 +1,16 @@
 //! Digests of images, and the DIGESTS files that list them.
 
 use pilotlight_core::hex;
+pub use pilotlight_core::model::Digest;
 use sha2::{Digest as _, Sha256, Sha512};
 
 use super::refusal::Refusal;
-
-/// What the packed bytes must hash to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Digest {
-    /// As in stream metadata.
-    Sha256([u8; 32]),
-    /// As in DIGESTS files.
-    Sha512([u8; 64]),
-}
 
 /// A digest that is being computed, and what it must be.
 #[derive(Debug)]
 pub(super) enum Hashing {
     Sha256(Sha256, [u8; 32]),
     Sha512(Box<Sha512>, [u8; 64]),
-}
-
-impl Digest {
-    /// Reads a SHA256 or a SHA512, told apart by their lengths, from hexadecimal digits.
-    #[must_use]
-    pub fn of_hex(digits: &str) -> Option<Self> {
-        let digits = digits.as_bytes();
-        let sha256 = hex::decode(digits).map(Self::Sha256);
-        sha256.or_else(|| hex::decode(digits).map(Self::Sha512))
-    }
 }
 
 impl Hashing {
@@ -56,8 +38,8 @@ impl Hashing {
         }
         Err(Refusal::Digest {
             hash,
-            found: hex(&found),
-            wanted: hex(&wanted),
+            found: hex::encode(&found),
+            wanted: hex::encode(&wanted),
         })
     }
 }
@@ -88,7 +70,7 @@ pub fn digest_of(digests: &str, name: &str) -> Result<Digest, Refusal> {
         if file.strip_prefix('*').unwrap_or(file) != name || !section.starts_with("SHA512") {
             continue;
         }
-        let Some(digest @ Digest::Sha512(_)) = Digest::of_hex(digits) else {
+        let Some(digest) = hex::decode(digits.as_bytes()).map(Digest::Sha512) else {
             return Err(refused("what stands there is no SHA512"));
         };
         if found.as_ref().is_some_and(|found| *found != digest) {
@@ -97,8 +79,4 @@ pub fn digest_of(digests: &str, name: &str) -> Result<Digest, Refusal> {
         found = Some(digest);
     }
     found.ok_or_else(|| refused("no SHA512 is listed for this name"))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

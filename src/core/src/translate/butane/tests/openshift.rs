@@ -7,7 +7,8 @@ use crate::config::{self, Reading};
 use crate::convert::to_machine_config;
 use crate::diag::Sources;
 
-const HEAD: &str = "variant: openshift
+/// The least of a config.
+pub(super) const HEAD: &str = "variant: openshift
 version: 4.18.0
 metadata:
   name: 50-storage

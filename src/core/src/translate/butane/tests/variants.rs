@@ -1,13 +1,7 @@
 //! Variants besides flatcar and fcos, and what one has and another has not.
 
+use super::openshift::HEAD as OPENSHIFT;
 use super::{means, read, refused};
-
-const OPENSHIFT: &str = "variant: openshift
-version: 4.18.0
-metadata:
-  name: 50-storage
-  labels:
-    machineconfiguration.openshift.io/role: worker";
 
 #[test]
 fn every_variant_is_read() {
